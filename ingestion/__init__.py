@@ -1,0 +1,1 @@
+"""How things come in: sources, parsers, chunking, the pipeline and its engines."""

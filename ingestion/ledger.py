@@ -1,0 +1,129 @@
+"""The ledger of a job: what the dataset holds, and what each source object becomes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ragstone.errors import Rejected
+from ragstone.schemas.api import ItemCounts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ragstone.schemas.records import Raw
+    from ragstone.storage.changes import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A source object in the dataset."""
+
+    source_key: int
+    item_key: int
+    item_id: str
+    work_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A source object on its way to quarantine."""
+
+    raw: Raw
+    stage: str
+    reason: Rejected
+    item_id: str  # empty when the bytes could not be read
+    content: bytes | None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Decides by content; counts what happened.
+
+    `live` has the columns source_key, source, item_key, item_id and work_key, one row per source
+    object of the head version.
+    """
+
+    change: Change
+    live: pa.Table
+    counts: ItemCounts = field(default_factory=ItemCounts)
+    refusals: list[Refusal] = field(default_factory=list)
+    _sources: dict[str, Held] = field(default_factory=dict)
+    _items: dict[tuple[str, str], int] = field(default_factory=dict)  # (id, work key) -> key
+    _holders: Counter[int] = field(default_factory=Counter)  # item key -> its sources
+    _refused: dict[str, Refusal] = field(default_factory=dict)
+    _expected: set[tuple[str, str]] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for row in self.live.to_pylist():
+            source = row.pop("source")
+            held = self._sources[source] = Held(**row)
+            self._items[held.item_id, held.work_key] = held.item_key
+            self._holders[held.item_key] += 1
+
+    def first_sight(self, source: str) -> bool:
+        """Return False when this job has met `source` already."""
+        known = source in self._seen
+        self._seen.add(source)
+        return not known
+
+    def unchanged(self, source: str, item_id: str, work_key: str) -> bool:
+        """Return True, and count it, when the dataset holds exactly this."""
+        held = self._sources.get(source)
+        same = held is not None and (held.item_id, held.work_key) == (item_id, work_key)
+        if same:
+            self._count("unchanged")
+        return same
+
+    def duplicate(self, item_id: str, work_key: str) -> bool:
+        """Return True when the same bytes are in the dataset, or were met in this job."""
+        identity = (item_id, work_key)
+        known = identity in self._items or identity in self._expected
+        self._expected.add(identity)
+        return known
+
+    def accept(self, source: str, item_id: str, work_key: str, item_key: int | None) -> int | None:
+        """Record a source object and return the key of its item.
+
+        `item_key` is the key of a new item, None for a duplicate; then None comes back when the
+        first of the same bytes was refused.
+        """
+        new = item_key is not None
+        if item_key is None:
+            item_key = self._items.get((item_id, work_key))
+            if item_key is None:
+                return None
+        replaced = self._release(source)
+        self._items[item_id, work_key] = item_key
+        self._holders[item_key] += 1
+        self._sources[source] = Held(self.change.next_source, item_key, item_id, work_key)
+        self._count("updated" if replaced else "added" if new else "duplicate")
+        return item_key
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Record a source object that goes to quarantine; what it was before stays."""
+        self._refused[refusal.item_id] = refusal
+        self.refusals.append(refusal)
+        self._count("quarantined")
+
+    def earlier_refusal(self, item_id: str) -> Rejected:
+        """Return why the first object with the same bytes was refused."""
+        return self._refused[item_id].reason
+
+    def settle(self) -> None:
+        """Remove the items that no source holds any more; only the end of a job can tell."""
+        gone = [key for key, holders in self._holders.items() if not holders]
+        self.change.removed_items.update(gone)
+
+    def _release(self, source: str) -> bool:
+        held = self._sources.get(source)
+        if held is None:
+            return False
+        self.change.removed_sources.add(held.source_key)
+        self._holders[held.item_key] -= 1
+        return True
+
+    def _count(self, what: str) -> None:
+        self.counts = replace(self.counts, **{what: getattr(self.counts, what) + 1})

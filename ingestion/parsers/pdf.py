@@ -1,0 +1,117 @@
+"""PDF: text with page numbers; paragraphs and headings from the lines' places and sizes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ragstone.config import LimitSettings
+from ragstone.errors import EncryptedInput, MalformedInput, NeedsOcr
+from ragstone.ingestion.parsers.base import TextWriter, check_pages, malformed
+from ragstone.ingestion.parsers.pdf_layout import Line, body_height, write_lines
+from ragstone.schemas.records import Document
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfTextPage
+
+MEDIA_TYPE = "application/pdf"
+_PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
+_DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?")
+_LINE_END = re.compile(r"\r\n?|\n")
+# PDFium writes U+FFFE where a hyphen parts a word at a line's end, and no line break.
+_HYPHEN = "\ufffe"
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\u00ad\ufffe]")
+
+
+def parse_pdf(content: bytes, limits: LimitSettings) -> Document:
+    """Read the text layer page by page.
+
+    Raises
+    ------
+    NeedsOcr
+        No page has text.
+    EncryptedInput
+        It opens only with a password.
+    """
+    import pypdfium2 as pdfium
+
+    try:
+        pdf = pdfium.PdfDocument(content)
+    except pdfium.PdfiumError as error:
+        if error.err_code == _PASSWORD_ERROR:
+            raise EncryptedInput from error
+        raise MalformedInput("PDF", str(error)) from error
+    try:
+        with malformed("PDF", pdfium.PdfiumError, ValueError):
+            check_pages(len(pdf), "pages", limits)
+            pages = _read_pages(pdf)
+            title, metadata = _describe(pdf)
+    finally:
+        pdf.close()
+    if not any(pages):
+        raise NeedsOcr(len(pages))
+    writer = TextWriter(MEDIA_TYPE, limits)
+    body = body_height(line for page in pages for line in page)
+    for number, lines in enumerate(pages, start=1):
+        write_lines(lines, body, writer, number)
+    return writer.document(title or writer.first_heading, metadata)
+
+
+def _read_pages(pdf: PdfDocument) -> list[list[Line]]:
+    import pypdfium2 as pdfium
+
+    pages = []
+    for number in range(len(pdf)):
+        try:
+            page = pdf[number]
+        except pdfium.PdfiumError:
+            # One damaged page does not take the others with it.
+            pages.append([])
+            continue
+        text_page = page.get_textpage()
+        pages.append(_lines(text_page))
+        text_page.close()
+        page.close()
+    return pages
+
+
+def _lines(page: PdfTextPage) -> list[Line]:
+    text = page.get_text_range()
+    # Places can be asked for by character number only while PDFium counts as Python does; it
+    # counts UTF-16 units.
+    placed = page.count_chars() == len(text)
+    lines = []
+    start = 0
+    for raw in _LINE_END.split(text):
+        shown = _UNWANTED.sub("", raw)
+        if shown.strip():
+            first = start + len(raw) - len(raw.lstrip())
+            box = page.get_charbox(first, loose=True) if placed else (0.0, 0.0, 0.0, 0.0)
+            lines.append(Line(" ".join(shown.split()), *box))
+        start += len(raw) + 2
+    return lines
+
+
+def _describe(pdf: PdfDocument) -> tuple[str, dict[str, Any]]:
+    found = pdf.get_metadata_dict(skip_empty=True)
+    metadata = {
+        "pages": len(pdf),
+        "author": found.get("Author"),
+        "subject": found.get("Subject"),
+        "keywords": found.get("Keywords"),
+        "created": _iso_date(found.get("CreationDate", "")),
+    }
+    title = found.get("Title", "").strip()
+    # Word processors store the file's name as title.
+    return ("" if re.search(r"\.\w{2,5}$|^(untitled|microsoft word)", title, re.I) else title), (
+        metadata
+    )
+
+
+def _iso_date(value: str) -> str:
+    match = _DATE.match(value)
+    if not match:
+        return ""
+    parts = [part for part in match.groups() if part]
+    day, clock = "-".join(parts[:3]), ":".join(parts[3:])
+    return f"{day}T{clock}" if len(parts) == 6 else day

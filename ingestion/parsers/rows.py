@@ -1,0 +1,62 @@
+"""A row of a table as a document: chosen columns are its text, the others its metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ragstone.config import LimitSettings
+from ragstone.errors import EmptyInput, MalformedInput
+from ragstone.ingestion.parsers.base import TextWriter, collapse
+from ragstone.ingestion.parsers.decode import decode
+from ragstone.ingestion.parsers.structured import load
+from ragstone.schemas.records import BlockKind, Document, RowColumns
+
+MEDIA_TYPE = "application/json"
+_MERGED = "metadata"  # a nested object of this name is merged into the row's metadata
+
+
+def parse_row(content: bytes, columns: RowColumns, limits: LimitSettings) -> Document:
+    """Read one row, given as a JSON object.
+
+    The text is the text columns, set apart by blank lines. With more than one of them the first
+    is the title. All columns but these and the name are metadata.
+
+    Raises
+    ------
+    MalformedInput
+        It is no JSON object.
+    EmptyInput
+        It has none of the text columns.
+    """
+    row = load(decode(content)[0])
+    if not isinstance(row, dict):
+        raise MalformedInput("JSON row", f"an object is expected, not {type(row).__name__}")
+    if not any(name in row for name in columns.text):
+        wanted, there = ", ".join(columns.text), ", ".join(map(str, row)) or "none"
+        raise EmptyInput(f"The row has no column {wanted}; its columns: {there}")
+    texts = [_text(row.get(name)) for name in columns.text]
+    titled = len(texts) > 1
+    writer = TextWriter(MEDIA_TYPE, limits)
+    for position, text in enumerate(texts):
+        heading = titled and position == 0
+        kind = BlockKind.HEADING if heading else BlockKind.PARAGRAPH
+        writer.add(text, kind, 1 if heading else 0)
+    return writer.document(collapse(texts[0]) if titled else "", _metadata(row, columns))
+
+
+def _metadata(row: dict[str, Any], columns: RowColumns) -> dict[str, Any]:
+    used = {*columns.text, columns.name}
+    metadata = {key: value for key, value in row.items() if key not in used}
+    nested = metadata.get(_MERGED)
+    if isinstance(nested, dict):
+        del metadata[_MERGED]
+        metadata = {**nested, **metadata}
+    return metadata
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "\n".join(map(_text, value))
+    return str(value)

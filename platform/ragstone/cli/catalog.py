@@ -1,0 +1,173 @@
+"""What is there: datasets, versions, items, single things by id, quarantine; and deleting."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ragstone.cli import options
+from ragstone.cli.details import show_detail
+from ragstone.cli.output import plural, print_json, print_table, say, styled
+from ragstone.cli.session import reached
+
+ID_SHOWN = 12  # characters of an id in tables; 8 are enough to name a thing
+
+
+def datasets(
+    context: typer.Context,
+    *,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the datasets with their newest versions.
+
+    Example: ragstone datasets
+    """
+    with reached(context, workspace) as ws:
+        found = ws.datasets()
+    if as_json:
+        print_json(found)
+        return
+    rows = [(d.name, d.version, d.items, d.chunks, d.changed) for d in found]
+    print_table(
+        ("dataset", "version", "items", "chunks", "changed (UTC)"),
+        rows,
+        "No datasets yet. Make one with: ragstone ingest FOLDER --dataset NAME",
+    )
+
+
+def log(
+    context: typer.Context,
+    dataset: options.DatasetName,
+    *,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the versions of a dataset, newest first.
+
+    Example: ragstone log stones
+    """
+    with reached(context, workspace) as ws:
+        found = ws.log(dataset)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            v.version,
+            v.created,
+            v.items,
+            v.chunks,
+            f"+{v.added} -{v.removed}",
+            v.digest[:12],
+            v.message,
+        )
+        for v in found
+    ]
+    columns = ("version", "made (UTC)", "items", "chunks", "changed", "digest", "message")
+    print_table(columns, rows, "No versions yet.")
+
+
+def items(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="DATASET or DATASET@VERSION.")],
+    *,
+    offset: Annotated[int, typer.Option(help="Leave out so many at the beginning.")] = 0,
+    limit: Annotated[int, typer.Option(help="List at most so many.")] = 50,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the items of a dataset, in the order they came.
+
+    Example: ragstone items stones@1 --limit 20
+    """
+    with reached(context, workspace) as ws:
+        found = ws.items(dataset, offset=offset, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (i.item_id[:ID_SHOWN], i.name, i.title, i.media_type, i.size, i.chunks, i.added)
+        for i in found
+    ]
+    columns = ("item", "name", "title", "type", "bytes", "chunks", "since version")
+    print_table(columns, rows, "No items here.")
+
+
+def show(
+    context: typer.Context,
+    id: Annotated[  # noqa: A002 - the name people see
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of an item, chunk or answer, or its first 8 characters."
+        ),
+    ],
+    *,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show an item, a chunk or an answer with all that is known about it.
+
+    Example: ragstone show 3f9a2c41
+    """
+    with reached(context, workspace) as ws:
+        found = ws.show(id)
+    if as_json:
+        print_json(found)
+    else:
+        show_detail(found)
+
+
+def delete(
+    context: typer.Context,
+    dataset: options.DatasetName,
+    items: Annotated[
+        list[str],
+        typer.Argument(metavar="ITEM...", help="Ids of items, or their first 8 characters."),
+    ],
+    *,
+    message: options.Message = "",
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a version without some items. Older versions keep them.
+
+    Example: ragstone delete stones 3f9a2c41 --message "wrong edition"
+    """
+    with reached(context, workspace) as ws:
+        made = ws.delete(dataset, items, message=message)
+    if as_json:
+        print_json(made)
+    else:
+        name = styled(f"{made.dataset}@{made.version}", "bold green")
+        say(name + styled(f"  {plural(made.removed, 'item')} removed, {made.items:,} left"))
+
+
+def quarantine(
+    context: typer.Context,
+    dataset: Annotated[
+        str | None,
+        typer.Argument(metavar="[DATASET]", help="Only of this dataset.", show_default=False),
+    ] = None,
+    *,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the inputs that could not become items, with the reason and what to do.
+
+    Example: ragstone quarantine stones
+    """
+    with reached(context, workspace) as ws:
+        found = ws.quarantine(dataset)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        say("Nothing is in quarantine.")
+    for entry in found:
+        say(
+            styled(entry.source, "bold") + styled(f"  ({entry.dataset}, {entry.stage})", "dim"),
+            styled(f"    {entry.reason} [{entry.code}]"),
+            styled(f"    {entry.hint}", "dim"),
+        )

@@ -1,0 +1,167 @@
+"""`ragstone search` and `ragstone ask`: finding things again, and answers with their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ragstone.cli import options
+from ragstone.cli.output import console, plural, print_json, say, styled
+from ragstone.cli.session import reached
+from ragstone.cli.snippet import snippet
+from ragstone.schemas.api import Answer, Citation, Hit, Mode, SearchResult
+
+if TYPE_CHECKING:
+    from ragstone.client import Client
+    from ragstone.workspace import Workspace
+
+INDENT = (0, 0, 0, 4)
+DRAFT = 60  # characters of a growing answer shown while it is being written
+
+
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words, or a question.")],
+    dataset: options.Dataset,
+    *,
+    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
+    mode: Annotated[
+        Mode, typer.Option(help="By words (keyword), by meaning (vector), or both (hybrid).")
+    ] = "hybrid",
+    where: options.Where = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Find passages by their words and their meaning.
+
+    Each hit says which arm found it, at which rank and with which score.
+
+    Example: ragstone search "frost resistance" --dataset stones --where year>=2000
+    """
+    with reached(context, workspace) as ws:
+        result = ws.search(query, dataset, k=k, mode=mode, where=where or ())
+    if as_json:
+        print_json(result)
+    else:
+        show_hits(result)
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question.")],
+    dataset: options.Dataset,
+    *,
+    generator: Annotated[
+        str | None,
+        typer.Option(
+            help="Who writes the answer: extractive, or hf: with the name or path of a model.",
+            show_default="the setting generation.generator",
+        ),
+    ] = None,
+    where: options.Where = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Answer a question from a dataset, each sentence with a verbatim quote from its source.
+
+    When the dataset does not hold the answer, that is what you are told.
+
+    Example: ragstone ask "Which stone resists frost best?" --dataset stones
+    """
+    with reached(context, workspace) as ws:
+        answer = _ask(ws, question, dataset, generator, where or (), as_json=as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        show_answer(answer)
+
+
+def _ask(
+    ws: Workspace | Client,
+    question: str,
+    dataset: str,
+    generator: str | None,
+    where: Sequence[str],
+    *,
+    as_json: bool,
+) -> Answer:
+    import ragstone
+
+    if not isinstance(ws, ragstone.Workspace):  # a server sends the answer when it is complete
+        return ws.ask(question, dataset, generator=generator, where=where)
+    with _drafting(as_json=as_json) as on_text:
+        return ws.ask(question, dataset, generator=generator, where=where, on_text=on_text)
+
+
+@contextmanager
+def _drafting(*, as_json: bool) -> Iterator[Callable[[str], None] | None]:
+    """Show the end of the growing text on a terminal; what is kept of it is printed later."""
+    out = console(stderr=True)
+    if as_json or not out.is_terminal:
+        yield None
+        return
+    draft = ""
+    with out.status(styled("Reading…")) as status:
+
+        def on_text(piece: str) -> None:
+            nonlocal draft
+            draft = " ".join((draft + piece).split(" "))[-4 * DRAFT :]
+            status.update(styled("…" + " ".join(draft.split())[-DRAFT:], "dim"))
+
+        yield on_text
+
+
+def show_hits(result: SearchResult) -> None:
+    """Print hits for people: rank, score with its arms, title, snippet, source."""
+    name = f"{result.dataset}@{result.version}"
+    if not result.hits:
+        say(styled(f"Nothing found in {name}."))
+        return
+    say(styled(f"{plural(len(result.hits), 'hit')} in {name}, {result.mode}", "dim"))
+    for hit in result.hits:
+        _show_hit(hit)
+
+
+def _show_hit(hit: Hit) -> None:
+    from rich.padding import Padding
+
+    arms = ", ".join(
+        f"{name} #{arm.rank} {arm.score:.3f}" for name, arm in sorted(hit.arms.items())
+    )
+    say(
+        "",
+        styled(f"{hit.rank:>2}. ", "bold")
+        + styled(title_of(hit), "bold cyan")
+        + styled(f"  {hit.score:.3f}", "green")
+        + styled(f" ({arms})", "dim"),
+        Padding(snippet(hit), INDENT, expand=False),
+        Padding(styled(f"{hit.source}  chunk {hit.chunk_id[:12]}", "dim"), INDENT, expand=False),
+    )
+
+
+def title_of(place: Hit | Citation) -> str:
+    """Return title (or name, or source) with the page."""
+    name = place.title or getattr(place, "name", "") or place.source
+    heading = getattr(place, "heading", "")
+    parts = [name, *([heading] if heading and heading != name else [])]
+    page = f", page {place.page}" if place.page is not None else ""
+    return " › ".join(parts) + page
+
+
+def show_answer(answer: Answer) -> None:
+    """Print an answer for people, then its numbered sources with their quotes."""
+    from rich.padding import Padding
+
+    say(styled(answer.answer, "" if answer.found else "yellow"))
+    for citation in answer.citations:
+        say(
+            "",
+            styled(f"[{citation.number}] ", "bold") + styled(title_of(citation), "bold cyan"),
+            Padding(styled(f"“{citation.quote}”", "italic"), INDENT, expand=False),
+            Padding(styled(citation.source, "dim"), INDENT, expand=False),
+        )
+    version = f"{answer.dataset}@{answer.version}"
+    say("", styled(f"answer {answer.answer_id} · {version} · {answer.generator}", "dim"))

@@ -1,0 +1,30 @@
+"""Options that several verbs share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Workspace = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="Folder of the workspace.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Dataset = Annotated[
+    str,
+    typer.Option("--dataset", "-d", help="Dataset, or DATASET@VERSION for an older version."),
+]
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        help="Only items with FIELD OPERATOR VALUE, such as year>=2020, modality=text or "
+        "source~report. May be given more than once; all must hold.",
+        show_default=False,
+    ),
+]
+Message = Annotated[str, typer.Option("--message", "-m", help="Why, kept with the new version.")]

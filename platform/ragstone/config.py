@@ -1,0 +1,225 @@
+"""Settings: validated, frozen, unknown keys refused.
+
+Read from `ragstone.toml` in the workspace, overridden by the environment
+(`RAGSTONE_RETRIEVAL__CANDIDATES=300`), overridden by what the caller passes. docs/configuration.md
+lists every setting; a test compares it with this file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from ragstone.errors import InvalidConfig
+
+CONFIG_FILE = "ragstone.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EncoderSettings(_Section):
+    """Which model turns text into vectors."""
+
+    name: str = Field(
+        "all-MiniLM-L6-v2",
+        description="Text encoder: the default, a hub name already on this machine, or a path.",
+    )
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:N'.")
+    # 64 passages of 256 tokens: the fastest batch measured on two cores, 16,384 tokens.
+    batch_tokens: int = Field(
+        16_384, ge=256, description="Tokens (padding included) in one batch of the encoder."
+    )
+
+
+class ChunkingSettings(_Section):
+    """How a document is cut into chunks."""
+
+    max_tokens: int = Field(
+        256,
+        ge=16,
+        le=8192,
+        description="Longest chunk with its context, in the encoder's own tokens; never more than "
+        "the encoder reads.",
+    )
+    context_tokens: int = Field(
+        48, ge=0, description="Of these, at most so many for the title and the heading path."
+    )
+
+
+class LimitSettings(_Section):
+    """What one input may cost before it goes to quarantine."""
+
+    bytes: int = Field(256 * 2**20, ge=1, description="Size of one file.")
+    pages: int = Field(5_000, ge=1, description="Pages, slides or sheets of one document.")
+    characters: int = Field(50_000_000, ge=1, description="Text taken out of one document.")
+    ratio: float = Field(
+        200.0, gt=1, description="Unpacked size over packed size, in compressed formats."
+    )
+    seconds: float = Field(60.0, gt=0, description="Time to read one input.")
+    memory_mb: int = Field(3_072, ge=256, description="Memory of one reading process, in MiB.")
+
+
+class IngestionSettings(_Section):
+    """How an ingestion job runs."""
+
+    workers: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="Processes that read files; 0 reads in the calling process, without the time "
+        "and memory limits.",
+    )
+    part_chunks: int = Field(
+        4_096, ge=1, description="Chunks after which a part of the version is written."
+    )
+
+
+class RetrievalSettings(_Section):
+    """How a search ranks."""
+
+    candidates: int = Field(
+        200, ge=10, le=10_000, description="Candidates that each arm hands to the fusion."
+    )
+    fusion: Literal["minmax", "rrf"] = Field(
+        "minmax", description="Convex combination of min-max scores, or reciprocal rank."
+    )
+    vector_weight: float = Field(
+        0.5, ge=0, le=1, description="Weight of the vector arm in 'minmax'."
+    )
+    max_query_words: int = Field(
+        1_000, ge=1, description="Longest query; a longer one is refused."
+    )
+
+
+class GenerationSettings(_Section):
+    """How an answer is made."""
+
+    generator: str = Field(
+        "extractive", description="'extractive', or 'hf:' with the name or path of a model."
+    )
+    passages: int = Field(8, ge=1, le=100, description="Passages given to the generator.")
+    max_sentences: int = Field(
+        3, ge=1, le=20, description="Longest answer of the extractive reader, in sentences."
+    )
+    max_new_tokens: int = Field(256, ge=1, description="Longest answer of a language model.")
+    temperature: float = Field(
+        0.0, ge=0, le=5, description="0 takes the most likely token each time."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the sampling, when temperature is above 0.")
+    min_evidence: float = Field(
+        0.45,
+        ge=0,
+        le=1,
+        description="Below this similarity of the best sentence to the question the answer is "
+        "'not found in this dataset'.",
+    )
+    unsupported: Literal["drop", "flag"] = Field(
+        "drop", description="What happens to a sentence without a supporting quote."
+    )
+
+
+class ServerSettings(_Section):
+    """Where `ragstone serve` listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8400, ge=0, le=65535, description="Port; 0 takes a free one.")
+
+
+class StorageSettings(_Section):
+    """How the workspace is kept."""
+
+    memory_mb: int = Field(2_048, ge=128, description="Memory that the catalog may use, in MiB.")
+    threads: int = Field(2, ge=1, le=256, description="Threads of the catalog's queries.")
+    lock_seconds: float = Field(
+        10.0, ge=0, description="How long to wait for another process to let the workspace go."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of a workspace."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="RAGSTONE_", env_nested_delimiter="__"
+    )
+
+    encoder: EncoderSettings = EncoderSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    limits: LimitSettings = LimitSettings()
+    ingestion: IngestionSettings = IngestionSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    generation: GenerationSettings = GenerationSettings()
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose values come in as arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(workspace: Path, **overrides: Any) -> Settings:
+    """Read the settings of the workspace at `workspace`.
+
+    Parameters
+    ----------
+    workspace
+        Folder that may hold a `ragstone.toml`.
+    overrides
+        Sections as mappings, for example `retrieval={"candidates": 50}`; they win over all.
+
+    Raises
+    ------
+    InvalidConfig
+        A key is unknown, a value out of bounds, or the file is no TOML.
+    """
+    path = workspace / CONFIG_FILE
+    values: dict[str, Any] = {}
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InvalidConfig(str(path), [str(error)]) from error
+    try:
+        settings = Settings(**values)
+        if not overrides:
+            return settings
+        merged = settings.model_dump()
+        for section, changes in overrides.items():
+            merged[section] = {**merged.get(section, {}), **changes}
+        return settings.model_copy(
+            update={
+                name: type(getattr(settings, name)).model_validate(merged[name])
+                for name in _known(overrides)
+            }
+        )
+    except ValidationError as error:
+        where = str(path) if path.exists() else "the environment"
+        raise InvalidConfig(where, _problems(error)) from error
+
+
+def _known(overrides: dict[str, Any]) -> list[str]:
+    unknown = [name for name in overrides if name not in Settings.model_fields]
+    if unknown:
+        raise InvalidConfig("the call", [f"{name}: there is no such section" for name in unknown])
+    return list(overrides)
+
+
+def _problems(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]

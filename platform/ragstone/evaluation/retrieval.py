@@ -1,0 +1,136 @@
+"""Retrieval quality over judged queries, in the BEIR layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ir_measures
+from ir_measures import RR, R, ScoredDoc, nDCG
+
+from ragstone.errors import InvalidArgument, UnknownSource
+from ragstone.retrieval.search import MODES
+from ragstone.schemas.api import Mode, RetrievalEvaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragstone.retrieval.search import Retriever
+    from ragstone.storage.manifests import Manifest
+    from ragstone.storage.store import Store
+
+MEASURES = {"ndcg@10": nDCG @ 10, "recall@100": R @ 100, "mrr@10": RR @ 10}
+Judgements = dict[str, dict[str, int]]  # query id -> item name -> grade
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQueries:
+    """Queries that have judgements, and the judgements."""
+
+    queries: dict[str, str]  # id -> text
+    judgements: Judgements
+
+
+def read_judged(queries: Path, qrels: Path) -> JudgedQueries:
+    """Read `queries` (JSONL with `_id` and `text`) and `qrels` (query-id, corpus-id, score).
+
+    Raises
+    ------
+    UnknownSource, InvalidArgument
+        A file is missing or not in this layout, or no query has a judgement.
+    """
+    judgements: Judgements = {}
+    for query, item, grade in _qrels(qrels):
+        judgements.setdefault(query, {})[item] = grade
+    texts = dict(_queries(queries))
+    judged = {key: text for key, text in texts.items() if key in judgements}
+    if not judged:
+        raise InvalidArgument("qrels", str(qrels), "judgements of at least one of the queries")
+    return JudgedQueries(judged, {key: judgements[key] for key in judged})
+
+
+def evaluate(
+    store: Store,
+    retriever: Retriever,
+    encode: Callable[[Sequence[str], str], NDArray[np.float32]],
+    manifest: Manifest,
+    judged: JudgedQueries,
+    modes: Sequence[Mode] = MODES,
+) -> RetrievalEvaluation:
+    """Rank the items of a version by their best chunk and compare with the judgements."""
+    names = _names(store, manifest)
+    texts = list(judged.queries.values())
+    vectors = encode(texts, manifest.space) if set(modes) != {"keyword"} else None
+    allowed = store.live_chunks(manifest.dataset_id, manifest.version)
+    means = {}
+    for mode in modes:
+        run: list[ScoredDoc] = []
+        for number, (query_id, text) in enumerate(judged.queries.items()):
+            vector = vectors[number] if vectors is not None else None
+            ranked = retriever.rank(manifest, text, vector, mode, allowed)
+            best: dict[str, float] = {}
+            for entry in ranked:
+                best.setdefault(names[entry.key], entry.score)
+            # ir-measures orders by score alone, so equal scores are told apart by our order.
+            run += [
+                ScoredDoc(query_id, name, float(len(best) - place))
+                for place, name in enumerate(best)
+            ]
+        means[mode] = _means(judged.judgements, run)
+    return RetrievalEvaluation(manifest.dataset, manifest.version, len(texts), means)
+
+
+def _means(judgements: Judgements, run: list[ScoredDoc]) -> dict[str, float]:
+    values = ir_measures.calc_aggregate(list(MEASURES.values()), judgements, run)
+    return {name: round(float(values[measure]), 4) for name, measure in MEASURES.items()}
+
+
+def _names(store: Store, manifest: Manifest) -> dict[int, str]:
+    """Return chunk key -> name of its item, as judgements call it."""
+    version = manifest.version
+    rows = store.catalog.rows(
+        "SELECT c.chunk_key, min_by(s.name, s.source_key) FROM chunks c "
+        "JOIN sources s USING (dataset_id, item_key) WHERE c.dataset_id = ? "
+        "AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?) GROUP BY c.chunk_key",
+        [manifest.dataset_id, version, version],
+    )
+    return {int(key): str(name) for key, name in rows}
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from ((n, line) for n, line in enumerate(file, start=1) if line.strip())
+    except FileNotFoundError as error:
+        raise UnknownSource(str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgument(path.name, str(path), f"a readable UTF-8 file ({error})") from error
+
+
+def _queries(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in _lines(path):
+        try:
+            row = json.loads(line)
+            yield str(row["_id"]), str(row["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            expected = f"JSON lines with _id and text (line {number})"
+            raise InvalidArgument("queries", str(path), expected) from error
+
+
+def _qrels(path: Path) -> Iterator[tuple[str, str, int]]:
+    for number, line in _lines(path):
+        fields = line.rstrip("\n").split("\t") if "\t" in line else line.split()
+        fields = [fields[0], *fields[-2:]] if len(fields) == 4 else fields  # TREC: query 0 item n
+        header = number == 1 and not fields[-1].lstrip("-").isdigit()
+        if header:
+            continue
+        if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
+            expected = f"lines of query-id, corpus-id and score (line {number})"
+            raise InvalidArgument("qrels", str(path), expected)
+        yield fields[0], fields[1], int(fields[2])

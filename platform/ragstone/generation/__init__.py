@@ -1,0 +1,1 @@
+"""Answers: generators, prompts, grounding and citations."""

@@ -1,0 +1,68 @@
+"""What a generator is to the rest of the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A numbered source in a prompt; `text` is verbatim from the item at `start`."""
+
+    number: int  # from 1, as cited: [1]
+    chunk_id: str
+    item_id: str
+    source: str
+    title: str
+    page: int | None
+    text: str
+    start: int  # of the text in the item's text, in code points
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question with its passages, and the chat messages made of them."""
+
+    template: str  # name and revision of the template that wrote the messages
+    question: str
+    passages: tuple[Passage, ...]
+    system: str
+    user: str
+
+    @property
+    def text(self) -> str:
+        """System and user message in one, for models without a chat template."""
+        return f"{self.system}\n\n{self.user}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a language model picks its tokens."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0  # 0: always the most likely token
+    seed: int = 0
+
+
+class Generator(Protocol):
+    """Writes an answer to a prompt, piece by piece."""
+
+    @property
+    def id(self) -> str:
+        """As chosen in settings and stored with answers: `extractive`, `hf:NAME`."""
+        ...
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Return the tokens of `text` as this generator counts them."""
+        ...
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
+        """Yield the answer's text in pieces; cite passages as [1]."""
+        ...

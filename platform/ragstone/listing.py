@@ -1,0 +1,178 @@
+"""Lists and details: what the catalog knows, as API results."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ragstone.errors import InvalidArgument, UnknownId
+from ragstone.schemas.api import (
+    ChunkDetail,
+    DatasetInfo,
+    ItemDetail,
+    ItemSummary,
+    QuarantineInfo,
+    StoredAnswer,
+    VersionInfo,
+)
+from ragstone.storage import parts
+from ragstone.storage.catalog import utc
+
+if TYPE_CHECKING:
+    from ragstone.storage.manifests import Manifest
+    from ragstone.storage.store import Store
+
+MIN_PREFIX = 8
+MAX_PAGE = 1_000
+
+
+def datasets(store: Store) -> list[DatasetInfo]:
+    """Return all datasets, by name."""
+    rows = store.catalog.rows(
+        "SELECT d.name, d.dataset_id, v.version, v.items, v.chunks, d.created, v.created "
+        "FROM datasets d JOIN versions v USING (dataset_id) "
+        "QUALIFY row_number() OVER (PARTITION BY dataset_id ORDER BY v.version DESC) = 1 "
+        "ORDER BY d.name"
+    )
+    return [DatasetInfo(*row[:5], created=utc(row[5]), changed=utc(row[6])) for row in rows]
+
+
+def versions(store: Store, dataset: str) -> list[VersionInfo]:
+    """Return the versions of `dataset`, newest first."""
+    rows = store.catalog.records(
+        "SELECT version, digest, content, parent, message, created, items, chunks, added, "
+        "removed, space FROM versions WHERE dataset_id = ? ORDER BY version DESC",
+        [store.dataset_id(dataset)],
+    )
+    return [
+        VersionInfo(dataset=dataset, **{**row, "created": utc(row["created"])}) for row in rows
+    ]
+
+
+def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSummary]:
+    """Return a page of the items of `reference`, in the order they came."""
+    if offset < 0:
+        raise InvalidArgument("offset", offset, "0 or more")
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidArgument("limit", limit, f"a number from 1 to {MAX_PAGE}")
+    manifest = store.resolve(reference)
+    version = manifest.version
+    rows = store.catalog.records(
+        "WITH page AS (SELECT * FROM items WHERE dataset_id = ? "
+        "AND added <= ? AND (removed IS NULL OR removed > ?) ORDER BY item_key LIMIT ? OFFSET ?) "
+        "SELECT p.item_id, min_by(s.source, s.source_key) AS source, "
+        "min_by(s.name, s.source_key) AS name, any_value(p.title) AS title, "
+        "any_value(p.media_type) AS media_type, any_value(p.modality) AS modality, "
+        "any_value(p.size) AS size, any_value(p.chunks) AS chunks, any_value(p.added) AS added "
+        "FROM page p JOIN sources s USING (dataset_id, item_key) "
+        "WHERE s.added <= ? AND (s.removed IS NULL OR s.removed > ?) "
+        "GROUP BY p.item_key, p.item_id ORDER BY p.item_key",
+        [manifest.dataset_id, version, version, limit, offset, version, version],
+    )
+    return [ItemSummary(**row) for row in rows]
+
+
+def quarantine(store: Store, dataset: str | None) -> list[QuarantineInfo]:
+    """Return the inputs that could not become items, newest first."""
+    rows = store.catalog.records(
+        "SELECT id, dataset, source, stage, code, reason, hint, item_id, size, created "
+        "FROM quarantine WHERE dataset = ? OR ? IS NULL ORDER BY id DESC",
+        [dataset, dataset],
+    )
+    return [QuarantineInfo(**{**row, "created": utc(row["created"])}) for row in rows]
+
+
+def find_item_keys(store: Store, manifest: Manifest, item: str) -> list[int]:
+    """Return the keys of the live items of a version whose id is, or begins with, `item`.
+
+    Raises
+    ------
+    UnknownId
+        There is none, or the prefix fits several ids.
+    """
+    rows = store.catalog.rows(
+        "SELECT item_key, item_id FROM items WHERE dataset_id = ? AND starts_with(item_id, ?) "
+        "AND added <= ? AND (removed IS NULL OR removed > ?)",
+        [manifest.dataset_id, _prefix(item, "item"), manifest.version, manifest.version],
+    )
+    if len({row[1] for row in rows}) != 1:
+        raise UnknownId(item, "item of this dataset")
+    return [int(row[0]) for row in rows]
+
+
+def show(store: Store, identity: str) -> ItemDetail | ChunkDetail | StoredAnswer:
+    """Return the item, chunk or answer that `identity` means; see `Workspace.show`."""
+    prefix = _prefix(identity)
+    chunks = _chunks(store, "starts_with(chunk_id, ?)", [prefix])
+    found: list[tuple[str, Any]] = [(row["chunk_id"], row) for row in chunks]
+    rows = store.catalog.records(
+        "SELECT i.*, d.name AS dataset FROM items i JOIN datasets d USING (dataset_id) "
+        "WHERE starts_with(item_id, ?) ORDER BY removed IS NOT NULL, added DESC",
+        [prefix],
+    )
+    found += [(row["item_id"], row) for row in rows]
+    answers = store.catalog.rows(
+        "SELECT answer_id, record FROM answers WHERE starts_with(answer_id, ?)", [prefix.upper()]
+    )
+    found += [(row[0], row[1]) for row in answers]
+    if len({key for key, _ in found}) != 1:
+        raise UnknownId(identity)
+    value = found[0][1]
+    if isinstance(value, str):
+        return _stored_answer(value)
+    return _item_detail(store, value) if "item_id" in value and rows else _chunk_detail(value)
+
+
+def _prefix(identity: str, kind: str = "item, chunk or answer") -> str:
+    if len(identity) < MIN_PREFIX:
+        raise UnknownId(identity, kind)
+    return identity.lower()
+
+
+def _chunks(store: Store, condition: str, parameters: list[object]) -> list[dict[str, Any]]:
+    return store.catalog.records(
+        "SELECT c.*, i.item_id, d.name AS dataset FROM chunks c "
+        "JOIN items i USING (dataset_id, item_key) JOIN datasets d USING (dataset_id) "
+        f"WHERE {condition} ORDER BY i.removed IS NOT NULL, c.chunk_key",
+        parameters,
+    )
+
+
+def _chunk_detail(row: dict[str, Any]) -> ChunkDetail:
+    names = ("chunk_id", "item_id", "dataset", "ordinal", "heading", "page")
+    rest = ("start", "end", "tokens", "text")
+    return ChunkDetail(**{name: row[name] for name in (*names, *rest)})
+
+
+def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:
+    dataset_id, key = row["dataset_id"], row["item_key"]
+    sources = store.catalog.rows(
+        "SELECT source, name FROM sources WHERE dataset_id = ? AND item_key = ? "
+        "ORDER BY removed IS NOT NULL, source_key",
+        [dataset_id, key],
+    )
+    manifest = store.manifest(dataset_id, row["added"])
+    part = next(part for part in manifest.parts if part.id == row["part"])
+    stored = parts.read_item(store.root / part.path, key)
+    chunks = _chunks(store, "c.dataset_id = ? AND c.item_key = ?", [dataset_id, key])
+    return ItemDetail(
+        item_id=row["item_id"],
+        dataset=row["dataset"],
+        sources=[source for source, _ in sources],
+        name=sources[0][1],
+        title=row["title"],
+        media_type=row["media_type"],
+        modality=row["modality"],
+        size=row["size"],
+        metadata=json.loads(row["metadata"]),
+        added=row["added"],
+        removed=row["removed"],
+        text=stored["text"],
+        chunks=[_chunk_detail(chunk) for chunk in chunks],
+    )
+
+
+def _stored_answer(record: str) -> StoredAnswer:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StoredAnswer).validate_json(record)

@@ -1,0 +1,1 @@
+"""Search: arms, fusion, filters and highlights."""

@@ -1,0 +1,155 @@
+"""Runs the HTTP API on a socket: for good (`serve`), or in a thread (`running`).
+
+ragstone serve --workspace my-workspace
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+
+from ragstone import workspace as workspaces
+from ragstone.client import Address
+from ragstone.errors import InvalidArgument
+from ragstone.server.app import create_app
+from ragstone.storage.files import write_durably
+from ragstone.storage.owner import OWNER_FILE
+from ragstone.workspace import Workspace
+
+_GRACE = 5  # seconds that requests get to finish when the server ends
+_BACKLOG = 128  # connections that may wait to be accepted
+
+
+def serve(
+    path: str | Path,
+    host: str | None = None,
+    port: int | None = None,
+    on_ready: Callable[[Address], None] | None = None,
+) -> None:
+    """Serve the workspace at `path` until SIGINT or SIGTERM; call it from the main thread.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen; the settings `server.host` and `server.port` when None. Port 0 takes a
+        free one.
+    on_ready
+        Called once requests are answered; by default one line with the URL goes to stdout.
+
+    Raises
+    ------
+    UnknownWorkspace, WorkspaceBusy
+        As `ragstone.open`.
+    InvalidArgument
+        The host is not this machine's, or the port is taken.
+    """
+    with ending_on_signals(), workspaces.open(path) as workspace:
+        chosen = workspace.settings.server
+        host = chosen.host if host is None else host
+        sock = _listen(host, chosen.port if port is None else port)
+        with sock, _prepared(workspace, host, sock) as (server, address):
+            (on_ready or _announce)(address)
+            server.run(sockets=[sock])
+
+
+@contextmanager
+def running(workspace: Workspace, host: str = "127.0.0.1", port: int = 0) -> Iterator[Address]:
+    """Serve an open workspace from a thread of this process for the length of a `with` block.
+
+    Raises
+    ------
+    InvalidArgument
+        The host is not this machine's, or the port is taken.
+    """
+    sock = _listen(host, port)
+    with sock, _prepared(workspace, host, sock) as (server, address):
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="ragstone")
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def _prepared(
+    workspace: Workspace, host: str, sock: socket.socket
+) -> Iterator[tuple[uvicorn.Server, Address]]:
+    """Make the server for a listening socket; `owner.json` names it meanwhile."""
+    address = Address(_url(host, sock), secrets.token_urlsafe(32))
+    config = uvicorn.Config(
+        create_app(workspace, address.token, host=host),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+        lifespan="off",
+    )
+    _publish(workspace.path, {"url": address.url, "token": address.token})
+    try:
+        yield uvicorn.Server(config), address
+    finally:
+        _publish(workspace.path, {"url": None, "token": None})
+
+
+def _publish(root: Path, changes: dict[str, str | None]) -> None:
+    """Set the keys of `owner.json`, or take those out whose value is None."""
+    file = root / OWNER_FILE
+    record = json.loads(file.read_text(encoding="utf-8")) | changes
+    kept = {key: value for key, value in record.items() if value is not None}
+    write_durably(file, json.dumps(kept).encode(), mode=0o600)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens: connections wait in its queue until the server runs."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        expected = f"an address of this machine that is free ({error.strerror or error})"
+        raise InvalidArgument("host and port", f"{host}:{port}", expected) from error
+
+
+def _url(host: str, sock: socket.socket) -> str:
+    """Return the URL to reach the socket from this machine."""
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{sock.getsockname()[1]}"
+
+
+def _announce(address: Address) -> None:
+    sys.stdout.write(f"Ragstone listens on {address.url}\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Leave the block, through all its `finally`s, on SIGINT and SIGTERM.
+
+    uvicorn drains its requests on both and then raises the signal again, for the handler that was
+    there before it: this one. Python's own for SIGTERM would end the process at once, with the
+    workspace still open.
+    """
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

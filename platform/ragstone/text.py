@@ -1,0 +1,68 @@
+"""Sentences and words of a text, as code point spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
+# A sentence ends at . ! ? … or their wide forms, with closing quotes or brackets, before white
+# space; or at a blank line. Wide stops need no space behind them.
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n\s*\n")
+_ABBREVIATIONS = frozenset(
+    "al approx ca cf ch co corp dept dr ed eds e.g eq eqs etc fig figs i.e inc jr ltd mr mrs ms "
+    "mt no nos op p pp prof ref refs resp sec sr st vol vs u.s u.k u.n a.m p.m ph.d".split()
+)
+_LAST_WORD = re.compile(r"[^\s(\[\"'“‘]+$")
+_WORD = re.compile(r"\w+", re.UNICODE)
+
+
+def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
+    """Yield `(start, end)` of each sentence in `text[start:end]`, without surrounding space.
+
+    Abbreviations, initials and decimal numbers do not end a sentence, nor does a stop before a
+    lower-case word.
+    """
+    end = len(text) if end is None else end
+    begin = start
+    for match in _END.finditer(text, start, end):
+        if match.group().isspace() or match.group()[0] in "。！？" or _ends(text, match, begin):
+            yield from _trimmed(text, begin, match.end())
+            begin = match.end()
+    yield from _trimmed(text, begin, end)
+
+
+def embed_text(context: str, text: str) -> str:
+    """Return what is embedded and indexed of a chunk: its context, then its text."""
+    return f"{context}\n{text}" if context else text
+
+
+def word_spans(text: str) -> Iterator[Span]:
+    """Yield `(start, end)` of each run of letters, digits and underscores."""
+    return (match.span() for match in _WORD.finditer(text))
+
+
+def _ends(text: str, match: re.Match[str], begin: int) -> bool:
+    if match.group()[0] != "." or match.group().startswith(".."):
+        return not _next_is_lower(text, match.end())
+    word = _LAST_WORD.search(text, begin, match.start())
+    if word:
+        bare = word.group()
+        if bare.lower() in _ABBREVIATIONS or (len(bare) == 1 and bare.isupper()):
+            return False
+    return not _next_is_lower(text, match.end())
+
+
+def _next_is_lower(text: str, position: int) -> bool:
+    rest = text[position : position + 20].lstrip()
+    return bool(rest) and rest[0].islower()
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        yield start, end

@@ -1,0 +1,1 @@
+"""What things are: records, API models, Arrow schemas and catalog migrations."""

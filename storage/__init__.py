@@ -1,0 +1,1 @@
+"""Where things live: catalog, blobs, parts, manifests, vectors and keywords."""

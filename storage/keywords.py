@@ -1,0 +1,212 @@
+"""Keyword generations: immutable Tantivy indexes, one per change of a dataset's chunks.
+
+A new generation hard-links the files of the old one and adds its own; Tantivy never writes into a
+segment file, so the old generation keeps its documents, deletions and BM25 statistics for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tantivy
+from ulid import ULID
+
+from ragstone.errors import DamagedFile
+from ragstone.storage.files import (
+    TEMPORARY,
+    FileStamp,
+    make_folder,
+    publish_folder,
+    stamp,
+    verify,
+)
+from ragstone.storage.manifests import GenerationRef
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap64
+
+ANALYZER = "ragstone_en_1"  # written into the index: a changed analyzer needs a new name
+SCORE_DIGITS = 6
+_WRITER_BYTES = 64_000_000
+_LONGEST_WORD = 60
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordDocument:
+    """What is indexed of a chunk."""
+
+    key: int
+    text: str
+
+
+@cache
+def analyzer() -> tantivy.TextAnalyzer:
+    """Return the analyzer: words, lower case, no English stop words, Porter2 stems."""
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(_LONGEST_WORD))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.stopword("english"))
+        .filter(tantivy.Filter.stemmer("english"))
+        .build()
+    )
+
+
+@cache
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("key", indexed=True, fast=True)
+    builder.add_text_field("body", tokenizer_name=ANALYZER)
+    return builder.build()
+
+
+def write_generation(
+    root: Path,
+    folder: Path,
+    old: GenerationRef | None,
+    added: Iterable[KeywordDocument],
+    removed: Iterable[int],
+) -> GenerationRef:
+    """Write the generation after `old` below `folder` (a dataset of the workspace `root`).
+
+    `removed` holds chunk keys to leave out; durable when it returns.
+    """
+    generations = folder / "keywords"
+    make_folder(generations)
+    name = str(ULID())
+    temporary = generations / f"{TEMPORARY}{name}"
+    temporary.mkdir()
+    if old:
+        for file in old.files:
+            os.link(root / old.path / file, temporary / file)
+    chunks = _change(temporary, added, removed)
+    stamps: dict[str, FileStamp] = {}
+    written = []
+    for path in sorted(temporary.iterdir()):
+        if path.name.endswith(".lock"):
+            path.unlink()
+        elif old and path.name in old.files and path.samefile(root / old.path / path.name):
+            stamps[path.name] = old.files[path.name]
+        else:
+            written.append(path)
+            stamps[path.name] = stamp(path)
+    final = generations / name
+    publish_folder(temporary, final, written)
+    return GenerationRef(final.relative_to(root).as_posix(), chunks, stamps)
+
+
+def _change(folder: Path, added: Iterable[KeywordDocument], removed: Iterable[int]) -> int:
+    index = tantivy.Index(_schema(), path=str(folder))
+    index.register_tokenizer(ANALYZER, analyzer())
+    writer = index.writer(_WRITER_BYTES, 1)
+    for key in removed:
+        writer.delete_documents_by_term("key", key)
+    for entry in added:
+        document = tantivy.Document()
+        document.add_integer("key", entry.key)
+        document.add_text("body", entry.text)
+        writer.add_document(document)
+    writer.commit()
+    writer.wait_merging_threads()
+    index.reload()
+    return int(index.searcher().num_docs)
+
+
+class Generations:
+    """Opens generations once and shares them; searching is thread-safe."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str, tantivy.Searcher] = {}
+        self._lock = threading.Lock()
+
+    def search(
+        self,
+        generation: GenerationRef | None,
+        terms: Sequence[str],
+        k: int,
+        allowed: BitMap64 | None,
+    ) -> list[tuple[int, float]]:
+        """Return the `k` best chunks as (chunk key, BM25), best first, ties by key.
+
+        Parameters
+        ----------
+        terms
+            Analysed words; a chunk with any of them is found.
+        allowed
+            Chunk keys that may be found; None allows all.
+        """
+        if generation is None or not terms or (allowed is not None and not allowed):
+            return []
+        searcher = self._searcher(generation)
+        result = searcher.search(_query(terms, allowed), k, count=False)
+        keys = searcher.fast_field_values("key", [address for _, address in result.hits])
+        found = [
+            (int(key), round(float(score), SCORE_DIGITS))
+            for key, (score, _) in zip(keys, result.hits, strict=True)
+        ]
+        found.sort(key=lambda pair: (-pair[1], pair[0]))
+        return found
+
+    def _searcher(self, generation: GenerationRef) -> tantivy.Searcher:
+        with self._lock:
+            searcher = self._open.get(generation.path)
+            if searcher is None:
+                searcher = self._open[generation.path] = self._load(generation)
+            return searcher
+
+    def _load(self, generation: GenerationRef) -> tantivy.Searcher:
+        folder = self._root / generation.path
+        for name, promised in generation.files.items():
+            verify(folder / name, promised)
+        searcher = _open_searcher(folder)
+        if searcher.num_docs != generation.chunks:
+            raise DamagedFile(folder, f"it holds {searcher.num_docs} chunks")
+        return searcher
+
+    def forget(self) -> None:
+        """Close all generations."""
+        with self._lock:
+            self._open.clear()
+
+
+def read_keys(folder: Path) -> list[int]:
+    """Return the chunk keys in the generation at `folder`, ascending."""
+    searcher = _open_searcher(folder)
+    if not searcher.num_docs:
+        return []
+    hits = searcher.search(tantivy.Query.all_query(), searcher.num_docs, count=False).hits
+    return sorted(searcher.fast_field_values("key", [address for _, address in hits]))
+
+
+def _open_searcher(folder: Path) -> tantivy.Searcher:
+    try:
+        index = tantivy.Index.open(str(folder))
+    except ValueError as error:
+        raise DamagedFile(folder, str(error)) from error
+    index.register_tokenizer(ANALYZER, analyzer())
+    index.config_reader("manual")
+    return index.searcher()
+
+
+def _query(terms: Sequence[str], allowed: BitMap64 | None) -> tantivy.Query:
+    schema = _schema()
+    words = tantivy.Query.boolean_query(
+        [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "body", t)) for t in terms]
+    )
+    if allowed is None:
+        return words
+    # A constant score of 0 filters without changing what the words score.
+    keys = tantivy.Query.term_set_query(schema, "key", list(allowed))
+    return tantivy.Query.boolean_query(
+        [
+            (tantivy.Occur.Must, words),
+            (tantivy.Occur.Must, tantivy.Query.const_score_query(keys, 0.0)),
+        ]
+    )

@@ -1,0 +1,181 @@
+"""Manifests: one JSON file per version, the only commit point.
+
+A manifest names everything a version consists of, with the digest of each file, and carries the
+digest of its parent, so a version proves itself back to the first one. It is linked to its final
+name, never over an existing one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pyroaring import BitMap64
+
+from ragstone.errors import DamagedFile
+from ragstone.storage.files import FileStamp, digest_bytes, publish_once
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PartRef:
+    """A part as a manifest names it; `path` is relative to the workspace."""
+
+    id: str
+    path: str
+    items: int
+    chunks: int
+    files: dict[str, FileStamp]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRef:
+    """A FAISS file with the vectors of one space; `path` is relative to the workspace."""
+
+    path: str
+    space: str
+    vectors: int
+    file: FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRef:
+    """A Tantivy index folder; `path` is relative to the workspace."""
+
+    path: str
+    chunks: int
+    files: dict[str, FileStamp]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One immutable version of a dataset."""
+
+    dataset_id: str
+    dataset: str
+    version: int
+    parent: str | None  # digest of the parent's manifest
+    message: str
+    created: str  # ISO 8601, UTC
+    settings: str  # digest of what shaped chunks and vectors
+    space: str
+    content: str  # digest of the live sources and their items
+    items: int
+    chunks: int
+    added: int
+    removed: int
+    next_item: int
+    next_source: int
+    next_chunk: int
+    parts: list[PartRef] = field(default_factory=list)
+    segments: list[SegmentRef] = field(default_factory=list)
+    keywords: GenerationRef | None = None
+    removed_items: str = ""  # Roaring bitmap of item keys, portable format, base64
+    removed_sources: str = ""
+    format: int = MANIFEST_FORMAT
+    digest: str = ""
+
+    @property
+    def created_at(self) -> datetime:
+        """The time of the commit."""
+        return datetime.fromisoformat(self.created)
+
+    def files(self) -> Iterator[tuple[str, FileStamp]]:
+        """Yield every file this version consists of: path in the workspace and its stamp."""
+        for part in self.parts:
+            yield from ((f"{part.path}/{name}", s) for name, s in part.files.items())
+        yield from ((segment.path, segment.file) for segment in self.segments)
+        if self.keywords:
+            root = self.keywords.path
+            yield from ((f"{root}/{name}", s) for name, s in self.keywords.files.items())
+
+    def folders(self) -> set[str]:
+        """Return the folders and files, by path in the workspace, that this version needs."""
+        named = {part.path for part in self.parts} | {s.path for s in self.segments}
+        return named | ({self.keywords.path} if self.keywords else set())
+
+
+def pack_bitmap(keys: BitMap64) -> str:
+    """Return `keys` as text for a manifest."""
+    keys.run_optimize()
+    return base64.b64encode(keys.serialize()).decode()
+
+
+def unpack_bitmap(packed: str) -> BitMap64:
+    """Return the keys in `packed`; empty text is the empty set."""
+    return BitMap64.deserialize(base64.b64decode(packed)) if packed else BitMap64()
+
+
+def seal(manifest: Manifest) -> Manifest:
+    """Return `manifest` with its own digest set."""
+    return replace(manifest, digest=_digest(asdict(manifest)))
+
+
+def version_path(folder: Path, version: int) -> Path:
+    """Return where version number `version` of the dataset at `folder` is."""
+    return folder / "versions" / f"{version:06d}.json"
+
+
+def publish(folder: Path, manifest: Manifest) -> None:
+    """Make `manifest` (sealed) the version it names; this is the commit.
+
+    Raises
+    ------
+    FileExistsError
+        The version number is taken.
+    """
+    body = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()
+    publish_once(version_path(folder, manifest.version), body)
+
+
+def read(path: Path) -> Manifest:
+    """Read the manifest at `path` and check it against its own digest.
+
+    Raises
+    ------
+    DamagedFile
+        It cannot be read, is no manifest, or its bytes have changed.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        if values["format"] != MANIFEST_FORMAT:
+            raise DamagedFile(path, f"format {values['format']} is not known to this release")
+        if _digest(values) != values["digest"]:
+            raise DamagedFile(path, "its digest does not fit its content")
+        return _from_json(values)
+    except OSError as error:
+        raise DamagedFile(path, f"it cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(path, f"it is no manifest ({error})") from error
+
+
+def numbers(folder: Path) -> list[int]:
+    """Return the version numbers published in the dataset at `folder`, ascending."""
+    return sorted(int(path.stem) for path in (folder / "versions").glob("[0-9]*.json"))
+
+
+def _digest(values: dict[str, Any]) -> str:
+    body = {key: value for key, value in values.items() if key != "digest"}
+    return digest_bytes(json.dumps(body, sort_keys=True, ensure_ascii=False).encode())
+
+
+def _stamps(values: dict[str, Any]) -> dict[str, FileStamp]:
+    return {name: FileStamp(**value) for name, value in values.items()}
+
+
+def _from_json(values: dict[str, Any]) -> Manifest:
+    known = {f.name for f in fields(Manifest)}
+    plain = {key: value for key, value in values.items() if key in known}
+    plain["parts"] = [PartRef(**{**p, "files": _stamps(p["files"])}) for p in values["parts"]]
+    plain["segments"] = [
+        SegmentRef(**{**s, "file": FileStamp(**s["file"])}) for s in values["segments"]
+    ]
+    if generation := values["keywords"]:
+        plain["keywords"] = GenerationRef(**{**generation, "files": _stamps(generation["files"])})
+    return Manifest(**plain)

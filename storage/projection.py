@@ -1,0 +1,178 @@
+"""From manifests to catalog rows: what DuckDB knows of a dataset is made here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from blake3 import blake3
+
+from ragstone.storage import manifests, parts
+from ragstone.storage.catalog import Catalog
+from ragstone.storage.manifests import Manifest
+
+_ITEM_COLUMNS = (
+    "item_key",
+    "item_id",
+    "media_type",
+    "modality",
+    "title",
+    "size",
+    "metadata",
+    "work_key",
+    "chunks",
+)
+
+LIVE = "added <= ? AND (removed IS NULL OR removed > ?)"  # give the version twice
+
+
+def catch_up(catalog: Catalog, root: Path) -> list[str]:
+    """Bring the catalog to what the manifests say; return what was done, in words.
+
+    Raises
+    ------
+    DamagedFile
+        A manifest or a part that the catalog lacks cannot be read.
+    """
+    done = []
+    for folder in sorted((root / "datasets").glob("*")):
+        published = manifests.numbers(folder)
+        known = _known(catalog, folder.name)
+        if not published or known.keys() == set(published) and _same_head(folder, known):
+            continue
+        if not known.keys() < set(published):
+            forget(catalog, folder.name)
+            known = {}
+        previous: Manifest | None = None
+        for number in published:
+            manifest = manifests.read(manifests.version_path(folder, number))
+            if number not in known:
+                apply(catalog, root, manifest, previous)
+                done.append(f"version {number} of {manifest.dataset}")
+            previous = manifest
+    return done
+
+
+def _known(catalog: Catalog, dataset_id: str) -> dict[int, str]:
+    sql = "SELECT version, digest FROM versions WHERE dataset_id = ?"
+    return {int(number): str(digest) for number, digest in catalog.rows(sql, [dataset_id])}
+
+
+def _same_head(folder: Path, known: dict[int, str]) -> bool:
+    head = max(known)
+    return manifests.read(manifests.version_path(folder, head)).digest == known[head]
+
+
+def forget(catalog: Catalog, dataset_id: str) -> None:
+    """Take the projection of a dataset out of the catalog; its files stay."""
+    with catalog.transaction() as cursor:
+        for table in ("versions", "items", "sources", "chunks", "datasets"):
+            cursor.execute(f"DELETE FROM {table} WHERE dataset_id = ?", [dataset_id])  # noqa: S608
+
+
+def apply(catalog: Catalog, root: Path, manifest: Manifest, previous: Manifest | None) -> None:
+    """Record the version `manifest`, whose parent is `previous`, in one transaction."""
+    old_parts = {part.id for part in previous.parts} if previous else set()
+    with catalog.transaction() as cursor:
+        if previous is None:
+            cursor.execute(
+                "INSERT INTO datasets VALUES (?, ?, ?)",
+                [manifest.dataset_id, manifest.dataset, manifest.created_at],
+            )
+        for part in manifest.parts:
+            if part.id not in old_parts:
+                _insert_part(cursor, root / part.path, part.id, manifest)
+        _mark_removed(cursor, manifest, previous)
+        _insert_version(cursor, manifest, previous)
+
+
+def _insert_version(
+    cursor: duckdb.DuckDBPyConnection, manifest: Manifest, previous: Manifest | None
+) -> None:
+    values = {
+        "dataset_id": manifest.dataset_id,
+        "version": manifest.version,
+        "digest": manifest.digest,
+        "content": manifest.content,
+        "parent": previous.version if previous else None,
+        "message": manifest.message,
+        "created": manifest.created_at,
+        "items": manifest.items,
+        "chunks": manifest.chunks,
+        "added": manifest.added,
+        "removed": manifest.removed,
+        "space": manifest.space,
+    }
+    marks = ", ".join("?" for _ in values)
+    sql = f"INSERT INTO versions ({', '.join(values)}) VALUES ({marks})"  # noqa: S608
+    cursor.execute(sql, list(values.values()))
+
+
+def _insert_part(
+    cursor: duckdb.DuckDBPyConnection, folder: Path, part: str, manifest: Manifest
+) -> None:
+    items = parts.read_table(folder, "items", _ITEM_COLUMNS)
+    sources = parts.read_table(folder, "sources")
+    chunks = parts.read_table(folder, "chunks")
+    _insert(cursor, "items", items, manifest, part=part)
+    _insert(cursor, "sources", sources, manifest)
+    _insert(cursor, "chunks", chunks, manifest, versioned=False)
+
+
+def _insert(
+    cursor: duckdb.DuckDBPyConnection,
+    name: str,
+    table: pa.Table,
+    manifest: Manifest,
+    *,
+    part: str | None = None,
+    versioned: bool = True,
+) -> None:
+    constants: dict[str, object] = {"dataset_id": manifest.dataset_id}
+    if part is not None:
+        constants["part"] = part
+    if versioned:
+        constants["added"] = manifest.version
+    columns = [f'"{column}"' for column in table.column_names]
+    targets = ", ".join([*constants, *columns])
+    values = ", ".join(["?" for _ in constants] + columns)
+    cursor.register("incoming", table)
+    sql = f"INSERT INTO {name} ({targets}) SELECT {values} FROM incoming"  # noqa: S608
+    cursor.execute(sql, list(constants.values()))
+    cursor.unregister("incoming")
+
+
+def _mark_removed(
+    cursor: duckdb.DuckDBPyConnection, manifest: Manifest, previous: Manifest | None
+) -> None:
+    for table, key, now, then in (
+        ("items", "item_key", manifest.removed_items, previous and previous.removed_items),
+        ("sources", "source_key", manifest.removed_sources, previous and previous.removed_sources),
+    ):
+        keys = manifests.unpack_bitmap(now) - manifests.unpack_bitmap(then or "")
+        if keys:
+            cursor.register("gone", pa.table({"key": pa.array(list(keys), pa.int64())}))
+            cursor.execute(
+                f"UPDATE {table} SET removed = ? WHERE dataset_id = ? "  # noqa: S608
+                f"AND {key} IN (SELECT key FROM gone)",
+                [manifest.version, manifest.dataset_id],
+            )
+            cursor.unregister("gone")
+
+
+def content_digest(live: pa.Table) -> str:
+    """Return the digest of a version's data: its (source, item_id, work_key) rows, sorted.
+
+    Equal for equal data, whatever the history, the machine or the number of workers.
+    """
+    rows = live.select(["source", "item_id", "work_key"]).sort_by("source")
+    null = pa.scalar("\0", pa.string())
+    lines = pc.binary_join_element_wise(
+        *(rows[name].cast(pa.string()) for name in rows.column_names), null
+    )
+    hasher = blake3()
+    for line in lines:
+        hasher.update(line.as_py().encode() + b"\n")
+    return hasher.hexdigest()

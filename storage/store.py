@@ -1,0 +1,274 @@
+"""The store: all datasets of a workspace, their truth on disk and its projection.
+
+Commit: parts and indexes are written and flushed, the manifest is linked to its name (the commit),
+then the catalog is brought up to date. Opening catches the catalog up and, after a crash, sweeps
+what no manifest names.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyroaring import BitMap64
+
+from ragstone.config import StorageSettings
+from ragstone.errors import SpaceMismatch, UnknownDataset, UnknownVersion, VersionConflict
+from ragstone.storage import manifests, parts, projection, recovery
+from ragstone.storage.blobs import Blobs
+from ragstone.storage.catalog import Catalog, now
+from ragstone.storage.changes import Change
+from ragstone.storage.files import make_folder
+from ragstone.storage.keywords import Generations
+from ragstone.storage.manifests import GenerationRef, Manifest
+from ragstone.storage.owner import Owner
+from ragstone.storage.vectors import Segments
+
+
+class Store:
+    """Opens the workspace at `root` and owns it until `close`.
+
+    Raises
+    ------
+    WorkspaceBusy
+        Another process owns it.
+    """
+
+    def __init__(self, root: Path, settings: StorageSettings) -> None:
+        self.root = root
+        self._owner = Owner(root, settings.lock_seconds)
+        try:
+            for name in ("blobs", "datasets"):
+                make_folder(root / name)
+            self.catalog, self.recovered = recovery.open_catalog(root, settings)
+            if self._owner.crashed:
+                self.recovered += recovery.sweep(root)
+        except BaseException:
+            self._owner.release()
+            raise
+        self.blobs = Blobs(root / "blobs")
+        self.segments = Segments(root)
+        self.generations = Generations(root)
+        self._writing = threading.RLock()
+        self._closed = False
+        self.manifest = lru_cache(maxsize=64)(self._read_manifest)
+        self.live_chunks = lru_cache(maxsize=16)(self._live_chunks)
+
+    def close(self) -> None:
+        """Close all files and let the workspace go; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.segments.forget()
+        self.generations.forget()
+        self.catalog.close()
+        self._owner.release()
+
+    # ------------------------------------------------------------ reading
+
+    def dataset_id(self, name: str) -> str:
+        """Return the id of the dataset `name`.
+
+        Raises
+        ------
+        UnknownDataset
+            There is none.
+        """
+        rows = self.catalog.rows("SELECT dataset_id FROM datasets WHERE name = ?", [name])
+        if not rows:
+            names = [row[0] for row in self.catalog.rows("SELECT name FROM datasets")]
+            raise UnknownDataset(name, names)
+        return str(rows[0][0])
+
+    def resolve(self, reference: str) -> Manifest:
+        """Return the manifest that `name` or `name@version` means.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion
+            There is none.
+        """
+        name, _, wanted = reference.partition("@")
+        dataset = self.dataset_id(name)
+        newest = self.newest(dataset)
+        if not wanted:
+            return self.manifest(dataset, newest)
+        number = int(wanted) if wanted.isascii() and wanted.isdigit() else 0
+        if not 1 <= number <= newest:
+            raise UnknownVersion(name, wanted, newest)
+        return self.manifest(dataset, number)
+
+    def live_sources(self, head: Manifest | None) -> pa.Table:
+        """Return the source objects of a version, one row each, none for None.
+
+        Columns: source_key, source, item_key, item_id, work_key.
+        """
+        version = head.version if head else 0
+        return self.catalog.table(
+            "SELECT s.source_key, s.source, s.item_key, i.item_id, i.work_key "
+            "FROM sources s JOIN items i USING (dataset_id, item_key) "
+            "WHERE s.dataset_id = ? AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?)",
+            [head.dataset_id if head else "", version, version],
+        )
+
+    def _head(self, name: str) -> Manifest | None:
+        rows = self.catalog.rows("SELECT dataset_id FROM datasets WHERE name = ?", [name])
+        return self.manifest(rows[0][0], self.newest(rows[0][0])) if rows else None
+
+    def newest(self, dataset_id: str) -> int:
+        """Return the number of the newest version; 0 when there is none."""
+        sql = "SELECT max(version) FROM versions WHERE dataset_id = ?"
+        return int(self.catalog.rows(sql, [dataset_id])[0][0] or 0)
+
+    def _read_manifest(self, dataset_id: str, version: int) -> Manifest:
+        folder = self.root / "datasets" / dataset_id
+        return manifests.read(manifests.version_path(folder, version))
+
+    def _live_chunks(self, dataset_id: str, version: int) -> BitMap64 | None:
+        """Return the chunk keys of a version; None when every key below `next_chunk` lives."""
+        manifest = self.manifest(dataset_id, version)
+        if manifest.chunks == manifest.next_chunk:
+            return None
+        table = self.catalog.table(
+            "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "
+            "WHERE c.dataset_id = ? AND i.added <= ? AND (i.removed IS NULL OR i.removed > ?)",
+            [dataset_id, version, version],
+        )
+        return BitMap64(table["chunk_key"].to_numpy())
+
+    # ------------------------------------------------------------ writing
+
+    @contextmanager
+    def change(self, name: str, space: str | None = None) -> Iterator[Change]:
+        """Collect a change to the dataset `name`; commit it inside, or it is abandoned.
+
+        One change at a time: a second one waits. `space` is the embedding space of new vectors;
+        None takes the dataset's own, which must exist then.
+
+        Raises
+        ------
+        UnknownDataset
+            There is none, and no `space` to make one with.
+        SpaceMismatch
+            The dataset's vectors are of another space.
+        """
+        with self._writing:
+            head = self._head(name) if space else self.resolve(name)
+            if head and space and head.space != space:
+                raise SpaceMismatch(name, head.space, space)
+            change = Change(self.root, name, head, space or (head.space if head else ""))
+            try:
+                yield change
+            except BaseException:
+                change.abandon()
+                raise
+
+    def commit(
+        self,
+        change: Change,
+        message: str,
+        settings: str,
+        keywords: GenerationRef | None = None,
+    ) -> Manifest:
+        """Publish `change` as the next version and return its manifest.
+
+        Parameters
+        ----------
+        settings
+            Digest of what shaped the chunks and vectors.
+        keywords
+            A generation that holds exactly the next version's chunks; None derives one from the
+            head's.
+
+        Raises
+        ------
+        VersionConflict
+            Somebody else published the version first.
+        """
+        head = change.head
+        segments, generation = change.write_indexes(self._chunks_of(change), keywords)
+        live = self._live_rows(change)
+        manifest = manifests.seal(
+            Manifest(
+                dataset_id=change.dataset_id,
+                dataset=change.name,
+                version=head.version + 1 if head else 1,
+                parent=head.digest if head else None,
+                message=message,
+                created=now().isoformat(timespec="milliseconds"),
+                settings=settings,
+                space=change.space,
+                content=projection.content_digest(live),
+                items=len(live["item_key"].unique()),
+                chunks=(generation.chunks if generation else 0),
+                added=change.added,
+                removed=len(change.removed_items),
+                next_item=change.next_item,
+                next_source=change.next_source,
+                next_chunk=change.next_chunk,
+                parts=[*(head.parts if head else []), *change.parts],
+                segments=segments,
+                keywords=generation,
+                removed_items=_joined(head and head.removed_items, change.removed_items),
+                removed_sources=_joined(head and head.removed_sources, change.removed_sources),
+            )
+        )
+        try:
+            manifests.publish(change.folder, manifest)
+        except FileExistsError as error:
+            raise VersionConflict(change.name, manifest.version) from error
+        projection.apply(self.catalog, self.root, manifest, head)
+        return manifest
+
+    def _chunks_of(self, change: Change) -> list[int]:
+        """Return the chunk keys of the items that `change` removes."""
+        if not change.removed_items:
+            return []
+        keys = ", ".join(str(int(key)) for key in change.removed_items)
+        sql = f"SELECT chunk_key FROM chunks WHERE dataset_id = ? AND item_key IN ({keys})"  # noqa: S608
+        return [int(row[0]) for row in self.catalog.rows(sql, [change.dataset_id])]
+
+    def _live_rows(self, change: Change) -> pa.Table:
+        """Return (source, item_key, item_id, work_key) of what the next version holds."""
+        columns = ["source", "item_key", "item_id", "work_key"]
+        old = self.live_sources(change.head)
+        gone = pa.array(list(change.removed_sources), pa.int64())
+        kept = old.filter(pc.invert(pc.is_in(old["source_key"], gone)))
+        return pa.concat_tables([kept.select(columns), *self._new_rows(change, kept, columns)])
+
+    def _new_rows(self, change: Change, old: pa.Table, columns: list[str]) -> list[pa.Table]:
+        schema = old.select(columns).schema
+        folders = [self.root / part.path for part in change.parts]
+        if not folders:
+            return []
+        sources = pa.concat_tables(parts.read_table(f, "sources") for f in folders)
+        fields = ["item_key", "item_id", "work_key"]
+        items = pa.concat_tables(parts.read_table(f, "items", fields) for f in folders)
+        known = pa.concat_tables([items, self._known_items(change, sources, items, fields)])
+        joined = sources.select(["source", "item_key"]).join(known, "item_key", join_type="inner")
+        return [joined.select(columns).cast(schema)]
+
+    def _known_items(
+        self, change: Change, sources: pa.Table, items: pa.Table, fields: list[str]
+    ) -> pa.Table:
+        """Return the items of earlier versions that new sources (duplicates) point to."""
+        fresh = set(items["item_key"].to_pylist())
+        older = sorted(set(sources["item_key"].to_pylist()) - fresh)
+        if not older:
+            return items.slice(0, 0)
+        keys = ", ".join(map(str, older))
+        table = self.catalog.table(
+            f"SELECT {', '.join(fields)} FROM items "  # noqa: S608
+            f"WHERE dataset_id = ? AND item_key IN ({keys})",
+            [change.dataset_id],
+        )
+        return table.cast(items.schema)
+
+
+def _joined(old: str | None, new: BitMap64) -> str:
+    return manifests.pack_bitmap(manifests.unpack_bitmap(old or "") | new)

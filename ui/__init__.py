@@ -1,0 +1,5 @@
+"""What people see: Streamlit pages."""
+
+from ragstone.ui.launch import launch
+
+__all__ = ["launch"]

@@ -1,0 +1,48 @@
+"""The Streamlit script: navigation over the pages. `ragstone ui` starts it."""
+
+from __future__ import annotations
+
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from ragstone.ui import inert, page_ask, page_datasets, page_search
+from ragstone.ui.failures import guarded
+
+
+def main() -> None:
+    """Draw the page that the URL names."""
+    st.set_page_config(page_title="Ragstone", page_icon=_icon(), layout="wide")
+    inert.show(inert.STYLE)
+    chosen = st.navigation(
+        [
+            st.Page(
+                guarded(page_datasets.page),
+                title="Datasets",
+                icon=":material/database:",
+                url_path="datasets",
+                default=True,
+            ),
+            st.Page(
+                guarded(page_search.page),
+                title="Search",
+                icon=":material/search:",
+                url_path="search",
+            ),
+            st.Page(guarded(page_ask.page), title="Ask", icon=":material/forum:", url_path="ask"),
+        ],
+        position="top",
+    )
+    chosen.run()
+
+
+def _icon() -> Image.Image:
+    """Return three courses of stone; an icon by name would be fetched from a font server."""
+    icon = Image.new("RGBA", (32, 32))
+    draw = ImageDraw.Draw(icon)
+    for top, left in ((3, 8), (13, 2), (23, 8)):
+        draw.rounded_rectangle((left, top, left + 13, top + 7), 2, fill="#0072b2")
+        draw.rounded_rectangle((left + 15, top, 30, top + 7), 2, fill="#56b4e9")
+    return icon
+
+
+main()

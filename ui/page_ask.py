@@ -1,0 +1,146 @@
+"""Ask: a question in, an answer out, and for each sentence the passage that supports it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ragstone.schemas.api import Answer, Citation, Hit, StoredAnswer
+from ragstone.ui import document, inert, session, wording
+from ragstone.ui.failures import shown
+from ragstone.ui.inert import Bar, Mark
+from ragstone.ui.session import Choice
+
+_NEAREST = 3  # passages shown when there is no answer
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Ask")
+    choice = session.choose()
+    if choice is None:
+        return
+    _question(choice)
+    id = session.at("answer")  # noqa: A001
+    if id is None:
+        st.caption("Each sentence of an answer is checked against the passage it cites.")
+        return
+    stored = session.record(id)
+    if isinstance(stored, StoredAnswer):
+        _answer(stored)
+    document.drawer()
+
+
+def _question(choice: Choice) -> None:
+    with st.form("ask", border=False):
+        question = st.text_area(
+            "Question",
+            key="question",
+            bind="query-params",
+            height=80,
+            placeholder="What do you want to know from this dataset?",
+        )
+        asked = st.form_submit_button("Ask", type="primary", icon=":material/forum:")
+    if not asked:
+        return
+    session.go(answer=None)
+    if not question.strip():
+        st.warning("Type a question first.")
+        return
+    with shown(), st.spinner("Reading the best passages and checking each sentence"):
+        answer = session.client().ask(question, choice.reference)
+        # The answer is stored with all that made it; the URL names it, so a link shows it again.
+        session.go(answer=answer.answer_id)
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def _answer(stored: StoredAnswer) -> None:
+    answer = stored.answer
+    with st.container(border=True):
+        inert.show(inert.title(answer.question))
+        if answer.found:
+            inert.show(inert.answer(answer.answer))
+        else:
+            st.info("Not found in this dataset.", icon=":material/search_off:")
+        inert.show(_receipt(answer))
+    if answer.found:
+        _citations(answer.citations)
+        _support(answer)
+    else:
+        _nearest(stored.hits)
+
+
+def _receipt(answer: Answer) -> inert.Html:
+    return inert.facts(
+        f"{answer.dataset}, version {answer.version}",
+        answer.generator,
+        f"evidence {answer.evidence:.2f}",
+        f"{answer.seconds:.1f} s",
+        wording.moment(answer.created),
+        f"answer {answer.answer_id}",
+    )
+
+
+def _citations(citations: list[Citation]) -> None:
+    st.subheader("Sources")
+    for citation in citations:
+        with st.container(border=True):
+            inert.show(
+                inert.title(citation.title or citation.source, citation.number),
+                inert.facts(
+                    wording.page(citation.page),
+                    wording.span(citation.start, citation.end),
+                    citation.source,
+                ),
+                inert.text(citation.quote, [Mark(0, len(citation.quote), "passage")]),
+            )
+            st.button(
+                "Open passage",
+                icon=":material/menu_book:",
+                type="tertiary",
+                key=f"cite-{citation.number}",
+                on_click=document.open_passage,
+                args=(citation.item_id, citation.start, citation.end),
+            )
+
+
+def _support(answer: Answer) -> None:
+    st.subheader("Support per sentence")
+    for claim in answer.claims:
+        state = "supported" if claim.supported else "not supported"
+        inert.show(
+            inert.claim(claim.text, claim.citations),
+            inert.bars(
+                [
+                    Bar(
+                        "support",
+                        claim.support,
+                        f"{claim.support:.0%}, {state}",
+                        low=not claim.supported,
+                    )
+                ]
+            ),
+        )
+
+
+def _nearest(hits: list[Hit]) -> None:
+    if not hits:
+        return
+    st.subheader("Nearest passages")
+    st.caption("None of them answers the question well enough to be cited.")
+    for hit in hits[:_NEAREST]:
+        with st.container(border=True):
+            inert.show(
+                inert.title(hit.title or hit.name, hit.rank),
+                inert.facts(hit.heading, wording.page(hit.page), hit.name),
+                inert.text(hit.text, [Mark(word.start, word.end) for word in hit.highlights]),
+            )
+            st.button(
+                "Open in document",
+                icon=":material/menu_book:",
+                type="tertiary",
+                key=f"near-{hit.chunk_id}",
+                on_click=document.open_drawer,
+                args=(hit.chunk_id,),
+            )

@@ -1,0 +1,123 @@
+"""What pages share: the client, the choice of dataset and version, and what the URL says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from ragstone.client import Client, connect, find_server
+from ragstone.errors import ServerUnavailable
+from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, StoredAnswer, VersionInfo
+
+WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
+NEWEST = "newest"
+_LAST_DATASET = "last dataset"
+
+
+def workspace() -> Path:
+    """Return the workspace this user interface was started for."""
+    return Path(os.environ[WORKSPACE_VARIABLE])
+
+
+def client() -> Client:
+    """Return the client of the server that has the workspace now.
+
+    Asked anew on each run: a server that was started again has another port and another token.
+
+    Raises
+    ------
+    ServerUnavailable
+        No server has it.
+    """
+    address = find_server(workspace())
+    if address is None:
+        raise ServerUnavailable(str(workspace()), "no server has this workspace open")
+    return _shared(address.url, address.token)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _shared(url: str, token: str) -> Client:
+    return connect(url, token)
+
+
+def record(id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
+    """Return the item, chunk or answer; kept for a moment, since each click asks again."""
+    return _record(client().url, id)
+
+
+@st.cache_resource(ttl=30, max_entries=32, show_spinner=False)
+def _record(_url: str, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
+    return client().show(id)
+
+
+# ---------------------------------------------------------------- dataset and version
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The dataset and version that the person looks at."""
+
+    dataset: DatasetInfo
+    version: VersionInfo
+    pinned: bool  # an old or named version rather than "the newest"
+
+    @property
+    def reference(self) -> str:
+        """`D` or `D@V`."""
+        return f"{self.dataset.name}@{self.version.version}" if self.pinned else self.dataset.name
+
+
+def choose() -> Choice | None:
+    """Show the two select boxes; None, with a word of guidance, while there is nothing to choose.
+
+    Both are bound to the URL, so that a link keeps them.
+    """
+    known = {info.name: info for info in client().datasets()}
+    if not known:
+        st.info("This workspace has no dataset yet. Ingest some files, then come back:")
+        st.code("ragstone ingest FOLDER --dataset NAME", language="shell")
+        return None
+    left, right = st.columns([3, 2])
+    with left:
+        name = _dataset(list(known))
+    history = {str(entry.version): entry for entry in client().log(name)}
+    with right:
+        number = st.selectbox("Version", [NEWEST, *history], key="version", bind="query-params")
+    newest = next(iter(history.values()))
+    return Choice(known[name], history.get(number, newest), pinned=number != NEWEST)
+
+
+def _dataset(names: list[str]) -> str:
+    """Show the select box of datasets; the URL always names the one it stands on.
+
+    So the box is not bound: a bound one leaves its default out of the URL, and a link would mean
+    another dataset as soon as a new one comes first. What the URL says is the box's default
+    instead; without a word in it, as after a change of page, it is the one looked at before.
+    """
+    wanted = (at("dataset"), st.session_state.get(_LAST_DATASET), names[0])
+    start = next(name for name in wanted if name in names)
+    name = st.selectbox("Dataset", names, index=names.index(start))
+    st.session_state[_LAST_DATASET] = name
+    go(dataset=name)
+    return name
+
+
+# ---------------------------------------------------------------- the URL
+
+
+def go(**values: str | None) -> None:
+    """Set names in the URL, or take those out whose value is None."""
+    for name, value in values.items():
+        if value is not None:
+            if at(name) != value:
+                st.query_params[name] = value
+        elif name in st.query_params:
+            del st.query_params[name]
+
+
+def at(name: str) -> str | None:
+    """Return what the URL says under `name`; None when it says nothing."""
+    return st.query_params.get(name) or None

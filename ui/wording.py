@@ -1,0 +1,54 @@
+"""Numbers, sizes and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_STEP = 1_000
+DIGEST = 12  # characters of a digest that tell versions apart on a page
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return `1 item`, `2,345 items`."""
+    word = noun if number == 1 else plural or f"{noun}s"
+    return f"{number:,} {word}"
+
+
+def size(number: int) -> str:
+    """Return `999 bytes`, `1.5 kB`, `12 MB` for a number of bytes."""
+    value, unit = float(number), 0
+    # 999.5 would round up to a fourth digit.
+    while value >= _STEP - 0.5 and unit < len(_UNITS) - 1:
+        value, unit = value / _STEP, unit + 1
+    digits = 1 if unit and value < 9.95 else 0  # noqa: PLR2004
+    return f"{value:,.{digits}f} {_UNITS[unit]}"
+
+
+def moment(time: datetime) -> str:
+    """Return `2026-01-31 14:05` in the reader's own time zone, or in UTC and saying so."""
+    zone = _reader_zone()
+    if zone is None:
+        return f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def span(start: int, end: int) -> str:
+    """Return `characters 1,200 to 1,450` for `[start, end)`."""
+    return f"characters {start:,} to {end:,}"
+
+
+def page(number: int | None) -> str:
+    """Return `page 3`, or nothing."""
+    return "" if number is None else f"page {number:,}"
+
+
+def _reader_zone() -> ZoneInfo | None:
+    name = st.context.timezone
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
