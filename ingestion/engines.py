@@ -101,9 +101,12 @@ class ProcessEngine:
 
     def close(self) -> None:
         """End the processes, busy ones too."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in list(self._started):
+            worker.stop()  # its thread sees the pipe end, and closes its own side
+        self._threads.shutdown()
         for worker in self._started:
             worker.kill()
-        self._threads.shutdown(cancel_futures=True)
 
 
 class _Worker:
@@ -141,6 +144,9 @@ class _Worker:
                 raise EOFError
             self._pipe.recv()
             self._greeted = True
+
+    def stop(self) -> None:
+        self._process.kill()
 
     def kill(self) -> None:
         self._process.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import zlib
 from collections import Counter
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from ragstone.errors import Rejected
 from ragstone.ingestion.parsers.decode import decode
@@ -106,8 +107,9 @@ def _delimited(path: Path) -> _Rows:
     text, encoding = decode(complete)
     delimiter = sniff_delimiter(text)
     csv.field_size_limit(_MAX_FIELD)
-    with _opened_text(path, encoding) as file:
+    with io.TextIOWrapper(_opened(path), encoding, errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=delimiter)
+        # A byte order mark is part of the text in encodings that name their byte order.
         header = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
         for row in rows:
             if any(row):
@@ -139,16 +141,9 @@ def _errors() -> tuple[type[Exception], ...]:
     return (OSError, EOFError, zlib.error, csv.Error, UnicodeError, Rejected, pa.ArrowException)
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO:
     packed = path.name.lower().endswith(".gz")
-    return gzip.open(path, "rb") if packed else path.open("rb")
-
-
-def _opened_text(path: Path, encoding: str) -> IO[str]:
-    # A byte order mark is part of the text in the explicit flavours; the header strips it.
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding=encoding, errors="replace", newline="")
-    return path.open(encoding=encoding, errors="replace", newline="")
+    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def _column(header: list[str], position: int) -> str:

@@ -195,17 +195,12 @@ def _rebuild(store: Store) -> list[str]:
     store.generations.forget()
     store.manifest.cache_clear()
     store.live_chunks.cache_clear()
-    for head in list(_heads(store)):
+    store.load_heads()
+    for head in store.heads():
         done += [_rebuild_segment(store, head, s) for s in head.segments if _broken(store, s)]
         if head.keywords and _broken(store, head.keywords):
             done.append(_rebuild_keywords(store, head))
     return done
-
-
-def _heads(store: Store) -> Iterator[Manifest]:
-    for name, dataset_id in store.catalog.rows("SELECT name, dataset_id FROM datasets"):
-        del name
-        yield store.manifest(dataset_id, store.newest(dataset_id))
 
 
 def _broken(store: Store, index: SegmentRef | GenerationRef) -> bool:

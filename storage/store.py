@@ -8,10 +8,11 @@ what no manifest names.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,8 @@ from ragstone.storage.keywords import Generations
 from ragstone.storage.manifests import GenerationRef, Manifest
 from ragstone.storage.owner import Owner
 from ragstone.storage.vectors import Segments
+
+_CACHED_ITEMS = 10_000  # rows; a hit shows its item's title, source and metadata
 
 
 class Store:
@@ -58,6 +61,9 @@ class Store:
         self._closed = False
         self.manifest = lru_cache(maxsize=64)(self._read_manifest)
         self.live_chunks = lru_cache(maxsize=16)(self._live_chunks)
+        self._item_rows: dict[tuple[str, int, int], dict[str, Any] | None] = {}
+        self._heads: dict[str, Manifest] = {}
+        self.load_heads()
 
     def close(self) -> None:
         """Close all files and let the workspace go; a second call does nothing."""
@@ -71,19 +77,22 @@ class Store:
 
     # ------------------------------------------------------------ reading
 
-    def dataset_id(self, name: str) -> str:
-        """Return the id of the dataset `name`.
+    def heads(self) -> list[Manifest]:
+        """Return the newest version of each dataset, by name."""
+        return [self._heads[name] for name in sorted(self._heads)]
+
+    def head(self, name: str) -> Manifest:
+        """Return the newest version of the dataset `name`.
 
         Raises
         ------
         UnknownDataset
             There is none.
         """
-        rows = self.catalog.rows("SELECT dataset_id FROM datasets WHERE name = ?", [name])
-        if not rows:
-            names = [row[0] for row in self.catalog.rows("SELECT name FROM datasets")]
-            raise UnknownDataset(name, names)
-        return str(rows[0][0])
+        try:
+            return self._heads[name]
+        except KeyError:
+            raise UnknownDataset(name, self._heads) from None
 
     def resolve(self, reference: str) -> Manifest:
         """Return the manifest that `name` or `name@version` means.
@@ -94,14 +103,59 @@ class Store:
             There is none.
         """
         name, _, wanted = reference.partition("@")
-        dataset = self.dataset_id(name)
-        newest = self.newest(dataset)
+        head = self.head(name)
         if not wanted:
-            return self.manifest(dataset, newest)
+            return head
         number = int(wanted) if wanted.isascii() and wanted.isdigit() else 0
-        if not 1 <= number <= newest:
-            raise UnknownVersion(name, wanted, newest)
-        return self.manifest(dataset, number)
+        if not 1 <= number <= head.version:
+            raise UnknownVersion(name, wanted, head.version)
+        return self.manifest(head.dataset_id, number)
+
+    def load_heads(self) -> None:
+        """Read the newest version of each dataset; only the owner changes them."""
+        rows = self.catalog.rows("SELECT dataset_id, max(version) FROM versions GROUP BY ALL")
+        heads = [self.manifest(dataset_id, version) for dataset_id, version in rows]
+        self._heads = {head.dataset: head for head in heads}
+
+    def chunk_rows(self, dataset_id: str, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Return the catalog rows of chunks by key."""
+        return self._by_key("chunks", "chunk_key", dataset_id, keys)
+
+    def item_rows(self, manifest: Manifest, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return the catalog rows of items by key, with `source` and `name` in the version."""
+        version = (manifest.dataset_id, manifest.version)
+        found = {key: self._item_rows.get((*version, key)) for key in keys}
+        missing = sorted(key for key, row in found.items() if row is None)
+        if missing:
+            items = self._by_key("items", "item_key", manifest.dataset_id, missing)
+            for row in self._first_sources(manifest, missing):
+                key = row["item_key"]
+                found[key] = {**items[key], "source": row["source"], "name": row["name"]}
+            if len(self._item_rows) > _CACHED_ITEMS:
+                self._item_rows.clear()
+            self._item_rows |= {(*version, key): found[key] for key in missing}
+        return {key: row for key, row in found.items() if row is not None}
+
+    def _by_key(
+        self, table: str, column: str, dataset_id: str, keys: Sequence[int]
+    ) -> dict[int, dict[str, Any]]:
+        """Look rows up by number: a literal list is what DuckDB's index answers."""
+        if not keys:
+            return {}
+        rows = self.catalog.records(
+            f"SELECT * FROM {table} WHERE {column} IN ({_listed(keys)}) "  # noqa: S608
+            "AND dataset_id = ?",
+            [dataset_id],
+        )
+        return {row[column]: row for row in rows}
+
+    def _first_sources(self, manifest: Manifest, keys: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the first source object of each item that lives in the version, last in order."""
+        return self.catalog.records(
+            f"SELECT * FROM sources WHERE item_key IN ({_listed(keys)}) AND dataset_id = ? "  # noqa: S608
+            "AND added <= ? AND (removed IS NULL OR removed > ?) ORDER BY source_key DESC",
+            [manifest.dataset_id, manifest.version, manifest.version],
+        )
 
     def live_sources(self, head: Manifest | None) -> pa.Table:
         """Return the source objects of a version, one row each, none for None.
@@ -115,15 +169,6 @@ class Store:
             "WHERE s.dataset_id = ? AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?)",
             [head.dataset_id if head else "", version, version],
         )
-
-    def _head(self, name: str) -> Manifest | None:
-        rows = self.catalog.rows("SELECT dataset_id FROM datasets WHERE name = ?", [name])
-        return self.manifest(rows[0][0], self.newest(rows[0][0])) if rows else None
-
-    def newest(self, dataset_id: str) -> int:
-        """Return the number of the newest version; 0 when there is none."""
-        sql = "SELECT max(version) FROM versions WHERE dataset_id = ?"
-        return int(self.catalog.rows(sql, [dataset_id])[0][0] or 0)
 
     def _read_manifest(self, dataset_id: str, version: int) -> Manifest:
         folder = self.root / "datasets" / dataset_id
@@ -158,7 +203,7 @@ class Store:
             The dataset's vectors are of another space.
         """
         with self._writing:
-            head = self._head(name) if space else self.resolve(name)
+            head = self._heads.get(name) if space else self.head(name)
             if head and space and head.space != space:
                 raise SpaceMismatch(name, head.space, space)
             change = Change(self.root, name, head, space or (head.space if head else ""))
@@ -223,13 +268,14 @@ class Store:
         except FileExistsError as error:
             raise VersionConflict(change.name, manifest.version) from error
         projection.apply(self.catalog, self.root, manifest, head)
+        self._heads[change.name] = manifest
         return manifest
 
     def _chunks_of(self, change: Change) -> list[int]:
         """Return the chunk keys of the items that `change` removes."""
         if not change.removed_items:
             return []
-        keys = ", ".join(str(int(key)) for key in change.removed_items)
+        keys = _listed(change.removed_items)
         sql = f"SELECT chunk_key FROM chunks WHERE dataset_id = ? AND item_key IN ({keys})"  # noqa: S608
         return [int(row[0]) for row in self.catalog.rows(sql, [change.dataset_id])]
 
@@ -261,13 +307,16 @@ class Store:
         older = sorted(set(sources["item_key"].to_pylist()) - fresh)
         if not older:
             return items.slice(0, 0)
-        keys = ", ".join(map(str, older))
         table = self.catalog.table(
             f"SELECT {', '.join(fields)} FROM items "  # noqa: S608
-            f"WHERE dataset_id = ? AND item_key IN ({keys})",
+            f"WHERE dataset_id = ? AND item_key IN ({_listed(older)})",
             [change.dataset_id],
         )
         return table.cast(items.schema)
+
+
+def _listed(keys: Iterable[int]) -> str:
+    return ", ".join(str(int(key)) for key in keys)
 
 
 def _joined(old: str | None, new: BitMap64) -> str:

@@ -14,9 +14,9 @@ from ragstone.ingestion.parsers.archive import gunzip
 from ragstone.ingestion.parsers.base import Parser
 from ragstone.ingestion.parsers.docx import parse_docx
 from ragstone.ingestion.parsers.epub import parse_epub
-from ragstone.ingestion.parsers.html import parse_html
 from ragstone.ingestion.parsers.mail import parse_mail
 from ragstone.ingestion.parsers.markdown import parse_markdown
+from ragstone.ingestion.parsers.markup import parse_xml
 from ragstone.ingestion.parsers.pdf import parse_pdf
 from ragstone.ingestion.parsers.plain import (
     parse_asciidoc,
@@ -33,8 +33,8 @@ from ragstone.ingestion.parsers.sniff import detect
 from ragstone.ingestion.parsers.structured import parse_json, parse_json_lines
 from ragstone.ingestion.parsers.subtitles import parse_subtitles
 from ragstone.ingestion.parsers.tables import parse_csv, parse_parquet
+from ragstone.ingestion.parsers.web import parse_html
 from ragstone.ingestion.parsers.xlsx import parse_xlsx
-from ragstone.ingestion.parsers.xml import parse_xml
 from ragstone.schemas.records import Document, Raw
 
 # Part of every item's work key: raise it when any parser gives another output for equal bytes.

@@ -19,17 +19,20 @@ _ENCRYPTED = 0x1
 # ISO 29500 Strict names the same schemas otherwise; the Office libraries know only the
 # Transitional names.
 _STRICT = b"http://purl.oclc.org/ooxml/"
+_AREAS = "officeDocument wordprocessingml presentationml spreadsheetml drawingml".split()
+_SCHEMAS = (
+    "relationships main math sharedTypes extendedProperties docPropsVTypes chart diagram picture "
+    "wordprocessingDrawing spreadsheetDrawing"
+).split()
 _STRICT_NAMES = tuple(
     (
         f"http://purl.oclc.org/ooxml/{area}/{name}".encode(),
         f"http://schemas.openxmlformats.org/{area}/2006/{name}".encode(),
     )
-    for area in ("officeDocument", "wordprocessingml", "presentationml", "spreadsheetml", "drawingml")
-    for name in (
-        "relationships", "main", "math", "sharedTypes", "extendedProperties", "docPropsVTypes",
-        "chart", "diagram", "picture", "wordprocessingDrawing", "spreadsheetDrawing",
-    )
-)  # fmt: skip
+    for area in _AREAS
+    for name in _SCHEMAS
+)
+_MAIN_PARTS = ("word/document.xml", "xl/workbook.xml", "ppt/presentation.xml")
 
 
 def open_zip(content: bytes, media: str, limits: LimitSettings) -> zipfile.ZipFile:
@@ -76,8 +79,7 @@ def open_office(content: bytes, media: str, limits: LimitSettings) -> io.BytesIO
     archive = open_zip(content, media, limits)
     if "[Content_Types].xml" not in archive.namelist():
         raise MalformedInput(media, "its table of contents, [Content_Types].xml, is missing")
-    main = next((n for n in ("word/document.xml", "xl/workbook.xml", "ppt/presentation.xml")
-                 if n in archive.namelist()), "")  # fmt: skip
+    main = next((name for name in _MAIN_PARTS if name in archive.namelist()), "")
     if not main or _STRICT not in read_member(archive, main, media):
         return io.BytesIO(content)
     translated = io.BytesIO()

@@ -50,7 +50,8 @@ def malformed(media: str, *kinds: type[Exception]) -> Iterator[None]:
 def check_pages(pages: int, what: str, limits: LimitSettings) -> None:
     """Raise `LimitExceeded` when a document has more pages, slides or sheets than allowed."""
     if pages > limits.pages:
-        raise LimitExceeded(f"The number of {what}", pages, limits.pages, "limits.pages")
+        counted = f"The number of {what}"
+        raise LimitExceeded(counted, pages, limits.pages, "limits.pages")
 
 
 def check_characters(count: int, limits: LimitSettings) -> None:

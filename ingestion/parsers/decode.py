@@ -19,6 +19,8 @@ _SAMPLE = 2**18  # bytes that the guess looks at: more changes nothing and costs
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MAX_CONTROLS = 0.02  # of the characters; terminal logs hold some, binary files hold tens of %
 _MIN_WIDE = 0.3  # of every second byte is zero in UTF-16 of European languages
+_MAX_WESTERN = 0.15  # of the bytes are beyond ASCII in languages written with Latin letters
+_TYPOGRAPHY = "‘’“”„‚«»‹›–—…•·€£§°©®™¿¡\u00a0\u00ad"
 # A well-formed UTF-8 sequence of two to four bytes hardly ever arises by chance: so many of them
 # for each malformed byte mean damaged UTF-8, not another encoding.
 _GOOD_PER_BAD = 10
@@ -61,7 +63,8 @@ def encoding_metadata(encoding: str) -> dict[str, str]:
 
 def _checked(text: str, encoding: str) -> str:
     if len(_CONTROLS.findall(text)) > _MAX_CONTROLS * len(text):
-        raise NotText(f"read as {encoding}, they are full of control characters")
+        reason = f"read as {encoding}, they are full of control characters"
+        raise NotText(reason)
     return text
 
 
@@ -98,8 +101,23 @@ def _guess(content: bytes) -> str:
 
     sample = content[:_SAMPLE]
     if b"\x00" in sample:
-        raise NotText("they hold zero bytes and are neither UTF-8, UTF-16 nor UTF-32")
+        reason = "they hold zero bytes and are neither UTF-8, UTF-16 nor UTF-32"
+        raise NotText(reason)
+    if _western(sample):
+        return "cp1252"
     best = charset_normalizer.from_bytes(sample).best()
     if best is None:
         raise NotText("no character encoding fits them")
     return _known(best.encoding) or best.encoding
+
+
+def _western(sample: bytes) -> bool:
+    """Recognise Windows-1252: few bytes beyond ASCII, and all of them letters or typography.
+
+    Statistics need more text than many files have: they take "Tür" for Chinese.
+    """
+    high = bytes(byte for byte in sample if byte > 0x7F)
+    if len(high) > _MAX_WESTERN * len(sample):
+        return False
+    shown = high.decode("cp1252", errors="replace")
+    return all(character.isalpha() or character in _TYPOGRAPHY for character in shown)

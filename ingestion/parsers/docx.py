@@ -19,9 +19,9 @@ from ragstone.ingestion.parsers.docx_text import (
     rows,
     value_of,
 )
+from ragstone.ingestion.parsers.markup import load_xml
 from ragstone.ingestion.parsers.office import chart_lines, describe
 from ragstone.ingestion.parsers.visible import tag_of
-from ragstone.ingestion.parsers.xml import load_xml
 from ragstone.schemas.records import BlockKind, Document
 
 if TYPE_CHECKING:

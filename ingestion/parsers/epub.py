@@ -11,9 +11,9 @@ from ragstone.errors import EncryptedInput, MalformedInput
 from ragstone.ingestion.parsers.archive import open_zip, read_member
 from ragstone.ingestion.parsers.base import TextWriter, check_pages
 from ragstone.ingestion.parsers.decode import decode
-from ragstone.ingestion.parsers.html import body_of, load_html
+from ragstone.ingestion.parsers.markup import load_xml
 from ragstone.ingestion.parsers.visible import tag_of, write_visible
-from ragstone.ingestion.parsers.xml import load_xml
+from ragstone.ingestion.parsers.web import body_of, load_html
 from ragstone.schemas.records import Document
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes, policy
 from email.errors import MessageError
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -12,9 +12,9 @@ from ragstone.config import LimitSettings
 from ragstone.errors import EncryptedInput
 from ragstone.ingestion.parsers.base import TextWriter, malformed, without_empty
 from ragstone.ingestion.parsers.decode import decode
-from ragstone.ingestion.parsers.html import body_of, load_html
 from ragstone.ingestion.parsers.plain import paragraphs
 from ragstone.ingestion.parsers.visible import write_visible
+from ragstone.ingestion.parsers.web import body_of, load_html
 from ragstone.schemas.records import BlockKind, Document
 
 MEDIA_TYPE = "message/rfc822"
@@ -81,7 +81,7 @@ def _write_body(message: EmailMessage, writer: TextWriter) -> None:
                     _write_body(inner, writer)
 
 
-def _text(part: EmailMessage, payload: bytes) -> str:
+def _text(part: MIMEPart, payload: bytes) -> str:
     return decode(payload, part.get_content_charset() or "")[0] if payload else ""
 
 

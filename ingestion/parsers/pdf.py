@@ -60,7 +60,7 @@ def parse_pdf(content: bytes, limits: LimitSettings) -> Document:
 def _read_pages(pdf: PdfDocument) -> list[list[Line]]:
     import pypdfium2 as pdfium
 
-    pages = []
+    pages: list[list[Line]] = []
     for number in range(len(pdf)):
         try:
             page = pdf[number]

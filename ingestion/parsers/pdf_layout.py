@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from ragstone.ingestion.parsers.base import TextWriter
@@ -62,7 +63,7 @@ def write_lines(lines: list[Line], body: float, writer: TextWriter, page: int) -
 
 
 def _pitch(lines: list[Line]) -> float:
-    gaps = [a.bottom - b.bottom for a, b in zip(lines, lines[1:], strict=False)]
+    gaps = [upper.bottom - lower.bottom for upper, lower in pairwise(lines)]
     downwards = [gap for gap in gaps if gap > 1]
     return median(downwards) if downwards else 0.0
 

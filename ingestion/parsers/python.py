@@ -43,6 +43,7 @@ class _LineOffsets:
     """Turns ast positions (line from 1, column in UTF-8 bytes) into code point offsets."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         # ast ends lines at \n, \r\n and \r only; str.splitlines knows more ends.
         self._lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)
         self._starts = [0, *accumulate(len(line) for line in self._lines)]
@@ -74,9 +75,8 @@ def _headings(
 def _span(node: _Definition, offset: _LineOffsets) -> tuple[int, int]:
     """Return where the heading begins, decorators included, and ends: behind the name."""
     start = offset(node.lineno, node.col_offset)
-    line = offset._lines[node.lineno - 1]  # noqa: SLF001
-    match = _NAME.search(line)
-    name_end = start + (len(match.group()) if match else 0)
+    match = _NAME.match(offset.text, start)
+    name_end = match.end() if match else start
     if node.decorator_list:
         first = node.decorator_list[0]
         start = offset(first.lineno, first.col_offset) - 1

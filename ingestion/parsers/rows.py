@@ -33,7 +33,8 @@ def parse_row(content: bytes, columns: RowColumns, limits: LimitSettings) -> Doc
         raise MalformedInput("JSON row", f"an object is expected, not {type(row).__name__}")
     if not any(name in row for name in columns.text):
         wanted, there = ", ".join(columns.text), ", ".join(map(str, row)) or "none"
-        raise EmptyInput(f"The row has no column {wanted}; its columns: {there}")
+        reason = f"The row has no column {wanted}; its columns: {there}"
+        raise EmptyInput(reason)
     texts = [_text(row.get(name)) for name in columns.text]
     titled = len(texts) > 1
     writer = TextWriter(MEDIA_TYPE, limits)

@@ -158,7 +158,8 @@ def _zip(content: bytes, hint: str) -> str:
         return hint
     if kind.startswith(b"application/vnd.oasis.opendocument"):
         flavour = kind.decode("ascii", "replace").rsplit(".", 1)[-1].strip()
-        raise UnsupportedFormat(f"An OpenDocument {flavour} file")
+        what = f"An OpenDocument {flavour} file"
+        raise UnsupportedFormat(what)
     if any(name.startswith("Index/") or name.endswith(".iwa") for name in names):
         raise UnsupportedFormat(_REFUSED_ENDINGS.get(hint, "An Apple iWork file"))
     raise UnsupportedFormat(_REFUSED_ENDINGS.get(hint, "A ZIP archive"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ragstone.ingestion.parsers.base import TextWriter, collapse
+from ragstone.ingestion.parsers.base import TextWriter
 from ragstone.schemas.records import BlockKind
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Walker:
             self._writer.add("\n".join(_items(element, 0)), BlockKind.LIST, 0, self._page)
         elif tag == "table" and not _arranges(element):
             self._writer.add("\n".join(_rows(element)), BlockKind.TABLE, 0, self._page)
-        elif tag == "pre" or (tag == "code" and "\n" in "".join(element.itertext()).strip()):
+        elif tag == "pre" or (tag == "code" and "\n" in _verbatim(element).strip()):
             self._writer.add(_verbatim(element), BlockKind.CODE, 0, self._page)
         else:
             self._children(element)
@@ -194,7 +194,7 @@ def _gather(element: _Element, pieces: list[str]) -> None:
 def _verbatim(element: _Element) -> str:
     for child in element.iter("br", "lb"):
         child.tail = "\n" + (child.tail or "")
-    return "".join(t for t in element.itertext() if isinstance(t, str)).strip("\r\n")
+    return "".join(str(text) for text in element.itertext()).strip("\r\n")
 
 
 def _spaced(text: str | None) -> str:

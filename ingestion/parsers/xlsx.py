@@ -31,7 +31,7 @@ def parse_xlsx(content: bytes, limits: LimitSettings) -> Document:
     file = open_office(content, "Excel", limits)
     errors = (
         InvalidFileException, zipfile.BadZipFile, etree.XMLSyntaxError, SyntaxError,
-        KeyError, ValueError, AttributeError, TypeError, IndexError, EOFError,
+        KeyError, ValueError, AttributeError, TypeError, IndexError, EOFError, OSError,
     )  # fmt: skip
     with malformed("Excel", *errors):
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)

@@ -59,7 +59,7 @@ def ask(
         "INSERT INTO answers VALUES (?, ?, ?, ?, ?)",
         [
             answer.answer_id,
-            store.dataset_id(found.dataset),
+            store.head(found.dataset).dataset_id,
             found.version,
             answer.created,
             json.dumps(to_json(stored)),

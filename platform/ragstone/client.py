@@ -102,12 +102,15 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            trust_env=False,  # a proxy has no business between here and the loopback address
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self.url,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+                trust_env=False,  # a proxy has no business between here and the loopback address
+            )
+        except httpx.InvalidURL as error:
+            raise errors.InvalidArgument("url", url, "an address: http://HOST:PORT") from error
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -202,10 +205,6 @@ class Client:
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
             response = self._http.request(method, f"/v1{path}", **content)
-        except httpx.InvalidURL as error:
-            raise errors.InvalidArgument(
-                "url", self.url, "an address such as http://h:1"
-            ) from error
         except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
             raise ServerUnavailable(self.url, reason) from error
@@ -227,8 +226,8 @@ def _adapter(kind: type[T]) -> TypeAdapter[T]:
 
 
 def _part(value: str) -> str:
-    """Quote one part of a path; a bare dot would be taken for a folder."""
-    return quote(value, safe="@")
+    """Quote one part of a path; one that is only dots would be taken for a folder."""
+    return quote(value, safe="@") if value.strip(".") else value.replace(".", "%2E")
 
 
 def _is_alive(pid: int) -> bool:

@@ -42,7 +42,7 @@ def versions(store: Store, dataset: str) -> list[VersionInfo]:
     rows = store.catalog.records(
         "SELECT version, digest, content, parent, message, created, items, chunks, added, "
         "removed, space FROM versions WHERE dataset_id = ? ORDER BY version DESC",
-        [store.dataset_id(dataset)],
+        [store.head(dataset).dataset_id],
     )
     return [
         VersionInfo(dataset=dataset, **{**row, "created": utc(row["created"])}) for row in rows

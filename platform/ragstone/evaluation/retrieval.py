@@ -73,10 +73,8 @@ def evaluate(
         run: list[ScoredDoc] = []
         for number, (query_id, text) in enumerate(judged.queries.items()):
             vector = vectors[number] if vectors is not None else None
-            ranked = retriever.rank(manifest, text, vector, mode, allowed)
-            best: dict[str, float] = {}
-            for entry in ranked:
-                best.setdefault(names[entry.key], entry.score)
+            arms = retriever.arms(manifest, text, vector, mode, allowed)
+            best = dict.fromkeys(names[key] for key, _ in retriever.fuse(arms, mode))
             # ir-measures orders by score alone, so equal scores are told apart by our order.
             run += [
                 ScoredDoc(query_id, name, float(len(best) - place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ragstone.schemas.api import ArmScore
 
@@ -12,16 +11,7 @@ SCORE_DIGITS = 6
 _RRF_K = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
-    """A chunk with its fused score and its place in each arm that found it."""
-
-    key: int
-    score: float
-    arms: dict[str, ArmScore]
-
-
-def minmax(arms: Mapping[str, Ranked], weights: Mapping[str, float]) -> list[Fused]:
+def minmax(arms: Mapping[str, Ranked], weights: Mapping[str, float]) -> list[tuple[int, float]]:
     """Return the convex combination of per-query min-max scores, best first.
 
     An arm's scores are stretched to 0..1 over its candidates; a chunk that an arm did not find
@@ -41,14 +31,15 @@ def minmax(arms: Mapping[str, Ranked], weights: Mapping[str, float]) -> list[Fus
         if not ranked:
             continue
         high, low = ranked[0][1], ranked[-1][1]
-        span = high - low
+        weight = weights[name] / total
+        scale = weight / (high - low) if high > low else 0.0
+        base = 0.0 if high > low else weight  # all candidates are equal: all are best
         for key, score in ranked:
-            part = (score - low) / span if span else 1.0
-            scores[key] = scores.get(key, 0.0) + weights[name] / total * part
-    return _ordered(arms, scores)
+            scores[key] = scores.get(key, 0.0) + (score - low) * scale + base
+    return _ordered(scores)
 
 
-def reciprocal_rank(arms: Mapping[str, Ranked]) -> list[Fused]:
+def reciprocal_rank(arms: Mapping[str, Ranked]) -> list[tuple[int, float]]:
     """Return the sum of 1 / (60 + rank) over the arms, best first.
 
     Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion", SIGIR 2009.
@@ -57,19 +48,20 @@ def reciprocal_rank(arms: Mapping[str, Ranked]) -> list[Fused]:
     for ranked in arms.values():
         for rank, (key, _) in enumerate(ranked, start=1):
             scores[key] = scores.get(key, 0.0) + 1.0 / (_RRF_K + rank)
-    return _ordered(arms, scores)
+    return _ordered(scores)
 
 
-def single(name: str, ranked: Ranked) -> list[Fused]:
-    """Return one arm's candidates with their own scores."""
-    return _ordered({name: ranked}, dict(ranked))
-
-
-def _ordered(arms: Mapping[str, Ranked], scores: Mapping[int, float]) -> list[Fused]:
-    places: dict[int, dict[str, ArmScore]] = {key: {} for key in scores}
+def places(arms: Mapping[str, Ranked], keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
+    """Return for each of `keys` its rank and score in each arm that found it."""
+    found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
     for name, ranked in arms.items():
         for rank, (key, score) in enumerate(ranked, start=1):
-            places[key][name] = ArmScore(rank, score)
-    fused = [Fused(key, round(score, SCORE_DIGITS), places[key]) for key, score in scores.items()]
-    fused.sort(key=lambda entry: (-entry.score, entry.key))
-    return fused
+            if key in found:
+                found[key][name] = ArmScore(rank, score)
+    return found
+
+
+def _ordered(scores: Mapping[int, float]) -> list[tuple[int, float]]:
+    rounded = [(key, round(score, SCORE_DIGITS)) for key, score in scores.items()]
+    rounded.sort(key=lambda pair: (-pair[1], pair[0]))
+    return rounded

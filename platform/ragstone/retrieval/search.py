@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from ragstone.errors import InvalidArgument, InvalidQuery
 from ragstone.retrieval import fusion
 from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.fusion import Fused, Ranked
+from ragstone.retrieval.fusion import Ranked
 from ragstone.retrieval.highlight import highlights, query_terms
 from ragstone.schemas.api import Hit, Mode, SearchResult
 
@@ -59,37 +59,41 @@ class Retriever:
         manifest = self._store.resolve(reference)
         allowed = allowed_chunks(self._store, manifest, where)
         vector = None if mode == "keyword" else self._encode([query], manifest.space)[0]
-        found = self.rank(manifest, query, vector, mode, allowed)[:k]
-        return SearchResult(
-            manifest.dataset, manifest.version, query, mode, self._hits(manifest, query, found)
-        )
+        arms = self.arms(manifest, query, vector, mode, allowed)
+        found = self.fuse(arms, mode)[:k]
+        hits = self._hits(manifest, query, found, arms)
+        return SearchResult(manifest.dataset, manifest.version, query, mode, hits)
 
-    def rank(
+    def arms(
         self,
         manifest: Manifest,
         query: str,
         vector: NDArray[np.float32] | None,
         mode: Mode,
         allowed: BitMap64 | None,
-    ) -> list[Fused]:
-        """Return all candidates for one query, best first.
+    ) -> dict[str, Ranked]:
+        """Return the candidates of each arm for one query, best first.
 
         `vector` has shape (dimension,); it may be None in keyword mode.
         """
-        settings, arms = self._settings, dict[str, Ranked]()
+        depth, found = self._settings.candidates, dict[str, Ranked]()
         if mode != "vector":
-            arms["keyword"] = self._store.generations.search(
-                manifest.keywords, query_terms(query), settings.candidates, allowed
+            found["keyword"] = self._store.generations.search(
+                manifest.keywords, query_terms(query), depth, allowed
             )
         if mode != "keyword" and vector is not None:
-            arms["vector"] = self._store.segments.search(
-                manifest.segments, vector, settings.candidates, allowed
+            found["vector"] = self._store.segments.search(
+                manifest.segments, vector, depth, allowed
             )
+        return found
+
+    def fuse(self, arms: dict[str, Ranked], mode: Mode) -> Ranked:
+        """Return all candidates with their final scores, best first."""
         if mode != "hybrid":
-            return fusion.single(mode, arms[mode])
-        if settings.fusion == "rrf":
+            return arms[mode]
+        if self._settings.fusion == "rrf":
             return fusion.reciprocal_rank(arms)
-        weight = settings.vector_weight
+        weight = self._settings.vector_weight
         return fusion.minmax(arms, {"vector": weight, "keyword": 1 - weight})
 
     def _check(self, query: str, k: int, mode: str) -> None:
@@ -106,57 +110,35 @@ class Retriever:
         if mode not in MODES:
             raise InvalidArgument("mode", mode, f"one of {', '.join(MODES)}")
 
-    def _hits(self, manifest: Manifest, query: str, found: Sequence[Fused]) -> list[Hit]:
-        if not found:
-            return []
+    def _hits(
+        self, manifest: Manifest, query: str, found: Ranked, arms: dict[str, Ranked]
+    ) -> list[Hit]:
         terms = query_terms(query)
-        chunks = self._rows("chunks", "chunk_key", manifest, [entry.key for entry in found])
-        keys = sorted({row["item_key"] for row in chunks.values()})
-        items = self._rows("items", "item_key", manifest, keys)
-        sources = self._sources(manifest, keys)
+        keys = [key for key, _ in found]
+        chunks = self._store.chunk_rows(manifest.dataset_id, keys)
+        items = self._store.item_rows(manifest, [chunks[key]["item_key"] for key in keys])
+        places = fusion.places(arms, keys)
         hits = []
-        for rank, entry in enumerate(found, start=1):
-            chunk = chunks[entry.key]
-            item, source = items[chunk["item_key"]], sources[chunk["item_key"]]
+        for rank, (key, score) in enumerate(found, start=1):
+            chunk = chunks[key]
+            item = items[chunk["item_key"]]
             hits.append(
                 Hit(
                     rank=rank,
-                    score=entry.score,
+                    score=score,
                     chunk_id=chunk["chunk_id"],
                     item_id=item["item_id"],
-                    source=source["source"],
-                    name=source["name"],
+                    source=item["source"],
+                    name=item["name"],
                     title=item["title"],
                     heading=chunk["heading"],
                     page=chunk["page"],
                     text=chunk["text"],
                     start=chunk["start"],
                     end=chunk["end"],
-                    arms=entry.arms,
+                    arms=places[key],
                     highlights=highlights(chunk["text"], terms),
                     metadata=json.loads(item["metadata"]),
                 )
             )
         return hits
-
-    def _rows(
-        self, table: str, key: str, manifest: Manifest, keys: Sequence[int]
-    ) -> dict[int, dict[str, Any]]:
-        """Look rows up by number: a literal list is what DuckDB's index answers."""
-        listed = ", ".join(str(int(value)) for value in keys)
-        rows = self._store.catalog.records(
-            f"SELECT * FROM {table} WHERE {key} IN ({listed}) AND dataset_id = ?",  # noqa: S608
-            [manifest.dataset_id],
-        )
-        return {row[key]: row for row in rows}
-
-    def _sources(self, manifest: Manifest, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """Return the first source object of each item that lives in the version."""
-        listed = ", ".join(str(int(value)) for value in keys)
-        version = manifest.version
-        rows = self._store.catalog.records(
-            f"SELECT * FROM sources WHERE item_key IN ({listed}) AND dataset_id = ? "  # noqa: S608
-            "AND added <= ? AND (removed IS NULL OR removed > ?) ORDER BY source_key DESC",
-            [manifest.dataset_id, version, version],
-        )
-        return {row["item_key"]: row for row in rows}

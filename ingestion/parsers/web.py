@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 MEDIA_TYPE = "text/html"
-_CHARSET = re.compile(rb"<(?:meta\b[^>]{0,200}?charset|\?xml\b[^>]{0,200}?encoding)\s*=\s*[\"']?([\w.:-]+)", re.I)  # fmt: skip
+_CHARSET = re.compile(
+    rb"<(?:meta\b[^>]{0,200}?charset|\?xml\b[^>]{0,200}?encoding)\s*=\s*[\"']?([\w.:-]+)", re.I
+)
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 _DECLARED_WITHIN = 2048
 # Signs that a page has more on it than its text. A page without any is shown whole.
