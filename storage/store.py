@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,8 +28,6 @@ from ragstone.storage.keywords import Generations
 from ragstone.storage.manifests import GenerationRef, Manifest
 from ragstone.storage.owner import Owner
 from ragstone.storage.vectors import Segments
-
-_CACHED_ITEMS = 10_000  # rows; a hit shows its item's title, source and metadata
 
 
 class Store:
@@ -60,8 +57,8 @@ class Store:
         self._writing = threading.RLock()
         self._closed = False
         self.manifest = lru_cache(maxsize=64)(self._read_manifest)
+        self.shared_sources = lru_cache(maxsize=16)(self._shared)
         self.live_chunks = lru_cache(maxsize=16)(self._live_chunks)
-        self._item_rows: dict[tuple[str, int, int], dict[str, Any] | None] = {}
         self._heads: dict[str, Manifest] = {}
         self.load_heads()
 
@@ -117,45 +114,13 @@ class Store:
         heads = [self.manifest(dataset_id, version) for dataset_id, version in rows]
         self._heads = {head.dataset: head for head in heads}
 
-    def chunk_rows(self, dataset_id: str, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """Return the catalog rows of chunks by key."""
-        return self._by_key("chunks", "chunk_key", dataset_id, keys)
-
-    def item_rows(self, manifest: Manifest, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return the catalog rows of items by key, with `source` and `name` in the version."""
-        version = (manifest.dataset_id, manifest.version)
-        found = {key: self._item_rows.get((*version, key)) for key in keys}
-        missing = sorted(key for key, row in found.items() if row is None)
-        if missing:
-            items = self._by_key("items", "item_key", manifest.dataset_id, missing)
-            for row in self._first_sources(manifest, missing):
-                key = row["item_key"]
-                found[key] = {**items[key], "source": row["source"], "name": row["name"]}
-            if len(self._item_rows) > _CACHED_ITEMS:
-                self._item_rows.clear()
-            self._item_rows |= {(*version, key): found[key] for key in missing}
-        return {key: row for key, row in found.items() if row is not None}
-
-    def _by_key(
-        self, table: str, column: str, dataset_id: str, keys: Sequence[int]
-    ) -> dict[int, dict[str, Any]]:
-        """Look rows up by number: a literal list is what DuckDB's index answers."""
-        if not keys:
-            return {}
-        rows = self.catalog.records(
-            f"SELECT * FROM {table} WHERE {column} IN ({_listed(keys)}) "  # noqa: S608
-            "AND dataset_id = ?",
-            [dataset_id],
-        )
-        return {row[column]: row for row in rows}
-
-    def _first_sources(self, manifest: Manifest, keys: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the first source object of each item that lives in the version, last in order."""
-        return self.catalog.records(
-            f"SELECT * FROM sources WHERE item_key IN ({_listed(keys)}) AND dataset_id = ? "  # noqa: S608
-            "AND added <= ? AND (removed IS NULL OR removed > ?) ORDER BY source_key DESC",
-            [manifest.dataset_id, manifest.version, manifest.version],
-        )
+    def item_text(self, dataset_id: str, item_key: int) -> str:
+        """Return the text of an item: what the offsets of its chunks and citations count in."""
+        sql = "SELECT added, part FROM items WHERE dataset_id = ? AND item_key = ?"
+        ((added, part_id),) = self.catalog.rows(sql, [dataset_id, item_key])
+        parts_then = self.manifest(dataset_id, added).parts
+        path = next(part.path for part in parts_then if part.id == part_id)
+        return str(parts.read_item(self.root / path, item_key)["text"])
 
     def live_sources(self, head: Manifest | None) -> pa.Table:
         """Return the source objects of a version, one row each, none for None.
@@ -169,6 +134,17 @@ class Store:
             "WHERE s.dataset_id = ? AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?)",
             [head.dataset_id if head else "", version, version],
         )
+
+    def _shared(self, dataset_id: str, version: int) -> dict[int, tuple[str, str]]:
+        """Return (source, name) of the items that have, or had, more than one source object."""
+        rows = self.catalog.rows(
+            "SELECT item_key, min_by(source, source_key), min_by(name, source_key) FROM sources "
+            "WHERE dataset_id = ? AND added <= ? AND (removed IS NULL OR removed > ?) "
+            "AND item_key IN (SELECT item_key FROM sources WHERE dataset_id = ? "
+            "GROUP BY item_key HAVING count(*) > 1) GROUP BY item_key",
+            [dataset_id, version, version, dataset_id],
+        )
+        return {int(key): (str(source), str(name)) for key, source, name in rows}
 
     def _read_manifest(self, dataset_id: str, version: int) -> Manifest:
         folder = self.root / "datasets" / dataset_id

@@ -15,7 +15,6 @@ from ragstone.schemas.api import (
     StoredAnswer,
     VersionInfo,
 )
-from ragstone.storage import parts
 from ragstone.storage.catalog import utc
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def show(store: Store, identity: str) -> ItemDetail | ChunkDetail | StoredAnswer
     value = found[0][1]
     if isinstance(value, str):
         return _stored_answer(value)
-    return _item_detail(store, value) if "item_id" in value and rows else _chunk_detail(value)
+    return _item_detail(store, value) if value in rows else _chunk_detail(store, value)
 
 
 def _prefix(identity: str, kind: str = "item, chunk or answer") -> str:
@@ -138,10 +137,12 @@ def _chunks(store: Store, condition: str, parameters: list[object]) -> list[dict
     )
 
 
-def _chunk_detail(row: dict[str, Any]) -> ChunkDetail:
-    names = ("chunk_id", "item_id", "dataset", "ordinal", "heading", "page")
-    rest = ("start", "end", "tokens", "text")
-    return ChunkDetail(**{name: row[name] for name in (*names, *rest)})
+def _chunk_detail(store: Store, row: dict[str, Any], text: str | None = None) -> ChunkDetail:
+    if text is None:
+        text = store.item_text(row["dataset_id"], row["item_key"])
+    names = ("chunk_id", "item_id", "dataset", "ordinal", "heading", "page", "start", "end")
+    fields = {name: row[name] for name in names}
+    return ChunkDetail(**fields, tokens=row["tokens"], text=text[row["start"] : row["end"]])
 
 
 def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:
@@ -151,9 +152,7 @@ def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:
         "ORDER BY removed IS NOT NULL, source_key",
         [dataset_id, key],
     )
-    manifest = store.manifest(dataset_id, row["added"])
-    part = next(part for part in manifest.parts if part.id == row["part"])
-    stored = parts.read_item(store.root / part.path, key)
+    text = store.item_text(dataset_id, key)
     chunks = _chunks(store, "c.dataset_id = ? AND c.item_key = ?", [dataset_id, key])
     return ItemDetail(
         item_id=row["item_id"],
@@ -167,8 +166,8 @@ def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:
         metadata=json.loads(row["metadata"]),
         added=row["added"],
         removed=row["removed"],
-        text=stored["text"],
-        chunks=[_chunk_detail(chunk) for chunk in chunks],
+        text=text,
+        chunks=[_chunk_detail(store, chunk, text) for chunk in chunks],
     )
 
 

@@ -58,15 +58,8 @@ CREATE TABLE chunks (
     "end"       BIGINT NOT NULL,
     page        INTEGER,
     heading     VARCHAR NOT NULL,
-    tokens      INTEGER NOT NULL,
-    text        VARCHAR NOT NULL
+    tokens      INTEGER NOT NULL          -- the text is the item's text from start to end
 );
-
--- A hit is looked up by number. Only numbers that never change are indexed: DuckDB turns an update
--- of an indexed column into a delete and an insert.
-CREATE INDEX chunks_by_key ON chunks (chunk_key);
-CREATE INDEX items_by_key ON items (item_key);
-CREATE INDEX sources_by_item ON sources (item_key);
 
 CREATE TABLE jobs (
     job         VARCHAR NOT NULL,          -- ULID

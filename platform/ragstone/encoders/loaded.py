@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,10 +11,10 @@ import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
-from transformers.utils import logging as transformers_logging
 
 from ragstone.encoders.base import Vectors
 from ragstone.encoders.devices import choose_device, limit_threads
+from ragstone.encoders.quiet import no_progress_bar
 from ragstone.encoders.weights import ModelFiles, verify_weights
 from ragstone.errors import EncoderUnavailable
 
@@ -62,12 +61,9 @@ class LoadedModel:
         return found
 
     def _prompt(self, task: Task) -> str | None:
-        prompts = self._model.prompts
+        """Return the task's prompt; the library fills in empty ones, which say nothing."""
         names = ("query",) if task == "query" else _DOCUMENT_PROMPTS
-        for name in (*names, self._model.default_prompt_name):
-            if name in prompts:
-                return prompts[name] or None
-        return None
+        return next((self._model.prompts[n] for n in names if self._model.prompts.get(n)), None)
 
     def _check_promises(self, files: ModelFiles) -> None:
         """The identity was read from files; what was loaded must agree with it."""
@@ -91,14 +87,15 @@ def normalised(vectors: Vectors, name: str) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or np.any(lengths == 0):
         raise EncoderUnavailable(name, "it gave a vector without a direction (zero or NaN)")
-    return (vectors / lengths).astype(np.float32, copy=False)
+    units: Vectors = (vectors / lengths).astype(np.float32, copy=False)
+    return units
 
 
 def _load(files: ModelFiles, device: torch.device) -> SentenceTransformer:
     # A folder, local files only, safetensors only and no code from the folder: the network and
     # pickle stay out of it. float32 everywhere, so that devices give comparable vectors.
     try:
-        with _no_progress_bar():
+        with no_progress_bar():
             model = SentenceTransformer(
                 str(files.folder),
                 device=str(device),
@@ -110,14 +107,3 @@ def _load(files: ModelFiles, device: torch.device) -> SentenceTransformer:
         raise EncoderUnavailable(files.identity.name, str(error)) from error
     model.eval()
     return model
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from ragstone.generation.base import Passage
 from ragstone.text import sentence_spans
@@ -16,7 +17,7 @@ _CUT = re.compile(
     r"\n(?=[ \t]*(?:[-*•‣+|]|\d{1,3}[.)])[ \t]*\S)|\n(?=[ \t]*#{1,6} )|(?<=\s[.!?])\s+(?=\S)"
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*•‣+][ \t]+|\d{1,3}[.)][ \t]+|#{1,6}[ \t]+)")
-_ENDS = re.compile(r"[.!?…。！？][\"'”’)\]」』）]*$")  # noqa: RUF001
+_ENDS = re.compile(r"[.!?…。！？][\"'”’)\]」』）]*$")
 _WORD = re.compile(r"[^\W\d_]+")
 _MIN_WORDS, _MAX_WORDS = 4, 90
 _MIN_LETTERS = 0.6  # of the characters that are not white space
@@ -76,7 +77,7 @@ def wordy(sentence: Sentence) -> bool:
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     cuts = [start, *(m.end() for m in _CUT.finditer(text, start, end)), end]
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in pairwise(cuts):
         bullet = _BULLET.match(text, first, last)
         begin = bullet.end() if bullet else first
         stripped = text[begin:last].strip()

@@ -22,7 +22,9 @@ _STOP_WORDS = frozenset(
     "explain describe s t d ll re ve m don isn aren doesn didn wasn weren won hasn haven hadn "
     "couldn wouldn shouldn".split()
 )
-_NEGATIONS = frozenset("no not never none nor neither nothing nobody nowhere without cannot".split())
+_NEGATIONS = frozenset(
+    "no not never none nor neither nothing nobody nowhere without cannot".split()
+)
 _NUMBER_WORDS = {
     word: str(value)
     for value, word in enumerate(
@@ -39,7 +41,7 @@ _NUMBER_WORDS = {
     )
 }
 # "don't" is one word for the negations; numbers keep their points and commas.
-_WORD = re.compile(r"\w+(?:['’]t\b)?")  # noqa: RUF001
+_WORD = re.compile(r"\w+(?:['’]t\b)?")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*")
 _NO_SPACES = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]+")  # scripts written without spaces
 _SUFFIXES = ("ations", "ation", "ingly", "edly", "ings", "ies", "ing", "ed", "ly", "es", "s")
@@ -76,7 +78,7 @@ def names(text: str) -> frozenset[str]:
 
 def negated(text: str) -> bool:
     """Tell whether `text` says that something is not so."""
-    return any(word in _NEGATIONS or word.endswith(("n't", "n’t")) for word in _words(text))  # noqa: RUF001
+    return any(word in _NEGATIONS or word.endswith(("n't", "n’t")) for word in _words(text))
 
 
 class Weights:

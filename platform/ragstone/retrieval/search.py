@@ -113,32 +113,34 @@ class Retriever:
     def _hits(
         self, manifest: Manifest, query: str, found: Ranked, arms: dict[str, Ranked]
     ) -> list[Hit]:
+        if manifest.keywords is None:
+            return []
         terms = query_terms(query)
         keys = [key for key, _ in found]
-        chunks = self._store.chunk_rows(manifest.dataset_id, keys)
-        items = self._store.item_rows(manifest, [chunks[key]["item_key"] for key in keys])
+        rows = self._store.generations.fetch(manifest.keywords, keys)
+        shared = self._store.shared_sources(manifest.dataset_id, manifest.version)
         places = fusion.places(arms, keys)
         hits = []
         for rank, (key, score) in enumerate(found, start=1):
-            chunk = chunks[key]
-            item = items[chunk["item_key"]]
+            row = rows[key]
+            source, name = shared.get(row["item_key"], (row["source"], row["name"]))
             hits.append(
                 Hit(
                     rank=rank,
                     score=score,
-                    chunk_id=chunk["chunk_id"],
-                    item_id=item["item_id"],
-                    source=item["source"],
-                    name=item["name"],
-                    title=item["title"],
-                    heading=chunk["heading"],
-                    page=chunk["page"],
-                    text=chunk["text"],
-                    start=chunk["start"],
-                    end=chunk["end"],
+                    chunk_id=row["chunk_id"],
+                    item_id=row["item_id"],
+                    source=source,
+                    name=name,
+                    title=row["title"],
+                    heading=row["heading"],
+                    page=row["page"],
+                    text=row["text"],
+                    start=row["start"],
+                    end=row["end"],
                     arms=places[key],
-                    highlights=highlights(chunk["text"], terms),
-                    metadata=json.loads(item["metadata"]),
+                    highlights=highlights(row["text"], terms),
+                    metadata=json.loads(row["metadata"]),
                 )
             )
         return hits

@@ -1,0 +1,39 @@
+"""Which generator an id stands for."""
+
+from __future__ import annotations
+
+from ragstone.config import GenerationSettings
+from ragstone.encoders.base import TextEncoder
+from ragstone.errors import InvalidArgument
+from ragstone.generation.base import Generator
+from ragstone.generation.extractive import ExtractiveReader
+
+_HUGGING_FACE = "hf:"
+
+
+def open_generator(id: str, encoder: TextEncoder, settings: GenerationSettings) -> Generator:  # noqa: A002
+    """Return the generator that `id` names; a model is loaded by its first prompt.
+
+    Parameters
+    ----------
+    id
+        `extractive`, or `hf:` and the path of a model or its name in the local hub cache.
+    encoder
+        What the extractive reader compares sentences with.
+
+    Raises
+    ------
+    InvalidArgument
+        No generator has such an id.
+    GeneratorUnavailable
+        The model is not on this machine.
+    """
+    if id == "extractive":
+        return ExtractiveReader(encoder, settings.max_sentences)
+    if id.startswith(_HUGGING_FACE) and len(id) > len(_HUGGING_FACE):
+        from ragstone.generation.huggingface import TransformersGenerator
+
+        return TransformersGenerator(id.removeprefix(_HUGGING_FACE))
+    raise InvalidArgument(
+        "generator", id, "'extractive', or 'hf:' with the name or path of a model"
+    )

@@ -1,0 +1,167 @@
+"""Any causal or sequence-to-sequence language model of `transformers` as a generator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragstone.errors import GeneratorUnavailable
+from ragstone.generation.base import Prompt, Sampling
+from ragstone.generation.prompts import without_last
+
+if TYPE_CHECKING:
+    from ragstone.generation.language_model import LanguageModel
+
+_DEFAULT_CONTEXT = 2_048  # tokens, when neither model nor tokenizer says
+_UNLIMITED = 2**24  # tokenizers without a limit report a huge number
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+
+
+class TransformersGenerator:
+    """A language model from a folder or the local hub cache; nothing is downloaded.
+
+    Weights must be safetensors and code must come from `transformers` itself. The tokenizer is
+    read when first needed, the weights by the first prompt; both are then shared by all threads.
+
+    Parameters
+    ----------
+    name
+        Path of a folder, or a name in the local hub cache.
+
+    Raises
+    ------
+    GeneratorUnavailable
+        The model is not on this machine.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._folder = _folder(name)
+        self._loading = threading.Lock()
+        self._model: LanguageModel | None = None
+
+    @property
+    def id(self) -> str:
+        """`hf:` and the name."""
+        return f"hf:{self._name}"
+
+    @cached_property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer together, as model and tokenizer declare them."""
+        limits = [getattr(self._config, name, None) for name in _LENGTHS]
+        limits.append(self._tokenizer.model_max_length)
+        known = [int(n) for n in limits if isinstance(n, int | float) and 0 < n < _UNLIMITED]
+        return min(known, default=_DEFAULT_CONTEXT)
+
+    def count_tokens(self, text: str) -> int:
+        """Return the tokens of `text` without special tokens."""
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
+        """Yield the answer in pieces, as its words are complete, until the model ends it.
+
+        Temperature 0 always takes the most likely token; above 0 the same seed gives the same
+        text. A prompt that is too long loses its last passages; the question is never cut.
+        Closing the iterator stops the model.
+
+        Raises
+        ------
+        GeneratorUnavailable
+            The model cannot be loaded, fails, or has no room for the question alone.
+        """
+        ids = self._fitting(prompt, self.context_length - sampling.max_new_tokens)
+        return self._loaded().stream(ids, sampling)
+
+    def _fitting(self, prompt: Prompt, room: int) -> list[int]:
+        while True:
+            ids = self._encode(prompt)
+            if len(ids) <= room:
+                return ids
+            if not prompt.passages:
+                raise GeneratorUnavailable(
+                    self.id,
+                    f"the question takes {len(ids)} tokens, and there is room for {room} of "
+                    f"{self.context_length}",
+                )
+            prompt = without_last(prompt)
+
+    def _encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of the prompt, by the model's chat template when it has one."""
+        if not self._tokenizer.chat_template:
+            ids: list[int] = self._tokenizer(prompt.text, verbose=False)["input_ids"]
+            return ids
+        text = self._chat(prompt)
+        # The template writes the special tokens itself.
+        chat: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)[
+            "input_ids"
+        ]
+        return chat
+
+    def _chat(self, prompt: Prompt) -> str:
+        from jinja2 import TemplateError
+
+        turns = [
+            {"role": "system", "content": prompt.system},
+            {"role": "user", "content": prompt.user},
+        ]
+        try:
+            return self._template(turns)
+        except TemplateError:  # some templates refuse a system message
+            try:
+                return self._template([{"role": "user", "content": prompt.text}])
+            except TemplateError as error:
+                raise GeneratorUnavailable(self.id, f"its chat template fails: {error}") from error
+
+    def _template(self, turns: list[dict[str, str]]) -> str:
+        text: str = self._tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    @cached_property
+    def _config(self) -> Any:
+        from transformers import AutoConfig
+
+        try:
+            config = AutoConfig.from_pretrained(
+                self._folder, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise GeneratorUnavailable(self.id, str(error)) from error
+        return config.get_text_config(decoder=True) if hasattr(config, "text_config") else config
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        try:
+            return AutoTokenizer.from_pretrained(
+                self._folder, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise GeneratorUnavailable(self.id, str(error)) from error
+
+    def _loaded(self) -> LanguageModel:
+        with self._loading:
+            if self._model is None:
+                from ragstone.generation.language_model import LanguageModel
+
+                self._model = LanguageModel(self.id, self._folder, self._tokenizer)
+            return self._model
+
+
+def _folder(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError) as error:
+        reason = "it is neither a folder nor a model in the local hub cache"
+        raise GeneratorUnavailable(name, reason) from error
