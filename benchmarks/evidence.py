@@ -31,7 +31,7 @@ from ragstone.generation.ranking import Ranked, rank
 from ragstone.generation.words import Weights, stems
 
 SETS = ("squad2_cs224n_dev", "squadshifts_new_wiki", "cranfield")
-PASSAGES, ANSWERABLE, FOREIGN, IMPOSSIBLE = 300, 150, 60, 100  # per set, or pair of sets
+PASSAGES, ANSWERABLE, FOREIGN, IMPOSSIBLE = 250, 120, 50, 80  # per set, or pair of sets
 NEAREST = 8
 
 Mark = Callable[[Ranked], float]
@@ -47,7 +47,8 @@ class Remembering:
     """An encoder that embeds each text once: questions share their passages' sentences."""
 
     encoder: TextEncoder
-    known: dict[str, np.ndarray] = field(default_factory=dict)
+    documents: dict[str, np.ndarray] = field(default_factory=dict)
+    queries: dict[str, np.ndarray] = field(default_factory=dict)
 
     __hash__ = object.__hash__
 
@@ -65,13 +66,15 @@ class Remembering:
         self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> Vectors:
         """Embed what is new, look up the rest."""
-        new = sorted({text for text in texts if text not in self.known})
-        self.known.update(zip(new, self.encoder.encode_documents(new, on_batch), strict=True))
-        return np.array([self.known[text] for text in texts], dtype=np.float32)
+        new = sorted({text for text in texts if text not in self.documents})
+        self.documents.update(zip(new, self.encoder.encode_documents(new, on_batch), strict=True))
+        return np.array([self.documents[text] for text in texts], dtype=np.float32)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """As the encoder behind it."""
-        return self.encoder.encode_queries(texts)
+        """As `encode_documents`, with the query prompt."""
+        new = sorted({text for text in texts if text not in self.queries})
+        self.queries.update(zip(new, self.encoder.encode_queries(new), strict=True))
+        return np.array([self.queries[text] for text in texts], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -158,22 +161,22 @@ def ask_all(corpora: dict[str, Corpus], encoder: TextEncoder) -> Iterable[Asked]
 
 
 def _ask(
-    questions: Iterable[dict[str, Any]],
+    questions: Sequence[dict[str, Any]],
     kind: str,
     corpus: Corpus,
     encoder: TextEncoder,
     rarity: Weights,
 ) -> Iterable[Asked]:
     by_id = {passage.item_id: passage for passage in corpus.passages}
-    for question in questions:
+    asked = [(q, "full", q["text"]) for q in questions]
+    asked += [(q, "keywords", _keywords(text, rarity)) for q, _, text in asked]
+    scores = encoder.encode_queries([text for _, _, text in asked]) @ corpus.vectors.T
+    for (question, form, text), row in zip(asked, scores, strict=True):
         notes = question.get("metadata", {})
-        for form in ("full", "keywords"):
-            text = question["text"] if form == "full" else _keywords(question["text"], rarity)
-            scores = corpus.vectors @ encoder.encode_queries([text])[0]
-            nearest = tuple(corpus.passages[i] for i in np.argsort(-scores)[:NEAREST])
-            gold = by_id.get(notes.get("passage_id", "")) if kind == "own" else None
-            ranked = rank(text, nearest, encoder)
-            yield Asked(text, kind, form, notes.get("answers", []), gold, ranked)
+        nearest = tuple(corpus.passages[i] for i in np.argsort(-row)[:NEAREST])
+        gold = by_id.get(notes.get("passage_id", "")) if kind == "own" else None
+        ranked = rank(text, nearest, encoder)
+        yield Asked(text, kind, form, notes.get("answers", []), gold, ranked)
 
 
 def _keywords(question: str, rarity: Weights) -> str:

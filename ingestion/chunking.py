@@ -16,17 +16,13 @@ from ragstone.ingestion.outline import Section, Unit, context_of, sections
 from ragstone.ingestion.splitting import split_unit, trimmed
 from ragstone.ingestion.tokens import TokenMap, load_tokenizer
 from ragstone.schemas.records import Chunk, Document
+from ragstone.text import embed_text
 
 # Part of every item's work key: raise it when equal documents are cut otherwise.
 REVISION = "1"
 
 _SMALL = 4  # a rest below this fraction of the budget is levelled with the chunk before it
 _TINY = 8  # a stretch below this fraction may be joined over the border of a page
-
-
-def embed_text(context: str, text: str) -> str:
-    """Return the string that is embedded for a chunk."""
-    return f"{context}\n{text}" if context else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ragstone.ingestion.outline import Unit
 from ragstone.ingestion.tokens import TokenMap
@@ -15,6 +15,7 @@ _LINE = re.compile(r"[^\n]+")
 # In these a line is a whole; in running text a sentence is.
 _BY_LINES = frozenset({BlockKind.LIST, BlockKind.TABLE, BlockKind.CODE})
 _JOINER = "\u200d"
+_Splitter = Callable[[str, int, int], Iterator[Span]]
 
 
 def split_unit(text: str, unit: Unit, tokens: TokenMap, budget: int) -> Iterator[Unit]:
@@ -40,7 +41,9 @@ def trimmed(text: str, start: int, end: int) -> Span:
     return start, end
 
 
-def _split(text: str, span: Span, tokens: TokenMap, budget: int, levels: list) -> Iterator[Span]:
+def _split(
+    text: str, span: Span, tokens: TokenMap, budget: int, levels: Sequence[_Splitter]
+) -> Iterator[Span]:
     if tokens.count(*span) <= budget:
         yield span
     elif levels:

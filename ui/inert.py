@@ -37,7 +37,7 @@ STYLE = Html(
 .rs-text mark { color: inherit; border-radius: .2em; padding: .05em .1em;
   background: rgba(230, 159, 0, .35); box-decoration-break: clone; }
 .rs-text mark.rs-passage { background: rgba(86, 180, 233, .28); padding: .1em 0; }
-.rs-ref { color: #0072b2; font-weight: 600; font-size: .85em; }
+.rs-ref { color: #2b87c8; font-weight: 600; font-size: .85em; }
 .rs-bars { display: grid; grid-template-columns: max-content minmax(3rem, 9rem) auto;
   gap: .15rem .6rem; align-items: center; font-size: .8rem; margin-top: .5rem;
   font-variant-numeric: tabular-nums; }
@@ -117,7 +117,9 @@ def bars(rows: Iterable[Bar]) -> Html:
 
 def steps(entries: Iterable[tuple[str, Sequence[str]]]) -> Html:
     """A timeline: each entry has a line and facts below it."""
-    lines = "".join(f'<div class="rs-step">{title(head)}{facts(*details)}</div>' for head, details in entries)
+    lines = "".join(
+        f'<div class="rs-step">{title(head)}{facts(*details)}</div>' for head, details in entries
+    )
     return Html(f'<div class="rs-steps">{lines}</div>')
 
 

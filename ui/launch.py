@@ -96,7 +96,9 @@ def _streamlit(workspace: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run Streamlit as a child; its stdin is a pipe that closes when this process is gone."""
     command = [sys.executable, "-m", "ragstone.ui.process", str(port)]
     environment = os.environ | {"RAGSTONE_WORKSPACE": str(workspace)}
-    child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)  # noqa: S603
+    child = subprocess.Popen(  # noqa: S603
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
     try:
         yield child
     finally:

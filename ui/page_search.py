@@ -32,7 +32,8 @@ def page() -> None:
     if not query.strip():
         st.caption("Type a query: hits show which words matched and how each arm ranked them.")
         return
-    result = session.client().search(query, choice.reference, k=k, mode=mode, where=where)
+    with st.spinner("Searching"):  # the first search loads the encoder
+        result = session.client().search(query, choice.reference, k=k, mode=mode, where=where)
     if result.hits:
         _hits(result)
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ragstone.client import Client, connect, find_server
+from ragstone.client import Address, Client, connect, find_server
 from ragstone.errors import ServerUnavailable
 from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, StoredAnswer, VersionInfo
 
@@ -32,25 +32,37 @@ def client() -> Client:
     ServerUnavailable
         No server has it.
     """
-    address = find_server(workspace())
-    if address is None:
-        raise ServerUnavailable(str(workspace()), "no server has this workspace open")
-    return _shared(address.url, address.token)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _shared(url: str, token: str) -> Client:
-    return connect(url, token)
+    address = _address()
+    return _client(address.url, address.token)
 
 
 def record(id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
-    """Return the item, chunk or answer; kept for a moment, since each click asks again."""
-    return _record(client().url, id)
+    """Return the item, chunk or answer; kept for a moment, since each click asks again.
+
+    Raises
+    ------
+    UnknownId, ServerUnavailable
+        As `Client.show`.
+    """
+    address = _address()
+    return _record(address.url, address.token, id)
+
+
+def _address() -> Address:
+    address = find_server(workspace())
+    if address is None:
+        raise ServerUnavailable(str(workspace()), "no server has this workspace open")
+    return address
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _client(url: str, token: str) -> Client:
+    return connect(url, token)
 
 
 @st.cache_resource(ttl=30, max_entries=32, show_spinner=False)
-def _record(_url: str, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
-    return client().show(id)
+def _record(url: str, token: str, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
+    return _client(url, token).show(id)
 
 
 # ---------------------------------------------------------------- dataset and version
@@ -73,7 +85,7 @@ class Choice:
 def choose() -> Choice | None:
     """Show the two select boxes; None, with a word of guidance, while there is nothing to choose.
 
-    Both are bound to the URL, so that a link keeps them.
+    The URL names both, so that a link keeps them.
     """
     known = {info.name: info for info in client().datasets()}
     if not known:

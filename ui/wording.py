@@ -24,7 +24,7 @@ def size(number: int) -> str:
     # 999.5 would round up to a fourth digit.
     while value >= _STEP - 0.5 and unit < len(_UNITS) - 1:
         value, unit = value / _STEP, unit + 1
-    digits = 1 if unit and value < 9.95 else 0  # noqa: PLR2004
+    digits = 1 if unit and value < 9.95 else 0
     return f"{value:,.{digits}f} {_UNITS[unit]}"
 
 

@@ -19,8 +19,10 @@ _SAMPLE = 2**18  # bytes that the guess looks at: more changes nothing and costs
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MAX_CONTROLS = 0.02  # of the characters; terminal logs hold some, binary files hold tens of %
 _MIN_WIDE = 0.3  # of every second byte is zero in UTF-16 of European languages
-_MAX_WESTERN = 0.15  # of the bytes are beyond ASCII in languages written with Latin letters
-_TYPOGRAPHY = "‘’“”„‚«»‹›–—…•·€£§°©®™¿¡\u00a0\u00ad"
+_MAX_WESTERN = 0.3  # of the bytes are beyond ASCII in languages written with Latin letters
+# Šťž and their capitals: in every text of Central Europe (Windows-1250), in hardly any other.
+_CENTRAL = frozenset(b"\x8a\x8d\x8e\x9a\x9d\x9e")
+_TYPOGRAPHY = "‘’“”„«»›–—…•·€£§°©®™¿¡\u00a0\u00ad\u201a\u2039"
 # A well-formed UTF-8 sequence of two to four bytes hardly ever arises by chance: so many of them
 # for each malformed byte mean damaged UTF-8, not another encoding.
 _GOOD_PER_BAD = 10
@@ -117,7 +119,7 @@ def _western(sample: bytes) -> bool:
     Statistics need more text than many files have: they take "Tür" for Chinese.
     """
     high = bytes(byte for byte in sample if byte > 0x7F)
-    if len(high) > _MAX_WESTERN * len(sample):
+    if len(high) > _MAX_WESTERN * len(sample) or not _CENTRAL.isdisjoint(high):
         return False
     shown = high.decode("cp1252", errors="replace")
     return all(character.isalpha() or character in _TYPOGRAPHY for character in shown)

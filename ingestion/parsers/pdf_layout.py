@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 from ragstone.ingestion.parsers.base import TextWriter
 from ragstone.schemas.records import BlockKind
@@ -63,9 +62,9 @@ def write_lines(lines: list[Line], body: float, writer: TextWriter, page: int) -
 
 
 def _pitch(lines: list[Line]) -> float:
-    gaps = [upper.bottom - lower.bottom for upper, lower in pairwise(lines)]
-    downwards = [gap for gap in gaps if gap > 1]
-    return median(downwards) if downwards else 0.0
+    """Return the most usual distance of two lines, of equally usual ones the smallest."""
+    gaps = Counter(round(upper.bottom - lower.bottom) for upper, lower in pairwise(lines))
+    return float(min((gap for gap in gaps if gap > 1), key=lambda g: (-gaps[g], g), default=0))
 
 
 def _begins(running: list[Line], line: Line, pitch: float) -> bool:

@@ -16,7 +16,7 @@ _RULE_CHARACTERS = "=-~^\"'`#*+.:_"  # usual underlines of reStructuredText, mos
 _RST_HEADING = re.compile(
     r"^(?P<text>\S[^\n]*)\n(?P<rule>([" + re.escape(_RULE_CHARACTERS) + r"])\3{2,})[^\S\n]*$", re.M
 )
-# Each pattern finds a heading's `text`; the length of `mark` is its level.
+# Each pattern finds a heading's `text`; `mark` shows its level.
 _ORG_HEADING = re.compile(r"^(?P<mark>\*+) +(?P<text>\S[^\n]*)$", re.M)
 _ASCIIDOC_HEADING = re.compile(r"^(?P<mark>={1,6}) +(?P<text>\S[^\n]*)$", re.M)
 _TEX_HEADING = re.compile(
@@ -81,11 +81,16 @@ def _parse(
 ) -> Document:
     text, encoding = decode(content)
     headings = [
-        (*match.span(), len(match["mark"]) // (3 if pattern is _TEX_HEADING else 1) or 1)
+        (*match.span(), _level(match["mark"]))
         for pattern in patterns
         for match in pattern.finditer(text)
     ]
     return _document(text, encoding, media_type, headings, kind, limits)
+
+
+def _level(mark: str) -> int:
+    """Return the level that a heading's mark shows: its length, of TeX the number of "sub"s."""
+    return len(mark) // 3 + 1 if not mark or mark.startswith("sub") else len(mark)
 
 
 def _document(

@@ -45,7 +45,7 @@ def write_visible(root: _Element, writer: TextWriter, page: int | None = None) -
 
 def tag_of(element: _Element) -> str:
     """Return the element's name without namespace, lower-cased; empty for comments."""
-    tag = element.tag
+    tag: object = element.tag  # a function, of comments and processing instructions
     return tag.rsplit("}", 1)[-1].lower() if isinstance(tag, str) else ""
 
 

@@ -61,7 +61,10 @@ def load_html(text: str) -> HtmlElement | None:
         body = _DECLARATION.sub("", text, count=1).replace("\x00", "")
         if not body.strip():
             return None
-        return html.document_fromstring(body, parser=parser, ensure_head_body=True)
+        try:
+            return html.document_fromstring(body, parser=parser, ensure_head_body=True)
+        except etree.ParserError:
+            return None  # nothing but declarations and comments
 
 
 def _describe(tree: HtmlElement) -> tuple[str, dict[str, Any]]:

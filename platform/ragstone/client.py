@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -215,13 +215,14 @@ class Client:
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
         """Make the JSON body the dataclass it was on the server."""
         try:
-            return _adapter(kind).validate_json(response.content)
+            value: T = _adapter(cast("Any", kind)).validate_json(response.content)
         except ValidationError as error:
             raise ServerUnavailable(self.url, "it does not speak this API") from error
+        return value
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -266,9 +267,9 @@ def _raise(response: httpx.Response) -> NoReturn:
     if known is None or known is RagstoneError:
         raise RemoteError(code, message, hint, response.status_code)
     # Each class writes its own message from its data; the message is here already.
-    error = known.__new__(known)
-    RagstoneError.__init__(error, message, hint)
-    raise error
+    raised = known.__new__(known)
+    RagstoneError.__init__(raised, message, hint)
+    raise raised
 
 
 @cache

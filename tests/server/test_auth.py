@@ -21,6 +21,7 @@ from ragstone.server.auth import (
     identify,
 )
 from ragstone.server.hosts import bare_host
+from ragstone.server.run import running
 from ragstone.workspace import Workspace
 
 GUARDED = [
@@ -70,10 +71,10 @@ def test_health_needs_no_token_and_tells_nothing(address: Address) -> None:
     assert set(answer.json()) == {"status", "version"}
 
 
-def test_the_token_is_long_and_differs_between_servers(address: Address, owned: Workspace) -> None:
-    from ragstone.server.run import running
-
-    with running(owned) as second:
+def test_the_token_is_long_and_differs_between_servers(
+    address: Address, workspace: Workspace
+) -> None:
+    with running(workspace) as second:
         assert second.token != address.token
         assert len(second.token) >= 43  # 32 bytes in base64
 

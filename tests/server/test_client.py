@@ -53,9 +53,7 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", READS)
-def test_results_equal_those_of_the_workspace(
-    client: Client, owned: Workspace, name: str
-) -> None:
+def test_results_equal_those_of_the_workspace(client: Client, owned: Workspace, name: str) -> None:
     assert READS[name](client) == READS[name](owned)
 
 
@@ -85,9 +83,7 @@ def test_delete(client: Client, owned: Workspace, scrap: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_errors_equal_those_of_the_workspace(
-    client: Client, owned: Workspace, name: str
-) -> None:
+def test_errors_equal_those_of_the_workspace(client: Client, owned: Workspace, name: str) -> None:
     with pytest.raises(errors.RagstoneError) as here:
         FAILURES[name](owned)
     with pytest.raises(errors.RagstoneError) as there:
@@ -221,7 +217,5 @@ def test_the_client_is_light() -> None:
         " {'torch', 'duckdb', 'faiss', 'tantivy', 'fastapi', 'numpy', 'streamlit'}"
         " or name.startswith(('ragstone.storage', 'ragstone.workspace', 'ragstone.server'))))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from ragstone.client import Address
 from ragstone.schemas.api import to_json
 from ragstone.server.app import create_app
 from ragstone.workspace import Workspace
@@ -138,9 +137,7 @@ def test_an_unknown_key_is_named(http: httpx.Client) -> None:
 
 
 def test_a_body_that_is_no_json(http: httpx.Client) -> None:
-    answer = http.post(
-        "/search", content=b'{"query', headers={"Content-Type": "application/json"}
-    )
+    answer = http.post("/search", content=b'{"query', headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_argument")
 
 
@@ -174,7 +171,7 @@ def test_a_defect_is_reported_without_its_details(owned: Workspace) -> None:
 # ---------------------------------------------------------------- together
 
 
-def test_many_searches_at_once_agree(address: Address, http: httpx.Client) -> None:
+def test_many_searches_at_once_agree(http: httpx.Client) -> None:
     bodies = [
         {"query": query, "dataset": "rocks", "mode": mode}
         for query in ("hard stone", "volcanic rock", "magma", "crystals")

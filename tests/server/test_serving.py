@@ -129,3 +129,14 @@ def test_it_ends_soon_although_a_client_keeps_its_connection(workspace: Workspac
         started = time.monotonic()
     assert time.monotonic() - started < 4
     client.close()
+
+
+def test_answers_do_not_wait_for_acknowledgements(workspace: Workspace) -> None:
+    """Without TCP_NODELAY each answer of a kept connection takes 40 ms more."""
+    with running(workspace) as address, connect(address.url, address.token) as client:
+        times = []
+        for _ in range(21):
+            started = time.perf_counter()
+            client.server_version()
+            times.append(time.perf_counter() - started)
+    assert sorted(times)[10] < 0.03

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragstone.cli.demo_docstrings import own_texts
 from ragstone.cli.demo_files import change_file, write_files
 from ragstone.cli.find import show_answer, show_hits
 from ragstone.cli.ingest import show_result
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ragstone.workspace import Workspace
 
 MARK = ".ragstone-demo"  # a folder with this file was made by the demonstration
-FILES = "sample-files"
+FILES, DOCSTRINGS = "sample-files", "docstrings"
 STONES, OWN = "stones", "ragstone"
 SEARCHES: tuple[tuple[Mode, str], ...] = (
     ("keyword", "freeze-thaw cycles"),
@@ -31,7 +30,7 @@ SEARCHES: tuple[tuple[Mode, str], ...] = (
 )
 QUESTION = "Why does granite resist frost?"
 UNANSWERABLE = "Who won the chess championship of 1985?"
-ABOUT_ITSELF = "What happens to a file that cannot be read?"
+ABOUT_ITSELF = "What goes to quarantine?"
 
 
 def demo(
@@ -51,7 +50,7 @@ def demo(
         _take_in(ws, path / FILES)
         _find(ws)
         _answer(ws)
-        _read_itself(ws)
+        _read_itself(ws, path / DOCSTRINGS)
     _say_what_next(path)
 
 
@@ -112,27 +111,12 @@ def _answer(ws: Workspace) -> None:
         show_answer(ws.ask(question, STONES))
 
 
-def _read_itself(ws: Workspace) -> None:
-    _headline(6, "Ragstone reads its own documentation and source")
-    _ingest(ws, list(own_sources()), OWN, "what Ragstone says about itself")
+def _read_itself(ws: Workspace, folder: Path) -> None:
+    _headline(6, "Ragstone reads its own documentation and docstrings")
+    _ingest(ws, own_texts(folder), OWN, "what Ragstone says about itself")
     say("")
     _command(f'ask "{ABOUT_ITSELF}" --dataset {OWN}')
     show_answer(ws.ask(ABOUT_ITSELF, OWN))
-
-
-def own_sources() -> Iterator[Path]:
-    """Yield the folders of this package's source and, in a checkout, its documentation."""
-    import ragstone
-
-    root = Path(ragstone.__file__).parent
-    yield root
-    for name in ("schemas", "storage", "ingestion", "ui"):  # elsewhere in an editable installation
-        folder = Path(importlib.import_module(f"ragstone.{name}").__path__[0])
-        if root not in folder.parents:
-            yield folder
-    checkout = root.parent.parent
-    if (checkout / "pyproject.toml").is_file():
-        yield from (p for p in (checkout / "README.md", checkout / "docs") if p.exists())
 
 
 def _say_what_next(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -144,7 +145,7 @@ def _show_hit(hit: Hit) -> None:
 
 def title_of(place: Hit | Citation) -> str:
     """Return title (or name, or source) with the page."""
-    name = place.title or getattr(place, "name", "") or place.source
+    name = place.title or getattr(place, "name", "") or PurePath(place.source).name
     heading = getattr(place, "heading", "")
     parts = [name, *([heading] if heading and heading != name else [])]
     page = f", page {place.page}" if place.page is not None else ""
@@ -160,7 +161,9 @@ def show_answer(answer: Answer) -> None:
         say(
             "",
             styled(f"[{citation.number}] ", "bold") + styled(title_of(citation), "bold cyan"),
-            Padding(styled(f"“{citation.quote}”", "italic"), INDENT, expand=False),
+            Padding(
+                styled(f"“{' '.join(citation.quote.split())}”", "italic"), INDENT, expand=False
+            ),
             Padding(styled(citation.source, "dim"), INDENT, expand=False),
         )
     version = f"{answer.dataset}@{answer.version}"

@@ -94,17 +94,18 @@ def _flat(text: str) -> str:
 
 
 def _uncovered(hit: Hit, packed: Iterable[Passage]) -> tuple[int, int]:
-    """Return the stretch of the hit's item that no packed passage shows yet."""
-    start, end = hit.start, hit.start + len(hit.text)
+    """Return the longest stretch of the hit, in its item, that no packed passage shows yet."""
+    rests = [(hit.start, hit.start + len(hit.text))]
     for passage in packed:
-        first, last = passage.start, passage.start + len(passage.text)
-        if passage.item_id != hit.item_id or last <= start or end <= first:
-            continue
-        if first <= start:
-            start = min(end, last)
-        elif last >= end:
-            end = first
-    return start, max(start, end)
+        if passage.item_id == hit.item_id:
+            first, last = passage.start, passage.start + len(passage.text)
+            rests = [
+                rest
+                for start, end in rests
+                for rest in ((start, min(end, first)), (max(start, last), end))
+                if rest[0] < rest[1]
+            ]
+    return max(rests, key=lambda rest: rest[1] - rest[0], default=(hit.start, hit.start))
 
 
 def _shortened(passage: Passage) -> Iterable[Passage]:

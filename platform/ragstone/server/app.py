@@ -49,7 +49,8 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     `host` is the name or address it listens on: the only one, beside the loopback names, that a
     request may carry in its Host header. The caller closes the workspace.
     """
-    app = FastAPI(title="Ragstone", version=__version__, redoc_url=None)
+    # The ready-made pages of documentation load their scripts from other hosts.
+    app = FastAPI(title="Ragstone", version=__version__, docs_url=None, redoc_url=None)
     app.state.workspace = workspace
     app.state.token = token
     app.add_middleware(HostCheck, host=host)

@@ -1,0 +1,200 @@
+"""Files, folders and tables as sources of raw objects."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import socket
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from ragstone.config import LimitSettings
+from ragstone.errors import EmptyInput, InvalidArgument, MalformedInput, UnknownSource
+from ragstone.ingestion.parsers import parse
+from ragstone.ingestion.sources import open_source
+from ragstone.schemas.records import Document, Raw, RowColumns
+
+BEIR = RowColumns(text=("title", "text"), name="_id")
+
+
+def raws(path: Path, columns: RowColumns | None = None) -> list[Raw]:
+    return list(open_source(path, columns).raws())
+
+
+def document(raw: Raw) -> Document:
+    assert raw.content is not None
+    return parse(raw, raw.content, LimitSettings())
+
+
+def test_single_file_is_named_by_its_file_name(tmp_path: Path) -> None:
+    file = tmp_path / "a b.txt"
+    file.write_text("x")
+    source = open_source(str(file), None)
+    assert source.total == 1
+    assert list(source.raws()) == [Raw(source=str(file), name="a b.txt", path=file)]
+
+
+def test_folder_is_walked_in_sorted_order_without_hidden_entries(tmp_path: Path) -> None:
+    for name in ("b/2.txt", "b/1.txt", "a.txt", "c.txt", ".git/config", ".hidden", "b/.x/y.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert [raw.name for raw in raws(tmp_path)] == ["a.txt", "b/1.txt", "b/2.txt", "c.txt"]
+    assert open_source(tmp_path, None).total == 4
+
+
+def test_links_are_not_followed_out_of_the_folder_nor_round_in_circles(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    (inside / "a.txt").write_text("a")
+    (inside / "out").symlink_to(outside)
+    (inside / "out.txt").symlink_to(outside / "secret.txt")
+    (inside / "circle").symlink_to(inside)
+    (inside / "self").symlink_to(inside / "self")
+    (inside / "alias.txt").symlink_to(inside / "a.txt")
+    assert [raw.name for raw in raws(inside)] == ["a.txt", "alias.txt"]
+
+
+def test_special_files_are_yielded_and_never_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(tmp_path)  # the path of a socket may be 108 bytes long at most
+        server.bind("socket")
+        assert [raw.name for raw in raws(tmp_path)] == ["pipe.jsonl", "socket"]
+        (tmp_path / "rows.jsonl").write_text('{"text": "t"}\n')
+        found = raws(tmp_path, RowColumns(text=("text",)))
+    assert [raw.name for raw in found] == ["pipe.jsonl", "1", "socket"]
+
+
+@pytest.mark.parametrize("where", ["gone.txt", "gone/", "\0"])
+def test_unknown_path(tmp_path: Path, where: str) -> None:
+    with pytest.raises(UnknownSource, match="nothing to read"):
+        open_source(tmp_path / where, None)
+
+
+def test_json_lines_become_rows_with_their_bytes_as_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "corpus.jsonl"
+    first = '{"_id": 7, "title": "T",  "text": "One.", "year": 1999}'
+    file.write_bytes(f'\ufeff{first}\r\n\n{{"_id": null, "text": "Two."}}'.encode())
+    one, two = raws(file, BEIR)
+    assert one == Raw(f"{file}#7", "7", None, first.encode(), BEIR)
+    assert (two.source, two.name) == (f"{file}#2", "2")
+    parsed = document(one)
+    assert parsed.title == "T"
+    assert parsed.text == "T\n\nOne."
+    assert parsed.metadata == {"year": 1999}
+
+
+def test_a_broken_line_is_yielded_and_rejected_and_the_rest_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "c.jsonl"
+    file.write_text('{"_id": "a", "text": "A"}\n{"_id": "b", "te\n[1]\n{"_id": "c", "text": "C"}\n')
+    found = raws(file, BEIR)
+    assert [raw.name for raw in found] == ["a", "2", "3", "c"]
+    with pytest.raises(MalformedInput, match="JSON"):
+        document(found[1])
+    with pytest.raises(MalformedInput, match="object is expected, not list"):
+        document(found[2])
+    assert document(found[3]).text == "C"
+
+
+def test_equal_ids_stay_apart(tmp_path: Path) -> None:
+    file = tmp_path / "c.ndjson"
+    file.write_text('{"_id": 1, "text": "A"}\n{"_id": "1", "text": "B"}\n{"_id": 1, "text": "C"}\n')
+    found = raws(file, BEIR)
+    assert [raw.source for raw in found] == [f"{file}#1", f"{file}#1~2", f"{file}#1~3"]
+    assert {raw.name for raw in found} == {"1"}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_csv_rows_in_any_dialect(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    file = tmp_path / "t.csv"
+    lines = [
+        "_id,title,text,note",
+        '1,Tür,"Käse, und\nBrot",x',
+        "2,Größe,Straße,",
+        "",
+        "3,z,ü,y,extra",
+    ]
+    text = "\r\n".join(lines).replace('"Käse, und', '"Käse und').replace(",", delimiter)
+    file.write_bytes(text.encode(encoding))
+    found = raws(file, BEIR)
+    assert [raw.name for raw in found] == ["1", "2", "3"]
+    first = document(found[0])
+    assert (first.title, first.text) == ("Tür", "Tür\n\nKäse und\nBrot")
+    assert first.metadata == {"note": "x"}
+    assert document(found[2]).metadata["column 5"] == "extra"
+
+
+def test_parquet_rows_keep_their_types(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    rows = {"_id": [1, 2], "text": ["A", None], "score": [0.5, 1.5], "tags": [["x"], []]}
+    parquet.write_table(pa.table(rows), file)
+    one, two = raws(file, RowColumns(text=("text",), name="_id"))
+    assert json.loads(one.content or b"") == {"_id": 1, "score": 0.5, "tags": ["x"], "text": "A"}
+    assert document(one).metadata == {"score": 0.5, "tags": ["x"]}
+    with pytest.raises(EmptyInput):
+        document(two)
+
+
+def test_packed_tables_are_read_and_a_cut_off_one_yields_the_file_at_its_end(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "c.jsonl.gz"
+    lines = "".join(f'{{"_id": {n}, "text": "row {n} {n**9}"}}\n' for n in range(20_000))
+    packed = gzip.compress(lines.encode())
+    file.write_bytes(packed)
+    assert len(raws(file, BEIR)) == 20_000
+    file.write_bytes(packed[: len(packed) // 2])
+    found = raws(file, BEIR)
+    assert 1_000 < len(found) < 20_000
+    assert found[-1] == Raw(str(file), "c.jsonl.gz", file)
+
+
+def test_missing_text_column_names_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text("id,body\n1,x\n")
+    with pytest.raises(InvalidArgument, match=r"'title,text'.*body, id"):
+        open_source(file, BEIR)
+    (tmp_path / "d.jsonl").write_text('{"words": "x"}\n')
+    with pytest.raises(InvalidArgument, match="words"):
+        open_source(tmp_path / "d.jsonl", BEIR)
+    (tmp_path / "note.txt").write_text("x")
+    with pytest.raises(InvalidArgument, match="only with a table"):
+        open_source(tmp_path / "note.txt", BEIR)
+
+
+def test_a_row_without_text_column_is_rejected_alone(tmp_path: Path) -> None:
+    file = tmp_path / "c.jsonl"
+    file.write_text('{"x": 1}\n{"text": "A"}\n')
+    first, second = raws(file, BEIR)
+    with pytest.raises(EmptyInput, match="no column title, text; its columns: x"):
+        document(first)
+    assert document(second).text == "A"
+
+
+def test_in_a_folder_tables_without_the_columns_stay_one_object(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "A"}\n')
+    (tmp_path / "qrels.tsv").write_text("q\td\n1\t2\n")
+    (tmp_path / "README.md").write_text("# R")
+    source = open_source(tmp_path, BEIR)
+    assert source.total is None
+    assert [raw.name for raw in source.raws()] == ["README.md", "a", "qrels.tsv"]
+
+
+def test_without_columns_tables_are_documents(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "A"}\n')
+    assert raws(tmp_path)[0].content is None
+
+
+def test_nested_metadata_is_merged_and_name_and_text_are_left_out() -> None:
+    row = {"_id": "a", "text": "A", "title": "T", "metadata": {"year": 1, "x": 2}, "x": 3}
+    raw = Raw("s", "a", None, json.dumps(row).encode(), BEIR, {"run": "r"})
+    assert document(raw).metadata == {"year": 1, "x": 3, "run": "r"}

@@ -1,0 +1,99 @@
+"""A served workspace whose contents try to break the pages, and pages opened by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import ragstone
+from ragstone.client import Address
+from ragstone.encoders.base import TextEncoder
+from ragstone.server.run import running
+from ragstone.workspace import Workspace
+
+# A page as the navigation runs it; the driver itself only finds pages that are scripts.
+PAGE = """
+from ragstone.ui import page_{0}
+from ragstone.ui.failures import guarded
+
+guarded(page_{0}.page)()
+"""
+SCRIPT = "<script>document.title='broken'</script>"
+STONES = {
+    "granite.md": (
+        "# Granite\n\n## How it forms\n\nGranite is a hard stone made of quartz, feldspar and "
+        "mica. It forms deep below the surface, where magma cools slowly.\n"
+    ),
+    "basalt.md": "# Basalt\n\nBasalt is a dark volcanic rock. It cools quickly at the surface.\n",
+    "hostile.md": (
+        f"# {SCRIPT} *stars* [link](http://evil.example) :material/home:\n\n"
+        f"Hostile markup {SCRIPT} <img src=http://evil.example/a.png onerror=alert(1)> "
+        "![picture](http://evil.example/b.png) $x^2$ :red[red] \u202eright to left\u202c "
+        "&lt;b&gt; \U0001f600\n"
+    ),
+    "long.txt": "".join(f"Line {number} is about sandstone.\n" for number in range(1_000)),
+}
+
+Open = Callable[..., AppTest]
+
+
+def write_sources(folder: Path) -> Path:
+    folder.mkdir()
+    for name, content in STONES.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 this is no document")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def owned(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Iterator[Workspace]:
+    """A workspace with two datasets, one of them with two versions."""
+    folder = tmp_path_factory.mktemp("shown")
+    sources = write_sources(folder / "sources")
+    with ragstone.open(
+        folder / "workspace", create=True, encoder=encoder, ingestion={"workers": 0}
+    ) as opened:
+        opened.ingest([sources], "stones", message=f"all stones {SCRIPT}")
+        chalk = folder / "chalk.txt"
+        chalk.write_text("Chalk is soft and white.", encoding="utf-8")
+        opened.ingest([chalk], "stones", message="chalk too")
+        opened.ingest([chalk], "another")
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def address(owned: Workspace) -> Iterator[Address]:
+    with running(owned) as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(
+    owned: Workspace,
+    address: Address,  # noqa: ARG001  (the server must run)
+    monkeypatch: pytest.MonkeyPatch,
+) -> Open:
+    """Run a page by its name, with what its URL says."""
+
+    def run(name: str, workspace: Path = owned.path, **values: str) -> AppTest:
+        monkeypatch.setenv("RAGSTONE_WORKSPACE", str(workspace))
+        app = AppTest.from_string(PAGE.format(name), default_timeout=30)
+        for key, value in values.items():
+            app.query_params[key] = value
+        return app.run()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Path:
+    """A workspace like `owned` that nobody has open."""
+    folder = tmp_path_factory.mktemp("built")
+    with ragstone.open(
+        folder / "workspace", create=True, encoder=encoder, ingestion={"workers": 0}
+    ) as opened:
+        opened.ingest([write_sources(folder / "sources")], "stones", message="all stones")
+    return folder / "workspace"
