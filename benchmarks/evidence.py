@@ -31,7 +31,7 @@ from ragstone.generation.ranking import Ranked, rank
 from ragstone.generation.words import Weights, stems
 
 SETS = ("squad2_cs224n_dev", "squadshifts_new_wiki", "cranfield")
-PASSAGES, ANSWERABLE, FOREIGN, IMPOSSIBLE = 250, 120, 50, 80  # per set, or pair of sets
+PASSAGES, ANSWERABLE, FOREIGN, IMPOSSIBLE = 200, 100, 40, 60  # per set, or pair of sets
 NEAREST = 8
 
 Mark = Callable[[Ranked], float]
@@ -167,6 +167,8 @@ def _ask(
     encoder: TextEncoder,
     rarity: Weights,
 ) -> Iterable[Asked]:
+    if not questions:
+        return
     by_id = {passage.item_id: passage for passage in corpus.passages}
     asked = [(q, "full", q["text"]) for q in questions]
     asked += [(q, "keywords", _keywords(text, rarity)) for q, _, text in asked]

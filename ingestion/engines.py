@@ -115,7 +115,7 @@ class _Worker:
     def __init__(self, memory_mb: int) -> None:
         self._pipe, theirs = Pipe()
         command = [*_COMMAND, str(theirs.fileno()), str(memory_mb)]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # our own program, our own arguments
             command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
         )
         theirs.close()

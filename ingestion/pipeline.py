@@ -158,7 +158,7 @@ class Pipeline:
 
     def _seconds_left(self, seconds: float) -> float | None:
         """Estimate from the chunks that the objects met so far have come to."""
-        finished = sum(asdict(self.ledger.counts).values())
+        finished: int = sum(asdict(self.ledger.counts).values())
         if not (self._total and finished and self.embedded):
             return None
         expected = self.made * self._total / finished

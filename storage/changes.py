@@ -15,6 +15,7 @@ from ulid import ULID
 from ragstone.storage import files, manifests, parts
 from ragstone.storage.keywords import KeywordDocument, write_generation
 from ragstone.storage.manifests import GenerationRef, Manifest, PartRef, SegmentRef
+from ragstone.storage.parts import PartRows
 from ragstone.storage.vectors import write_segment
 from ragstone.text import embed_text
 
@@ -66,7 +67,7 @@ class Change:
         """True when the next version would be like the head."""
         return not (self.parts or self.removed_items or self.removed_sources)
 
-    def add_part(self, rows: parts.PartRows, vectors: NDArray[np.float32]) -> None:
+    def add_part(self, rows: PartRows, vectors: NDArray[np.float32]) -> None:
         """Write `rows` and the vectors of their chunks as a part of the next version."""
         files.make_folder(self.folder / "versions")
         self.parts.append(parts.write_part(self.root, self.folder, rows, self.space, vectors))
@@ -131,4 +132,5 @@ def keyword_documents(root: Path, of: Iterable[PartRef]) -> Iterator[KeywordDocu
 
 
 def _rows(folder: Path, table: str, columns: list[str]) -> list[dict[str, Any]]:
-    return parts.read_table(folder, table, columns).to_pylist()
+    rows: list[dict[str, Any]] = parts.read_table(folder, table, columns).to_pylist()
+    return rows

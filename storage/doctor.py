@@ -17,7 +17,7 @@ from ragstone.errors import DamagedFile
 from ragstone.schemas.api import DoctorReport, Finding
 from ragstone.storage import manifests, parts, projection
 from ragstone.storage.changes import keyword_documents
-from ragstone.storage.files import remove, stamp, verify
+from ragstone.storage.files import remove, verify
 from ragstone.storage.keywords import read_keys as keyword_keys
 from ragstone.storage.keywords import write_generation
 from ragstone.storage.manifests import GenerationRef, Manifest, SegmentRef
@@ -243,7 +243,9 @@ def _runs(head: Manifest) -> Iterator[list[manifests.PartRef]]:
 
 def _vectors(
     root: Path, of: list[manifests.PartRef], space: str
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int, int], np.dtype[np.float16]]]:
+) -> tuple[
+    np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int, int], np.dtype[np.float16]]
+]:
     keys = [parts.read_table(root / p.path, "chunks", ["chunk_key"])["chunk_key"] for p in of]
     vectors = [parts.read_vectors(root / part.path, space) for part in of]
     return np.concatenate([k.to_numpy() for k in keys]).astype(np.int64), np.concatenate(vectors)

@@ -153,11 +153,9 @@ class Generations:
             return []
         searcher = self._searcher(generation)
         result = searcher.search(_query(terms, allowed), k, count=False)
-        keys = searcher.fast_field_values("key", [address for _, address in result.hits])
-        found = [
-            (int(key), round(float(score), SCORE_DIGITS))
-            for key, (score, _) in zip(keys, result.hits, strict=True)
-        ]
+        keys = _keys(searcher, result)
+        scores = [round(float(score), SCORE_DIGITS) for score, _ in result.hits]
+        found = list(zip(keys, scores, strict=True))
         found.sort(key=lambda pair: (-pair[1], pair[0]))
         return found
 
@@ -169,13 +167,9 @@ class Generations:
         wanted = [
             (tantivy.Occur.Should, tantivy.Query.term_query(_schema(), "key", key)) for key in keys
         ]
-        hits = searcher.search(tantivy.Query.boolean_query(wanted), len(keys), count=False).hits
-        addresses = [address for _, address in hits]
-        found = searcher.fast_field_values("key", addresses)
-        return {
-            int(key): json.loads(bytes(searcher.doc(address)["row"][0]))
-            for key, address in zip(found, addresses, strict=True)
-        }
+        result = searcher.search(tantivy.Query.boolean_query(wanted), len(keys), count=False)
+        rows = [bytes(searcher.doc(address)["row"][0]) for _, address in result.hits]
+        return dict(zip(_keys(searcher, result), map(json.loads, rows), strict=True))
 
     def _searcher(self, generation: GenerationRef) -> tantivy.Searcher:
         with self._lock:
@@ -204,8 +198,14 @@ def read_keys(folder: Path) -> list[int]:
     searcher = _open_searcher(folder)
     if not searcher.num_docs:
         return []
-    hits = searcher.search(tantivy.Query.all_query(), searcher.num_docs, count=False).hits
-    return sorted(searcher.fast_field_values("key", [address for _, address in hits]))
+    found = searcher.search(tantivy.Query.all_query(), searcher.num_docs, count=False)
+    return sorted(_keys(searcher, found))
+
+
+def _keys(searcher: tantivy.Searcher, result: tantivy.SearchResult) -> list[int]:
+    """Return the chunk keys of the hits, in their order, from the column that is in memory."""
+    values = searcher.fast_field_values("key", [address for _, address in result.hits])
+    return [value for value in values if isinstance(value, int)]
 
 
 def _open_searcher(folder: Path) -> tantivy.Searcher:

@@ -37,7 +37,6 @@ _CHUNK_COLUMNS = (
 )
 
 
-
 def catch_up(catalog: Catalog, root: Path) -> list[str]:
     """Bring the catalog to what the manifests say; return what was done, in words.
 
@@ -50,7 +49,7 @@ def catch_up(catalog: Catalog, root: Path) -> list[str]:
     for folder in sorted((root / "datasets").glob("*")):
         published = manifests.numbers(folder)
         known = _known(catalog, folder.name)
-        if not published or known.keys() == set(published) and _same_head(folder, known):
+        if not published or (known.keys() == set(published) and _same_head(folder, known)):
             continue
         if not known.keys() < set(published):
             forget(catalog, folder.name)

@@ -8,7 +8,7 @@ what no manifest names.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -21,11 +21,11 @@ from ragstone.config import StorageSettings
 from ragstone.errors import SpaceMismatch, UnknownDataset, UnknownVersion, VersionConflict
 from ragstone.storage import manifests, parts, projection, recovery
 from ragstone.storage.blobs import Blobs
-from ragstone.storage.catalog import Catalog, now
+from ragstone.storage.catalog import now
 from ragstone.storage.changes import Change
 from ragstone.storage.files import make_folder
 from ragstone.storage.keywords import Generations
-from ragstone.storage.manifests import GenerationRef, Manifest
+from ragstone.storage.manifests import GenerationRef, Manifest, SegmentRef
 from ragstone.storage.owner import Owner
 from ragstone.storage.vectors import Segments
 
@@ -211,41 +211,49 @@ class Store:
         VersionConflict
             Somebody else published the version first.
         """
-        head = change.head
-        segments, generation = change.write_indexes(self._chunks_of(change), keywords)
-        live = self._live_rows(change)
-        manifest = manifests.seal(
-            Manifest(
-                dataset_id=change.dataset_id,
-                dataset=change.name,
-                version=head.version + 1 if head else 1,
-                parent=head.digest if head else None,
-                message=message,
-                created=now().isoformat(timespec="milliseconds"),
-                settings=settings,
-                space=change.space,
-                content=projection.content_digest(live),
-                items=len(live["item_key"].unique()),
-                chunks=(generation.chunks if generation else 0),
-                added=change.added,
-                removed=len(change.removed_items),
-                next_item=change.next_item,
-                next_source=change.next_source,
-                next_chunk=change.next_chunk,
-                parts=[*(head.parts if head else []), *change.parts],
-                segments=segments,
-                keywords=generation,
-                removed_items=_joined(head and head.removed_items, change.removed_items),
-                removed_sources=_joined(head and head.removed_sources, change.removed_sources),
-            )
-        )
+        indexes = change.write_indexes(self._chunks_of(change), keywords)
+        manifest = self._manifest_of(change, message, settings, *indexes)
         try:
             manifests.publish(change.folder, manifest)
         except FileExistsError as error:
             raise VersionConflict(change.name, manifest.version) from error
-        projection.apply(self.catalog, self.root, manifest, head)
+        projection.apply(self.catalog, self.root, manifest, change.head)
         self._heads[change.name] = manifest
         return manifest
+
+    def _manifest_of(
+        self,
+        change: Change,
+        message: str,
+        settings: str,
+        segments: list[SegmentRef],
+        generation: GenerationRef | None,
+    ) -> Manifest:
+        head, live = change.head, self._live_rows(change)
+        manifest = Manifest(
+            dataset_id=change.dataset_id,
+            dataset=change.name,
+            version=head.version + 1 if head else 1,
+            parent=head.digest if head else None,
+            message=message,
+            created=now().isoformat(timespec="milliseconds"),
+            settings=settings,
+            space=change.space,
+            content=projection.content_digest(live),
+            items=len(live["item_key"].unique()),
+            chunks=generation.chunks if generation else 0,
+            added=change.added,
+            removed=len(change.removed_items),
+            next_item=change.next_item,
+            next_source=change.next_source,
+            next_chunk=change.next_chunk,
+            parts=[*(head.parts if head else []), *change.parts],
+            segments=segments,
+            keywords=generation,
+            removed_items=_joined(head.removed_items if head else "", change.removed_items),
+            removed_sources=_joined(head.removed_sources if head else "", change.removed_sources),
+        )
+        return manifests.seal(manifest)
 
     def _chunks_of(self, change: Change) -> list[int]:
         """Return the chunk keys of the items that `change` removes."""
@@ -295,5 +303,5 @@ def _listed(keys: Iterable[int]) -> str:
     return ", ".join(str(int(key)) for key in keys)
 
 
-def _joined(old: str | None, new: BitMap64) -> str:
-    return manifests.pack_bitmap(manifests.unpack_bitmap(old or "") | new)
+def _joined(old: str, new: BitMap64) -> str:
+    return manifests.pack_bitmap(manifests.unpack_bitmap(old) | new)

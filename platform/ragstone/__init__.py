@@ -1,11 +1,11 @@
 """Ragstone: ingest, version, search, and get cited answers.
 
-    import ragstone
+import ragstone
 
-    ws = ragstone.open("my-workspace", create=True)
-    ws.ingest(["docs/"], dataset="docs")
-    for hit in ws.search("how do versions work", dataset="docs").hits:
-        print(hit.rank, hit.source, hit.text)
+ws = ragstone.open("my-workspace", create=True)
+ws.ingest(["docs/"], dataset="docs")
+for hit in ws.search("how do versions work", dataset="docs").hits:
+print(hit.rank, hit.source, hit.text)
 """
 
 from __future__ import annotations

@@ -96,9 +96,7 @@ class RetrievalSettings(_Section):
     vector_weight: float = Field(
         0.5, ge=0, le=1, description="Weight of the vector arm in 'minmax'."
     )
-    max_query_words: int = Field(
-        1_000, ge=1, description="Longest query; a longer one is refused."
-    )
+    max_query_words: int = Field(1_000, ge=1, description="Longest query; a longer one is refused.")
 
 
 class GenerationSettings(_Section):
@@ -164,7 +162,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003

@@ -477,9 +477,7 @@ class ServerUnavailable(Unavailable):
 
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
-        super().__init__(
-            f"No server answers at {url}: {reason}", "Start one with: ragstone serve."
-        )
+        super().__init__(f"No server answers at {url}: {reason}", "Start one with: ragstone serve.")
 
 
 # ---------------------------------------------------------------- the files are not as promised

@@ -33,7 +33,10 @@ def datasets(store: Store) -> list[DatasetInfo]:
         "QUALIFY row_number() OVER (PARTITION BY dataset_id ORDER BY v.version DESC) = 1 "
         "ORDER BY d.name"
     )
-    return [DatasetInfo(*row[:5], created=utc(row[5]), changed=utc(row[6])) for row in rows]
+    return [
+        DatasetInfo(name, identity, version, items, chunks, utc(created), utc(changed))
+        for name, identity, version, items, chunks, created, changed in rows
+    ]
 
 
 def versions(store: Store, dataset: str) -> list[VersionInfo]:
@@ -43,9 +46,7 @@ def versions(store: Store, dataset: str) -> list[VersionInfo]:
         "removed, space FROM versions WHERE dataset_id = ? ORDER BY version DESC",
         [store.head(dataset).dataset_id],
     )
-    return [
-        VersionInfo(dataset=dataset, **{**row, "created": utc(row["created"])}) for row in rows
-    ]
+    return [VersionInfo(dataset=dataset, **{**row, "created": utc(row["created"])}) for row in rows]
 
 
 def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSummary]:
@@ -129,12 +130,12 @@ def _prefix(identity: str, kind: str = "item, chunk or answer") -> str:
 
 
 def _chunks(store: Store, condition: str, parameters: list[object]) -> list[dict[str, Any]]:
-    return store.catalog.records(
-        "SELECT c.*, i.item_id, d.name AS dataset FROM chunks c "
+    sql = (
+        "SELECT c.*, i.item_id, d.name AS dataset FROM chunks c "  # noqa: S608
         "JOIN items i USING (dataset_id, item_key) JOIN datasets d USING (dataset_id) "
-        f"WHERE {condition} ORDER BY i.removed IS NOT NULL, c.chunk_key",
-        parameters,
+        f"WHERE {condition} ORDER BY i.removed IS NOT NULL, c.chunk_key"
     )
+    return store.catalog.records(sql, parameters)
 
 
 def _chunk_detail(store: Store, row: dict[str, Any], text: str | None = None) -> ChunkDetail:

@@ -83,9 +83,7 @@ def open(  # noqa: A001
 class Workspace:
     """An open workspace; use `ragstone.open`. Safe to use from several threads."""
 
-    def __init__(
-        self, path: Path, settings: Settings, encoder: TextEncoder | None = None
-    ) -> None:
+    def __init__(self, path: Path, settings: Settings, encoder: TextEncoder | None = None) -> None:
         self.path = path
         self.settings = settings
         self._store = Store(path, settings.storage)
@@ -221,9 +219,7 @@ class Workspace:
         """
         from ragstone.answers import ask
 
-        hits = self.search(
-            question, dataset, k=self.settings.generation.passages, where=where
-        )
+        hits = self.search(question, dataset, k=self.settings.generation.passages, where=where)
         digest = self._store.resolve(f"{hits.dataset}@{hits.version}").digest
         settings = self.settings.generation
         return ask(self._store, hits, digest, generator, self._encoder(), settings, on_text)
@@ -271,9 +267,7 @@ class Workspace:
 
         manifest = self._store.resolve(dataset)
         judged = read_judged(queries, qrels)
-        return evaluate(
-            self._store, self._retriever, self._encode_queries, manifest, judged, modes
-        )
+        return evaluate(self._store, self._retriever, self._encode_queries, manifest, judged, modes)
 
     def doctor(self, *, rebuild: bool = False) -> DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
@@ -282,6 +276,10 @@ class Workspace:
         return examine(self._store, rebuild=rebuild)
 
     # ------------------------------------------------------------ encoder
+
+    def warm_up(self) -> None:
+        """Load the encoder now, so that the first search need not wait for it."""
+        self._encoder().encode_queries(["warm up"])
 
     def _encoder(self) -> TextEncoder:
         from ragstone.encoders.text import open_text_encoder
@@ -295,5 +293,3 @@ class Workspace:
         if encoder.identity.space != space:
             raise SpaceMismatch("the dataset", space, encoder.identity.space)
         return encoder.encode_queries(queries)
-
-

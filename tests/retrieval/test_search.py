@@ -161,7 +161,19 @@ def test_unknown_mode_dataset_and_version(stones: Workspace) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ['"unbalanced', "a AND OR NOT", "title:(", "*", "~~~", "rock^2 +x -y", "\\", "日本語", "🪨", "x" * 5_000, "\x00"],
+    [
+        '"unbalanced',
+        "a AND OR NOT",
+        "title:(",
+        "*",
+        "~~~",
+        "rock^2 +x -y",
+        "\\",
+        "日本語",
+        "🪨",
+        "x" * 5_000,
+        "\x00",
+    ],
 )
 def test_no_query_is_a_syntax_error(stones: Workspace, query: str) -> None:
     for mode in get_args(Mode):

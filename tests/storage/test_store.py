@@ -90,23 +90,27 @@ def test_unknown_names_say_what_there_is(store: Store) -> None:
             store.resolve(f"docs@{wanted}")
 
 
+def fail(store: Store, documents: dict[str, str]) -> None:
+    """Begin a change, write its parts and indexes, and fail before the commit."""
+    with store.change("docs", SPACE) as change:
+        fill(store, change, documents)
+        change.write_indexes([])
+        raise KeyError("on purpose")
+
+
 def test_failed_change_leaves_nothing(store: Store) -> None:
     first = commit(store, DOCUMENTS)
     files = sorted(store.root.rglob("*"))
-    with pytest.raises(RuntimeError, match="on purpose"), store.change("docs", SPACE) as change:
-        fill(store, change, {"chalk": "Chalk is soft"})
-        change.write_indexes([])
-        msg = "on purpose"
-        raise RuntimeError(msg)
+    with pytest.raises(KeyError, match="on purpose"):
+        fail(store, {"chalk": "Chalk is soft"})
     after = [path for path in sorted(store.root.rglob("*")) if "blobs" not in path.parts]
     assert after == [path for path in files if "blobs" not in path.parts]
     assert store.resolve("docs") == first
 
 
 def test_failed_first_change_leaves_no_dataset(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.change("docs", SPACE) as change:
-        fill(store, change, DOCUMENTS)
-        raise RuntimeError
+    with pytest.raises(KeyError, match="on purpose"):
+        fail(store, DOCUMENTS)
     assert not list((store.root / "datasets").iterdir())
 
 
@@ -114,10 +118,9 @@ def test_version_taken_by_another_is_a_conflict(store: Store) -> None:
     first = commit(store, DOCUMENTS)
     folder = store.root / "datasets" / first.dataset_id
     stranger = manifests.version_path(folder, 2)
-    with pytest.raises(VersionConflict), store.change("docs", SPACE) as change:
-        fill(store, change, {"chalk": "Chalk is soft"})
-        stranger.write_text("somebody else's")
-        store.commit(change, "", "settings")
+    stranger.write_text("somebody else's")
+    with pytest.raises(VersionConflict, match="Version 2 of 'docs'"):
+        commit(store, {"chalk": "Chalk is soft"})
     assert stranger.read_text() == "somebody else's"
 
 

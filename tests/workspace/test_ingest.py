@@ -197,9 +197,7 @@ def test_pipe_in_a_folder_does_not_block(workspace: Workspace, folder: Path) -> 
     assert [entry.code for entry in result.quarantine] == ["unreadable_input"]
 
 
-def test_too_large_a_file_is_not_read(
-    tmp_path: Path, folder: Path, encoder: TextEncoder
-) -> None:
+def test_too_large_a_file_is_not_read(tmp_path: Path, folder: Path, encoder: TextEncoder) -> None:
     limits = {"bytes": 70}
     with ragstone.open(
         tmp_path / "small", create=True, encoder=encoder, limits=limits, ingestion={"workers": 0}

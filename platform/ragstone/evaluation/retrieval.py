@@ -68,7 +68,7 @@ def evaluate(
     texts = list(judged.queries.values())
     vectors = encode(texts, manifest.space) if set(modes) != {"keyword"} else None
     allowed = store.live_chunks(manifest.dataset_id, manifest.version)
-    means = {}
+    means: dict[str, dict[str, float]] = {}
     for mode in modes:
         run: list[ScoredDoc] = []
         for number, (query_id, text) in enumerate(judged.queries.items()):

@@ -52,12 +52,13 @@ def _remembered(
         return ()
     similarities = _similarities(question, found, cast("TextEncoder", encoder))
     words = [stems(sentence.text) for sentence in found]
+    titles = {passage.title: stems(passage.title) for passage in passages}
     weights, wanted = Weights(words), stems(question)
     ranked = [
         Ranked(
             sentence,
             similarity,
-            weights.coverage(wanted, [*own, *stems(sentence.passage.title)]),
+            weights.coverage(wanted, [*own, *titles[sentence.passage.title]]),
         )
         for sentence, own, similarity in zip(found, words, similarities, strict=True)
     ]

@@ -86,10 +86,12 @@ def allowed_chunks(store: Store, manifest: Manifest, where: Sequence[str]) -> Bi
         return live
     version = [manifest.dataset_id, manifest.version, manifest.version]
     clauses = [_compile(store, parse(expression), version) for expression in where]
+    conditions = " AND ".join([_LIVE, *(f"({clause.sql})" for clause in clauses)])
+    values = [value for clause in clauses for value in clause.parameters]
     table = store.catalog.table(
-        "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "
-        f"WHERE {_LIVE} AND " + " AND ".join(f"({clause.sql})" for clause in clauses),
-        [*version, *(value for clause in clauses for value in clause.parameters)],
+        "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "  # noqa: S608
+        f"WHERE {conditions}",
+        [*version, *values],
     )
     return BitMap64(table["chunk_key"].to_numpy())
 
@@ -135,12 +137,16 @@ def _comparison(column: str, condition: Condition) -> _Clause:
     if operator in {"=", "!="}:
         glue = "OR" if operator == "=" else "AND"
         as_text = f"CAST({column} AS VARCHAR) {operator} ?"
-        return _Clause(f"{as_text} {glue} coalesce({as_number}, {operator == '!='})", [value, number])
+        return _Clause(
+            f"{as_text} {glue} coalesce({as_number}, {operator == '!='})", [value, number]
+        )
     return _Clause(as_number, [number])
 
 
 def _metadata_keys(store: Store, version: list[object]) -> list[str]:
-    sql = f"SELECT DISTINCT unnest(json_keys(i.metadata)) AS k FROM items i WHERE {_LIVE} ORDER BY k"  # noqa: S608
+    sql = (
+        f"SELECT DISTINCT unnest(json_keys(i.metadata)) AS k FROM items i WHERE {_LIVE} ORDER BY k"  # noqa: S608
+    )
     return [str(row[0]) for row in store.catalog.rows(sql, version)]
 
 

@@ -82,9 +82,7 @@ class Retriever:
                 manifest.keywords, query_terms(query), depth, allowed
             )
         if mode != "keyword" and vector is not None:
-            found["vector"] = self._store.segments.search(
-                manifest.segments, vector, depth, allowed
-            )
+            found["vector"] = self._store.segments.search(manifest.segments, vector, depth, allowed)
         return found
 
     def fuse(self, arms: dict[str, Ranked], mode: Mode) -> Ranked:
@@ -101,9 +99,9 @@ class Retriever:
             raise InvalidQuery("is empty", "Give at least one word.")
         words, limit = len(query.split()), self._settings.max_query_words
         if words > limit:
+            problem = f"has {words:,} words, over the limit of {limit:,}"
             raise InvalidQuery(
-                f"has {words:,} words, over the limit of {limit:,}",
-                "Search for a part of it, or raise retrieval.max_query_words.",
+                problem, "Search for a part of it, or raise retrieval.max_query_words."
             )
         if not 1 <= k <= MAX_HITS:
             raise InvalidArgument("k", k, f"a number from 1 to {MAX_HITS}")
