@@ -205,7 +205,7 @@ class Answer:
     dataset: str
     version: int
     generator: str
-    evidence: float  # similarity of the best sentence to the question
+    evidence: float  # 0..1: how well the best sentence fits the question
     created: datetime
     seconds: float
 

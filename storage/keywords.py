@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tantivy
 from ulid import ULID
 
@@ -31,12 +32,12 @@ from ragstone.storage.files import (
     verify,
 )
 from ragstone.storage.manifests import GenerationRef
+from ragstone.storage.ranked import NOTHING, Ranked, ranked
 
 if TYPE_CHECKING:
     from pyroaring import BitMap64
 
 ANALYZER = "ragstone_en_1"  # written into the index: a changed analyzer needs a new name
-SCORE_DIGITS = 6
 _WRITER_BYTES = 64_000_000
 _LONGEST_WORD = 60
 
@@ -139,8 +140,8 @@ class Generations:
         terms: Sequence[str],
         k: int,
         allowed: BitMap64 | None,
-    ) -> list[tuple[int, float]]:
-        """Return the `k` best chunks as (chunk key, BM25), best first, ties by key.
+    ) -> Ranked:
+        """Return the `k` best chunks with their BM25 score.
 
         Parameters
         ----------
@@ -150,14 +151,11 @@ class Generations:
             Chunk keys that may be found; None allows all.
         """
         if generation is None or not terms or (allowed is not None and not allowed):
-            return []
+            return NOTHING
         searcher = self._searcher(generation)
         result = searcher.search(_query(terms, allowed), k, count=False)
-        keys = _keys(searcher, result)
-        scores = [round(float(score), SCORE_DIGITS) for score, _ in result.hits]
-        found = list(zip(keys, scores, strict=True))
-        found.sort(key=lambda pair: (-pair[1], pair[0]))
-        return found
+        scores = np.array([score for score, _ in result.hits], np.float64)
+        return ranked(np.array(_keys(searcher, result), np.int64), scores)
 
     def fetch(self, generation: GenerationRef, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the stored rows of the chunks `keys`."""

@@ -1,8 +1,7 @@
 """Vector segments: immutable FAISS files, searched together.
 
 A segment holds the vectors of the chunks that one version added, as float32 made from the part's
-float16, so that a rebuilt segment gives the same scores to the last bit. Scores are rounded to
-six digits: the sum of products depends on the order of additions, and with it the last bits.
+float16, so that a rebuilt segment gives the same scores to the last bit.
 """
 
 from __future__ import annotations
@@ -20,11 +19,10 @@ from ulid import ULID
 from ragstone.errors import DamagedFile
 from ragstone.storage.files import TEMPORARY, make_folder, stamp, sync_file, sync_folder, verify
 from ragstone.storage.manifests import SegmentRef
+from ragstone.storage.ranked import Ranked, ranked
 
 if TYPE_CHECKING:
     from pyroaring import BitMap64
-
-SCORE_DIGITS = 6
 
 
 def write_segment(
@@ -72,8 +70,8 @@ class Segments:
         query: NDArray[np.float32],
         k: int,
         allowed: BitMap64 | None,
-    ) -> list[tuple[int, float]]:
-        """Return the `k` nearest chunks as (chunk key, cosine), best first, ties by key.
+    ) -> Ranked:
+        """Return the `k` nearest chunks with their cosine.
 
         Parameters
         ----------
@@ -87,18 +85,17 @@ class Segments:
         DamagedFile
             A segment is not as its manifest promises.
         """
-        found: list[tuple[int, float]] = []
         selector = _selector(allowed)
+        parameters = faiss.SearchParameters(sel=selector) if selector else None
+        keys, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for segment in segments:
-            scores, keys = self._index(segment).search(
-                query[None, :],
-                min(k, segment.vectors),
-                params=faiss.SearchParameters(sel=selector) if selector else None,
-            )
-            rounded = np.round(scores[0].astype(np.float64), SCORE_DIGITS)
-            found += [(int(i), float(s)) for i, s in zip(keys[0], rounded, strict=True) if i >= 0]
-        found.sort(key=lambda pair: (-pair[1], pair[0]))
-        return found[:k]
+            wanted = min(k, segment.vectors)
+            found = self._index(segment).search(query[None, :], wanted, params=parameters)
+            scores.append(found[0][0])
+            keys.append(found[1][0])
+        every = np.concatenate(keys)
+        real = every >= 0  # FAISS fills up with -1 where a filter leaves too few
+        return ranked(every[real], np.concatenate(scores)[real], k)
 
     def _index(self, segment: SegmentRef) -> faiss.Index:
         with self._lock:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragstone.retrieval import fusion
+from ragstone.storage.ranked import NOTHING, Ranked, ranked
+
+
+def arm(*pairs: tuple[int, float]) -> Ranked:
+    return ranked(np.array([k for k, _ in pairs], int), np.array([s for _, s in pairs], float))
+
 
 ranked_lists = st.dictionaries(
     st.integers(0, 30), st.floats(0, 50, allow_nan=False), max_size=20
-).map(lambda d: sorted(d.items(), key=lambda pair: (-pair[1], pair[0])))
+).map(lambda found: arm(*found.items()))
 WEIGHTS = {"keyword": 0.4, "vector": 0.6}
 
 
-def stretched(ranked: list[tuple[int, float]], key: int) -> float:
-    scores = dict(ranked)
+def stretched(found: Ranked, key: int) -> float:
+    scores = dict(found.pairs())
     if key not in scores:
         return 0.0
     low, high = min(scores.values()), max(scores.values())
@@ -23,39 +30,40 @@ def stretched(ranked: list[tuple[int, float]], key: int) -> float:
 
 
 @given(ranked_lists, ranked_lists)
-def test_minmax_is_the_convex_combination(
-    keyword: list[tuple[int, float]], vector: list[tuple[int, float]]
-) -> None:
+def test_minmax_is_the_convex_combination(keyword: Ranked, vector: Ranked) -> None:
     arms = {"keyword": keyword, "vector": vector}
-    total = sum(WEIGHTS[name] for name, ranked in arms.items() if ranked) or 1
-    for key, score in fusion.minmax(arms, WEIGHTS):
-        expected = sum(WEIGHTS[n] / total * stretched(r, key) for n, r in arms.items() if r)
+    total = sum(WEIGHTS[name] for name, found in arms.items() if len(found)) or 1
+    for key, score in fusion.minmax(arms, WEIGHTS).pairs():
+        expected = sum(WEIGHTS[n] / total * stretched(r, key) for n, r in arms.items() if len(r))
         assert score == pytest.approx(expected, abs=1e-5)
 
 
 @given(ranked_lists, ranked_lists)
-def test_every_candidate_once_in_order_ties_by_key(
-    keyword: list[tuple[int, float]], vector: list[tuple[int, float]]
-) -> None:
+def test_every_candidate_once_in_order_ties_by_key(keyword: Ranked, vector: Ranked) -> None:
     arms = {"keyword": keyword, "vector": vector}
-    for fused in (fusion.minmax(arms, WEIGHTS), fusion.reciprocal_rank(arms)):
-        assert {key for key, _ in fused} == dict(keyword).keys() | dict(vector).keys()
+    for result in (fusion.minmax(arms, WEIGHTS), fusion.reciprocal_rank(arms)):
+        fused = result.pairs()
+        assert {key for key, _ in fused} == {*keyword.keys.tolist(), *vector.keys.tolist()}
         assert len({key for key, _ in fused}) == len(fused)
         assert fused == sorted(fused, key=lambda pair: (-pair[1], pair[0]))
 
 
 def test_arm_that_found_nothing_leaves_its_weight() -> None:
-    arms = {"keyword": [], "vector": [(3, 0.9), (1, 0.1)]}
-    assert fusion.minmax(arms, WEIGHTS) == [(3, 1.0), (1, 0.0)]
+    arms = {"keyword": NOTHING, "vector": arm((3, 0.9), (1, 0.1))}
+    assert fusion.minmax(arms, WEIGHTS).pairs() == [(3, 1.0), (1, 0.0)]
+    assert not fusion.minmax({"keyword": NOTHING}, WEIGHTS).pairs()
 
 
 def test_reciprocal_rank_counts_places() -> None:
-    fused = dict(fusion.reciprocal_rank({"a": [(1, 9.0), (2, 8.0)], "b": [(2, 0.3)]}))
-    assert fused == {1: round(1 / 61, 6), 2: round(1 / 62 + 1 / 61, 6)}
+    arms = {"a": arm((1, 9.0), (2, 8.0)), "b": arm((2, 0.3))}
+    assert dict(fusion.reciprocal_rank(arms).pairs()) == {
+        1: round(1 / 61, 6),
+        2: round(1 / 62 + 1 / 61, 6),
+    }
 
 
 def test_places_tell_rank_and_score() -> None:
-    arms = {"a": [(1, 9.0), (2, 8.0)], "b": [(2, 0.3)]}
+    arms = {"a": arm((1, 9.0), (2, 8.0)), "b": arm((2, 0.3))}
     places = fusion.places(arms, [2])
     assert set(places) == {2}
     assert {n: (p.rank, p.score) for n, p in places[2].items()} == {"a": (2, 8.0), "b": (1, 0.3)}

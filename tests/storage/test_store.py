@@ -33,12 +33,15 @@ DOCUMENTS = {
 }
 
 
-def found(store: Store, manifest: Manifest, word: str, like: str) -> tuple[object, object]:
+Pairs = list[tuple[int, float]]
+
+
+def found(store: Store, manifest: Manifest, word: str, like: str) -> tuple[Pairs, Pairs]:
     """Return what both arms find in a version."""
     allowed = store.live_chunks(manifest.dataset_id, manifest.version)
     keywords = store.generations.search(manifest.keywords, [word], 10, allowed)
     vectors = store.segments.search(manifest.segments, unit_vectors([like])[0], 10, allowed)
-    return keywords, vectors
+    return keywords.pairs(), vectors.pairs()
 
 
 def test_versions_are_numbered_and_chained(store: Store) -> None:
@@ -63,7 +66,7 @@ def test_old_version_gives_the_old_results(open_store: Opener) -> None:
     removed_chunks = {2, 3}
     after = found(store, last, "slate", "Slate splits into thin plates")
     for arm in after:
-        assert removed_chunks.isdisjoint(key for key, _ in arm)  # type: ignore[attr-defined]
+        assert removed_chunks.isdisjoint(key for key, _ in arm)
 
 
 def test_content_digest_is_of_the_data_alone(store: Store) -> None:
@@ -132,15 +135,15 @@ def test_vectors_of_two_encoders_are_never_mixed(store: Store) -> None:
 
 def test_filter_is_applied_before_ranking(store: Store) -> None:
     manifest = commit(store, {f"s{n}": f"Slate number {n}" for n in range(50)})
+    keywords, vectors, query = manifest.keywords, manifest.segments, unit_vectors(["x"])[0]
     allowed = BitMap64([7, 31])
-    keywords = store.generations.search(manifest.keywords, ["slate"], 2, allowed)
-    vectors = store.segments.search(manifest.segments, unit_vectors(["x"])[0], 5, allowed)
-    assert {key for key, _ in keywords} == {7, 31}
-    assert {key for key, _ in vectors} == {7, 31}
-    unfiltered = store.generations.search(manifest.keywords, ["slate"], 50, None)
-    assert dict(keywords).items() <= dict(unfiltered).items()
-    assert store.generations.search(manifest.keywords, ["slate"], 5, BitMap64()) == []
-    assert store.segments.search(manifest.segments, unit_vectors(["x"])[0], 5, BitMap64()) == []
+    by_word = store.generations.search(keywords, ["slate"], 2, allowed)
+    by_vector = store.segments.search(vectors, query, 5, allowed)
+    assert set(by_word.keys.tolist()) == set(by_vector.keys.tolist()) == {7, 31}
+    unfiltered = store.generations.search(keywords, ["slate"], 50, None)
+    assert set(by_word.pairs()) <= set(unfiltered.pairs())
+    assert len(store.generations.search(keywords, ["slate"], 5, BitMap64())) == 0
+    assert len(store.segments.search(vectors, query, 5, BitMap64())) == 0
 
 
 # ---------------------------------------------------------------- one owner
@@ -313,7 +316,7 @@ def test_rebuild_mends_what_is_derived(store: Store) -> None:
     newest = store.resolve("docs")
     assert (newest.version, newest.content) == (4, head.content)
     assert found(store, newest, "quartz", "Chalk is soft")[1] == before[1]
-    assert [k for k, _ in found(store, newest, "quartz", "x")[0]] == [k for k, _ in before[0]]  # type: ignore[attr-defined]
+    assert [k for k, _ in found(store, newest, "quartz", "x")[0]] == [k for k, _ in before[0]]
 
 
 def test_manifest_of_an_unknown_format_is_refused(store: Store) -> None:

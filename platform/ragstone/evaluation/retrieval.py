@@ -74,7 +74,7 @@ def evaluate(
         for number, (query_id, text) in enumerate(judged.queries.items()):
             vector = vectors[number] if vectors is not None else None
             arms = retriever.arms(manifest, text, vector, mode, allowed)
-            best = dict.fromkeys(names[key] for key, _ in retriever.fuse(arms, mode))
+            best = dict.fromkeys(names[key] for key in retriever.fuse(arms, mode).keys.tolist())
             # ir-measures orders by score alone, so equal scores are told apart by our order.
             run += [
                 ScoredDoc(query_id, name, float(len(best) - place))

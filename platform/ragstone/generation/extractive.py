@@ -12,7 +12,7 @@ from ragstone.generation.words import stems
 
 _FURTHER = 0.8  # a further sentence needs this share of the best one's score
 _REPEAT = 0.6  # shared words of the shorter sentence from which two say the same
-_INCOMPLETE, _DANGLING = 0.1, 0.05  # taken off the score
+_INCOMPLETE, _DANGLING = 0.1, 0.03  # taken off the score
 _DANGLERS = frozenset(
     "it its this these those that he she they his her their such however but also moreover thus "
     "therefore furthermore instead both another here there".split()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ragstone.schemas.api import ArmScore
+from ragstone.storage.ranked import NOTHING, Ranked, ranked
 
-Ranked = Sequence[tuple[int, float]]  # (chunk key, score), best first
-SCORE_DIGITS = 6
+Arms = Mapping[str, Ranked]
 _RRF_K = 60
 
 
-def minmax(arms: Mapping[str, Ranked], weights: Mapping[str, float]) -> list[tuple[int, float]]:
+def minmax(arms: Arms, weights: Mapping[str, float]) -> Ranked:
     """Return the convex combination of per-query min-max scores, best first.
 
     An arm's scores are stretched to 0..1 over its candidates; a chunk that an arm did not find
@@ -25,43 +28,48 @@ def minmax(arms: Mapping[str, Ranked], weights: Mapping[str, float]) -> list[tup
     weights
         Weight of each arm; an arm that found nothing leaves its weight to the others.
     """
-    total = sum(weights[name] for name, ranked in arms.items() if ranked) or 1.0
-    scores: dict[int, float] = {}
-    for name, ranked in arms.items():
-        if not ranked:
-            continue
-        high, low = ranked[0][1], ranked[-1][1]
-        weight = weights[name] / total
-        scale = weight / (high - low) if high > low else 0.0
-        base = 0.0 if high > low else weight  # all candidates are equal: all are best
-        for key, score in ranked:
-            scores[key] = scores.get(key, 0.0) + (score - low) * scale + base
-    return _ordered(scores)
+    total = sum(weights[name] for name, found in arms.items() if len(found)) or 1.0
+    return _summed(
+        {name: weights[name] / total * _stretched(found.scores) for name, found in arms.items()},
+        arms,
+    )
 
 
-def reciprocal_rank(arms: Mapping[str, Ranked]) -> list[tuple[int, float]]:
+def reciprocal_rank(arms: Arms) -> Ranked:
     """Return the sum of 1 / (60 + rank) over the arms, best first.
 
     Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion", SIGIR 2009.
     """
-    scores: dict[int, float] = {}
-    for ranked in arms.values():
-        for rank, (key, _) in enumerate(ranked, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (_RRF_K + rank)
-    return _ordered(scores)
+    return _summed(
+        {name: 1.0 / (_RRF_K + 1.0 + np.arange(len(found))) for name, found in arms.items()}, arms
+    )
 
 
-def places(arms: Mapping[str, Ranked], keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
+def places(arms: Arms, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
     """Return for each of `keys` its rank and score in each arm that found it."""
     found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
-    for name, ranked in arms.items():
-        for rank, (key, score) in enumerate(ranked, start=1):
-            if key in found:
-                found[key][name] = ArmScore(rank, score)
+    for name, arm in arms.items():
+        position = {key: place for place, key in enumerate(arm.keys.tolist())}
+        for key in keys:
+            if key in position:
+                place = position[key]
+                found[key][name] = ArmScore(place + 1, float(arm.scores[place]))
     return found
 
 
-def _ordered(scores: Mapping[int, float]) -> list[tuple[int, float]]:
-    rounded = [(key, round(score, SCORE_DIGITS)) for key, score in scores.items()]
-    rounded.sort(key=lambda pair: (-pair[1], pair[0]))
-    return rounded
+def _stretched(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map `scores` (n,), best first, to 0..1; all 1 when they are equal."""
+    if not len(scores):
+        return scores
+    span = scores[0] - scores[-1]
+    return (scores - scores[-1]) / span if span else np.ones_like(scores)
+
+
+def _summed(parts: Mapping[str, NDArray[np.float64]], arms: Arms) -> Ranked:
+    """Add up what each arm gives its chunks; `parts[name]` has shape (len(arms[name]),)."""
+    if not any(map(len, arms.values())):
+        return NOTHING
+    names = list(arms)
+    keys, inverse = np.unique(np.concatenate([arms[n].keys for n in names]), return_inverse=True)
+    sums = np.bincount(inverse, np.concatenate([parts[name] for name in names]), len(keys))
+    return ranked(keys, sums)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from ragstone.schemas.api import Highlight
 from ragstone.storage.keywords import analyzer
 from ragstone.text import word_spans
-
-_MAX_WORDS = 1_000  # in a text; a chunk has a few hundred
 
 
 def query_terms(query: str) -> list[str]:
@@ -17,16 +14,22 @@ def query_terms(query: str) -> list[str]:
     return list(dict.fromkeys(analyzer().analyze(query)))
 
 
-def highlights(text: str, terms: Sequence[str]) -> list[Highlight]:
-    """Return the places in `text` of words whose analysed form is in `terms`."""
-    wanted = frozenset(terms)
-    found = []
-    for number, (start, end) in enumerate(word_spans(text)):
-        if number == _MAX_WORDS:
-            break
-        if not wanted.isdisjoint(_analysed(text[start:end])):
-            found.append(Highlight(start, end))
-    return found
+class Matches:
+    """Finds the words of texts that match `query`; remembers each word it has met."""
+
+    def __init__(self, query: str) -> None:
+        self._terms = frozenset(query_terms(query))
+        self._known: dict[str, bool] = {}
+
+    def places(self, text: str) -> list[Highlight]:
+        """Return where in `text` words match, in order."""
+        return [Highlight(s, e) for s, e in word_spans(text) if self._matches(text[s:e])]
+
+    def _matches(self, word: str) -> bool:
+        known = self._known.get(word)
+        if known is None:
+            known = self._known[word] = not self._terms.isdisjoint(_analysed(word))
+        return known
 
 
 @lru_cache(maxsize=65_536)

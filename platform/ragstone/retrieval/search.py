@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, get_args
 from ragstone.errors import InvalidArgument, InvalidQuery
 from ragstone.retrieval import fusion
 from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.fusion import Ranked
-from ragstone.retrieval.highlight import highlights, query_terms
+from ragstone.retrieval.highlight import Matches, query_terms
 from ragstone.schemas.api import Hit, Mode, SearchResult
+from ragstone.storage.ranked import Ranked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ class Retriever:
         allowed = allowed_chunks(self._store, manifest, where)
         vector = None if mode == "keyword" else self._encode([query], manifest.space)[0]
         arms = self.arms(manifest, query, vector, mode, allowed)
-        found = self.fuse(arms, mode)[:k]
+        found = self.fuse(arms, mode).pairs()[:k]
         hits = self._hits(manifest, query, found, arms)
         return SearchResult(manifest.dataset, manifest.version, query, mode, hits)
 
@@ -109,11 +109,15 @@ class Retriever:
             raise InvalidArgument("mode", mode, f"one of {', '.join(MODES)}")
 
     def _hits(
-        self, manifest: Manifest, query: str, found: Ranked, arms: dict[str, Ranked]
+        self,
+        manifest: Manifest,
+        query: str,
+        found: list[tuple[int, float]],
+        arms: dict[str, Ranked],
     ) -> list[Hit]:
         if manifest.keywords is None:
             return []
-        terms = query_terms(query)
+        matches = Matches(query)
         keys = [key for key, _ in found]
         rows = self._store.generations.fetch(manifest.keywords, keys)
         shared = self._store.shared_sources(manifest.dataset_id, manifest.version)
@@ -137,7 +141,7 @@ class Retriever:
                     start=row["start"],
                     end=row["end"],
                     arms=places[key],
-                    highlights=highlights(row["text"], terms),
+                    highlights=matches.places(row["text"]),
                     metadata=json.loads(row["metadata"]),
                 )
             )

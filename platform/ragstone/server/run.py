@@ -21,7 +21,7 @@ import uvicorn
 
 from ragstone import workspace as workspaces
 from ragstone.client import Address
-from ragstone.errors import InvalidArgument
+from ragstone.errors import EncoderUnavailable, InvalidArgument
 from ragstone.server.app import create_app
 from ragstone.storage.files import write_durably
 from ragstone.storage.owner import OWNER_FILE
@@ -60,7 +60,14 @@ def serve(
         sock = _listen(host, chosen.port if port is None else port)
         with sock, _prepared(workspace, host, sock) as (server, address):
             (on_ready or _announce)(address)
+            threading.Thread(target=_warm_up, args=[workspace], name="warm-up").start()
             server.run(sockets=[sock])
+
+
+def _warm_up(workspace: Workspace) -> None:
+    """Load the encoder while nobody waits; without one keyword search still works."""
+    with suppress(EncoderUnavailable):
+        workspace.warm_up()
 
 
 @contextmanager

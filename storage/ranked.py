@@ -1,0 +1,39 @@
+"""A ranked list of chunks, as arrays: what an arm of the search gives and the fusion takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCORE_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """Chunks with their scores, best first."""
+
+    keys: NDArray[np.int64]  # (n,)
+    scores: NDArray[np.float64]  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def pairs(self) -> list[tuple[int, float]]:
+        """Return (chunk key, score), best first."""
+        return list(zip(self.keys.tolist(), self.scores.tolist(), strict=True))
+
+
+NOTHING = Ranked(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+def ranked(keys: NDArray[np.int64], scores: NDArray[np.floating], k: int | None = None) -> Ranked:
+    """Order chunks by score, ties by key, and keep the best `k`.
+
+    Scores are rounded to six digits first: their last bits depend on the order in which a library
+    adds, and would decide ties by chance.
+    """
+    rounded = np.round(scores.astype(np.float64), SCORE_DIGITS)
+    order = np.lexsort((keys, -rounded))[:k]
+    return Ranked(keys[order], rounded[order])
