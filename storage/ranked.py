@@ -20,9 +20,9 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def pairs(self) -> list[tuple[int, float]]:
-        """Return (chunk key, score), best first."""
-        return list(zip(self.keys.tolist(), self.scores.tolist(), strict=True))
+    def pairs(self, k: int | None = None) -> list[tuple[int, float]]:
+        """Return the first `k` as (chunk key, score), best first."""
+        return list(zip(self.keys[:k].tolist(), self.scores[:k].tolist(), strict=True))
 
 
 NOTHING = Ranked(np.empty(0, np.int64), np.empty(0, np.float64))

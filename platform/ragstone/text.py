@@ -15,7 +15,7 @@ _ABBREVIATIONS = frozenset(
     "mt no nos op p pp prof ref refs resp sec sr st vol vs u.s u.k u.n a.m p.m ph.d".split()
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]+$")
-_WORD = re.compile(r"\w+", re.UNICODE)
+WORD = re.compile(r"\w+", re.UNICODE)
 
 
 def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
@@ -40,7 +40,7 @@ def embed_text(context: str, text: str) -> str:
 
 def word_spans(text: str) -> Iterator[Span]:
     """Yield `(start, end)` of each run of letters, digits and underscores."""
-    return (match.span() for match in _WORD.finditer(text))
+    return (match.span() for match in WORD.finditer(text))
 
 
 def _ends(text: str, match: re.Match[str], begin: int) -> bool:

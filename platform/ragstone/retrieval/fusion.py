@@ -49,11 +49,9 @@ def places(arms: Arms, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
     """Return for each of `keys` its rank and score in each arm that found it."""
     found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
     for name, arm in arms.items():
-        position = {key: place for place, key in enumerate(arm.keys.tolist())}
-        for key in keys:
-            if key in position:
-                place = position[key]
-                found[key][name] = ArmScore(place + 1, float(arm.scores[place]))
+        for place in np.flatnonzero(np.isin(arm.keys, list(found))).tolist():
+            score = ArmScore(place + 1, float(arm.scores[place]))
+            found[int(arm.keys[place])][name] = score
     return found
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ragstone.schemas.api import Highlight
 from ragstone.storage.keywords import analyzer
-from ragstone.text import word_spans
+from ragstone.text import WORD
 
 
 def query_terms(query: str) -> list[str]:
@@ -23,13 +23,14 @@ class Matches:
 
     def places(self, text: str) -> list[Highlight]:
         """Return where in `text` words match, in order."""
-        return [Highlight(s, e) for s, e in word_spans(text) if self._matches(text[s:e])]
-
-    def _matches(self, word: str) -> bool:
-        known = self._known.get(word)
-        if known is None:
-            known = self._known[word] = not self._terms.isdisjoint(_analysed(word))
-        return known
+        known, found = self._known, []  # a hot loop: a page of hits has a thousand words
+        for match in WORD.finditer(text):
+            word = match.group()
+            if word not in known:
+                known[word] = not self._terms.isdisjoint(_analysed(word))
+            if known[word]:
+                found.append(Highlight(match.start(), match.end()))
+        return found
 
 
 @lru_cache(maxsize=65_536)

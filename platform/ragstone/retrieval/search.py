@@ -60,7 +60,7 @@ class Retriever:
         allowed = allowed_chunks(self._store, manifest, where)
         vector = None if mode == "keyword" else self._encode([query], manifest.space)[0]
         arms = self.arms(manifest, query, vector, mode, allowed)
-        found = self.fuse(arms, mode).pairs()[:k]
+        found = self.fuse(arms, mode).pairs(k)
         hits = self._hits(manifest, query, found, arms)
         return SearchResult(manifest.dataset, manifest.version, query, mode, hits)
 
