@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from ragstone.config import CONFIG_FILE
 from ragstone.errors import InvalidArgument, UnknownSource
-from ragstone.ingestion.tabular import Table, is_table
+from ragstone.ingestion.tabular import Table, is_table, path_text
 from ragstone.schemas.records import Raw, RowColumns
+from ragstone.storage.owner import LOCK_FILE, OWNER_FILE
+
+# What a workspace keeps of its own; often it lies in the folder of the documents, or is it.
+_OWN = frozenset({"blobs", "datasets", "quarantine", CONFIG_FILE, OWNER_FILE, LOCK_FILE})
 
 
 class Source(Protocol):
@@ -59,8 +64,9 @@ def open_source(where: str | Path, columns: RowColumns | None = None) -> Source:
 class FileSource:
     """A file, or the files below a folder in sorted order.
 
-    Hidden files and folders are left out, and symbolic links that lead out of the folder. Files
-    that are no regular files (sockets, pipes) are yielded, so that they are seen to be rejected.
+    Hidden files and folders are left out, symbolic links that lead out of the folder, and what a
+    workspace keeps of its own. Files that are no regular files (sockets, pipes) are yielded, so
+    that they are seen to be rejected.
     """
 
     def __init__(self, root: Path, files: list[Path], columns: RowColumns | None) -> None:
@@ -78,22 +84,26 @@ class FileSource:
     def raws(self) -> Iterator[Raw]:
         """Yield a raw object for each file, or each row of a table."""
         for path in self._files:
-            name = path.name if path == self._root else path.relative_to(self._root).as_posix()
+            name = Path(path.name) if path == self._root else path.relative_to(self._root)
             if self._columns is not None and self._has_columns(path):
                 yield from Table(path).raws(self._columns)
             else:
-                yield Raw(source=str(path), name=name, path=path)
+                yield Raw(source=path_text(path), name=path_text(name), path=path)
 
     def check_columns(self) -> None:
         """Raise `InvalidArgument` unless some table has a text column."""
         if self._columns is None or any(map(self._has_columns, self._files)):
             return
         there: dict[str, None] = {}
-        for path in filter(_readable_table, self._files):
+        tables = list(filter(is_table, self._files))
+        if not all(map(_readable_table, tables)):
+            return  # to be rejected with its own reason
+        for path in tables:
             there.update(dict.fromkeys(Table(path).columns()))
         wanted = ",".join(self._columns.text)
-        if there:
-            raise InvalidArgument("text", wanted, f"columns of the table: {', '.join(there)}")
+        if tables:
+            names = ", ".join(there) or "it has none"
+            raise InvalidArgument("text", wanted, f"columns of the table: {names}")
         raise InvalidArgument(
             "text", wanted, "given only with a table: JSON lines, CSV, TSV or Parquet"
         )
@@ -127,7 +137,19 @@ def _walk(folder: Path) -> Iterator[Path]:
             # Yielded as an object in its own right, to be rejected as unreadable.
             yield current
             continue
-        pending.extend(entry for entry in entries if _wanted(entry, folder, seen))
+        own = any(entry.name == CONFIG_FILE for entry in entries)
+        pending.extend(
+            entry
+            for entry in entries
+            if _wanted(entry, folder, seen) and not (own and _is_own(entry.name))
+        )
+
+
+def _is_own(name: str) -> bool:
+    """Tell whether a workspace keeps something under this name."""
+    from ragstone.storage.catalog import CATALOG_FILE  # loads DuckDB, which readers do without
+
+    return name in _OWN or name.startswith(CATALOG_FILE)
 
 
 def _wanted(entry: Path, root: Path, seen: set[Path]) -> bool:

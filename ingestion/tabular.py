@@ -6,15 +6,17 @@ import csv
 import gzip
 import io
 import json
+import os
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ragstone.errors import Rejected
+from ragstone.ingestion.parsers.base import clean
 from ragstone.ingestion.parsers.decode import decode
 from ragstone.ingestion.parsers.tables import sniff_delimiter
 from ragstone.schemas.records import Raw, RowColumns
@@ -36,15 +38,17 @@ class Table:
 
     def columns(self) -> list[str]:
         """Return the column names; of JSON lines those of the first 100 rows."""
+        if not self._is_json:
+            return self._head()
         found: dict[str, None] = {}
-        for row in islice(self._objects(), _PEEKED if self._is_json else 1):
+        for row in islice(self._objects(), _PEEKED):
             found.update(dict.fromkeys(row))
         return list(found)
 
     def has_any(self, names: Iterable[str]) -> bool:
         """Tell whether some row has one of the columns; stops at the first that has."""
         wanted = set(names)
-        rows = self._objects() if self._is_json else islice(self._objects(), 1)
+        rows: Iterable[Iterable[str]] = self._objects() if self._is_json else [self._head()]
         return any(not wanted.isdisjoint(row) for row in rows)
 
     def raws(self, columns: RowColumns) -> Iterator[Raw]:
@@ -53,20 +57,26 @@ class Table:
         Where the file itself cannot be read on, the whole file is yielded, to be rejected with
         its own reason.
         """
-        seen: Counter[str] = Counter()
+        file = path_text(self.path)
+        seen: dict[str, int] = {}
         try:
             for number, content in enumerate(self._rows(), start=1):
                 name = _name(content, columns.name) or str(number)
-                seen[name] += 1
-                suffix = f"~{seen[name]}" if seen[name] > 1 else ""
-                source = f"{self.path}#{name}{suffix}"
+                source = f"{file}#{_free(name, seen)}"
                 yield Raw(source=source, name=name, content=content, columns=columns)
         except _errors():
-            yield Raw(source=str(self.path), name=self.path.name, path=self.path)
+            yield Raw(source=file, name=path_text(Path(self.path.name)), path=self.path)
 
     @property
     def _is_json(self) -> bool:
         return _READERS[ending(self.path)] is _json_lines
+
+    def _head(self) -> list[str]:
+        """Return the columns that the file itself names, be there rows or not."""
+        try:
+            return (_parquet_head if ending(self.path) == ".parquet" else _header)(self.path)
+        except _errors():
+            return []
 
     def _rows(self) -> _Rows:
         return _READERS[ending(self.path)](self.path)
@@ -79,6 +89,11 @@ class Table:
                     yield row
         except _errors():
             return
+
+
+def path_text(path: Path) -> str:
+    """Return `path` as text that can be stored, bytes that are not UTF-8 as their hex code."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
 def is_table(path: Path) -> bool:
@@ -101,20 +116,36 @@ def _json_lines(path: Path) -> _Rows:
 
 
 def _delimited(path: Path) -> _Rows:
-    with _opened(path) as file:
-        sample = file.read(_SAMPLE)
-    complete = sample[: sample.rfind(b"\n") + 1] or sample
-    text, encoding = decode(complete)
-    delimiter = sniff_delimiter(text)
-    csv.field_size_limit(_MAX_FIELD)
-    with io.TextIOWrapper(_opened(path), encoding, errors="replace", newline="") as file:
-        rows = csv.reader(file, delimiter=delimiter)
-        # A byte order mark is part of the text in encodings that name their byte order.
-        header = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
+    with _records(path) as rows:
+        header = _names(next(rows, []))
         for row in rows:
             if any(row):
                 cells = {_column(header, i): cell for i, cell in enumerate(row)}
                 yield _json(dict.fromkeys(header, "") | cells)
+
+
+def _header(path: Path) -> list[str]:
+    with _records(path) as rows:
+        return _names(next(rows, []))
+
+
+@contextmanager
+def _records(path: Path) -> Iterator[Iterator[list[str]]]:
+    """Open a delimited file for its records, the header first."""
+    with _opened(path) as file:
+        sample = file.read(_SAMPLE)
+    complete = sample[: sample.rfind(b"\n") + 1] or sample
+    text, encoding = decode(complete)
+    csv.field_size_limit(_MAX_FIELD)
+    with io.TextIOWrapper(_opened(path), encoding, errors="replace", newline="") as file:
+        yield csv.reader(file, delimiter=sniff_delimiter(text))
+
+
+def _names(header: list[str]) -> list[str]:
+    """Return the column names, each once: an empty or repeated one gives way to its number."""
+    # A byte order mark is part of the text in encodings that name their byte order.
+    bare = [name.strip().lstrip("\ufeff") for name in header]
+    return [_column([], i) if not n or n in bare[:i] else n for i, n in enumerate(bare)]
 
 
 def _parquet(path: Path) -> _Rows:
@@ -123,6 +154,13 @@ def _parquet(path: Path) -> _Rows:
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(_BATCH):
             yield from map(_json, batch.to_pylist())
+
+
+def _parquet_head(path: Path) -> list[str]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return list(file.schema_arrow.names)
 
 
 _READERS: dict[str, Callable[[Path], _Rows]] = {
@@ -147,7 +185,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _column(header: list[str], position: int) -> str:
-    """Return the name of a cell's column; cells beyond the header get their number."""
+    """Return the name of a cell's column; one without a name gets its number."""
     return header[position] if position < len(header) else f"column {position + 1}"
 
 
@@ -169,4 +207,17 @@ def _name(content: bytes, column: str | None) -> str:
     if column is None:
         return ""
     value = (_object(content) or {}).get(column)
-    return "" if value is None else str(value)
+    return "" if value is None else clean(str(value))
+
+
+def _free(name: str, seen: dict[str, int]) -> str:
+    """Return `name`, or with `~2`, `~3` … the first that no row before has taken."""
+    if name not in seen:
+        seen[name] = 1
+        return name
+    free = name
+    while free in seen:
+        seen[name] += 1
+        free = f"{name}~{seen[name]}"
+    seen[free] = 1
+    return free

@@ -36,6 +36,7 @@ class Catalog:
 
     def __init__(self, path: Path, settings: StorageSettings) -> None:
         self.path = path
+        self._distrusted = ""  # why
         if not path.exists():
             _create(path, settings)
         try:
@@ -48,51 +49,63 @@ class Catalog:
         """Write everything into the one file and close it."""
         self._connection.close()
 
+    def distrust(self, reason: str) -> None:
+        """Refuse all further use: only opening it again tells what is so."""
+        self._distrusted = reason
+
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """All or nothing: commits when the block ends, rolls back when it raises."""
-        cursor = self._connection.cursor()
-        cursor.begin()
-        try:
-            yield cursor
-        except BaseException:
-            cursor.rollback()
-            raise
-        else:
-            cursor.commit()
-        finally:
-            cursor.close()
+        with self._cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+            except BaseException:
+                cursor.rollback()
+                raise
+            else:
+                cursor.commit()
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
-        cursor = self._connection.cursor()
-        try:
+        with self._cursor() as cursor:
             return cursor.execute(sql, list(parameters)).fetchall()
-        finally:
-            cursor.close()
 
     def records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Return all rows of a query, by column name."""
-        cursor = self._connection.cursor()
-        try:
+        with self._cursor() as cursor:
             cursor.execute(sql, list(parameters))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        finally:
-            cursor.close()
 
     def table(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Return a query's result as an Arrow table."""
-        cursor = self._connection.cursor()
-        try:
+        with self._cursor() as cursor:
             return cursor.execute(sql, list(parameters)).to_arrow_table()
-        finally:
-            cursor.close()
 
     def write(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement that changes rows."""
         with self.transaction() as cursor:
             cursor.execute(sql, list(parameters))
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._distrusted:
+            raise must_reopen(self._distrusted)
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except duckdb.FatalException as error:  # a failed fsync; DuckDB refuses what follows
+            self.distrust(str(error).splitlines()[0])
+            raise must_reopen(self._distrusted) from error
+        finally:
+            cursor.close()
+
+
+def must_reopen(reason: str) -> StorageFault:
+    """Return the error for what only opening the workspace again can mend."""
+    problem = f"The workspace cannot go on: {reason}"
+    return StorageFault(problem, "Check the disk, close the workspace and open it again.")
 
 
 def now() -> datetime:

@@ -48,6 +48,7 @@ class Change:
     parts: list[PartRef] = field(default_factory=list)
     removed_items: BitMap64 = field(default_factory=BitMap64)
     removed_sources: BitMap64 = field(default_factory=BitMap64)
+    manifest: Manifest | None = None  # of the next version, from when it may be published
     _written: list[str] = field(default_factory=list)  # index files, by path in the workspace
 
     def __post_init__(self) -> None:
@@ -67,6 +68,11 @@ class Change:
         """True when the next version would be like the head."""
         return not (self.parts or self.removed_items or self.removed_sources)
 
+    @property
+    def published(self) -> bool:
+        """True when the next version stands, whatever failed after that."""
+        return self.manifest is not None and manifests.stands(self.folder, self.manifest)
+
     def add_part(self, rows: PartRows, vectors: NDArray[np.float32]) -> None:
         """Write `rows` and the vectors of their chunks as a part of the next version."""
         files.make_folder(self.folder / "versions")
@@ -82,6 +88,8 @@ class Change:
         keyword generation that was written already.
         """
         segments = list(self.head.segments) if self.head else []
+        if made:
+            self._written.append(made.path)
         generation = made or (self.head.keywords if self.head else None)
         gone = list(removed_chunks)
         keys, vectors = self._vectors()
@@ -97,7 +105,9 @@ class Change:
         return segments, generation
 
     def abandon(self) -> None:
-        """Delete what was written; the head stays as it is."""
+        """Delete what was written, unless the version stands; the head stays as it is."""
+        if self.published:
+            return
         for path in [*(part.path for part in self.parts), *self._written]:
             files.remove(self.root / path)
         if self.head is None and self.folder.exists() and not manifests.numbers(self.folder):

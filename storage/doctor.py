@@ -17,7 +17,7 @@ from ragstone.errors import DamagedFile
 from ragstone.schemas.api import DoctorReport, Finding
 from ragstone.storage import manifests, parts, projection
 from ragstone.storage.changes import keyword_documents
-from ragstone.storage.files import remove, verify
+from ragstone.storage.files import remove, sync_folder, verify
 from ragstone.storage.keywords import read_keys as keyword_keys
 from ragstone.storage.keywords import write_generation
 from ragstone.storage.manifests import GenerationRef, Manifest, SegmentRef
@@ -187,10 +187,15 @@ def _relative(exam: _Examination, path: Path) -> str:
 
 
 def _rebuild(store: Store) -> list[str]:
+    try:
+        return [f"catalog: {what}" for what in _rebuild_catalog(store)] + _rebuild_indexes(store)
+    except BaseException:
+        store.expect_leftovers()
+        raise
+
+
+def _rebuild_indexes(store: Store) -> list[str]:
     done = []
-    for folder in sorted((store.root / "datasets").iterdir()):
-        projection.forget(store.catalog, folder.name)
-    done += [f"catalog: {what}" for what in projection.catch_up(store.catalog, store.root)]
     store.segments.forget()
     store.generations.forget()
     store.manifest.cache_clear()
@@ -202,6 +207,16 @@ def _rebuild(store: Store) -> list[str]:
         if head.keywords and _broken(store, head.keywords):
             done.append(_rebuild_keywords(store, head))
     return done
+
+
+def _rebuild_catalog(store: Store) -> list[str]:
+    try:
+        for folder in sorted((store.root / "datasets").iterdir()):
+            projection.forget(store.catalog, folder.name)
+        return projection.catch_up(store.catalog, store.root)
+    except BaseException as error:
+        store.catalog.distrust(f"making the catalog anew failed: {error}")  # opening catches up
+        raise
 
 
 def _broken(store: Store, index: SegmentRef | GenerationRef) -> bool:
@@ -228,6 +243,7 @@ def _rebuild_segment(store: Store, head: Manifest, segment: SegmentRef) -> str:
         made = write_segment(store.root, folder, segment.space, keys, vectors)
         if made.file == segment.file:
             (store.root / made.path).replace(store.root / segment.path)
+            sync_folder((store.root / segment.path).parent)
             return f"vectors: {segment.path}"
         remove(store.root / made.path)
     return f"vectors: {segment.path} could not be made anew"

@@ -22,7 +22,7 @@ import numpy as np
 import tantivy
 from ulid import ULID
 
-from ragstone.errors import DamagedFile
+from ragstone.errors import DamagedFile, StorageFault
 from ragstone.storage.files import (
     TEMPORARY,
     FileStamp,
@@ -92,7 +92,11 @@ def write_generation(
     if old:
         for file in old.files:
             os.link(root / old.path / file, temporary / file)
-    chunks = _change(temporary, added, removed)
+    try:
+        chunks = _change(temporary, added, removed)
+    except ValueError as error:  # what Tantivy makes of an error of the file system
+        reason = f"A keyword index cannot be written: {error}"
+        raise StorageFault(reason, "Check the disk, then do it again.") from error
     stamps: dict[str, FileStamp] = {}
     written = []
     for path in sorted(temporary.iterdir()):

@@ -130,8 +130,17 @@ def publish(folder: Path, manifest: Manifest) -> None:
     FileExistsError
         The version number is taken.
     """
-    body = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()
-    publish_once(version_path(folder, manifest.version), body)
+    publish_once(version_path(folder, manifest.version), _body(manifest))
+
+
+def stands(folder: Path, manifest: Manifest) -> bool:
+    """Tell whether `manifest` is published; what is there and cannot be read counts as it."""
+    try:
+        return version_path(folder, manifest.version).read_bytes() == _body(manifest)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def read(path: Path) -> Manifest:
@@ -158,6 +167,10 @@ def read(path: Path) -> Manifest:
 def numbers(folder: Path) -> list[int]:
     """Return the version numbers published in the dataset at `folder`, ascending."""
     return sorted(int(path.stem) for path in (folder / "versions").glob("[0-9]*.json"))
+
+
+def _body(manifest: Manifest) -> bytes:
+    return json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()
 
 
 def _digest(values: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ragstone.errors import WorkspaceBusy
-from ragstone.storage.files import write_durably
+from ragstone.storage.files import TEMPORARY, write_durably
 
 OWNER_FILE = "owner.json"
 LOCK_FILE = "owner.lock"
@@ -34,19 +34,27 @@ class Owner:
             self._lock.acquire(timeout=wait)
         except Timeout as error:
             raise WorkspaceBusy(root, describe_owner(root)) from error
-        self.crashed = self._file.exists()  # the last owner did not release it
+        # The last owner did not release it, or was stopped before it could say that it is here.
+        self.crashed = self._file.exists() or any(root.glob(f"{TEMPORARY}*"))
         record = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "what": " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip() or "python",
         }
-        write_durably(self._file, json.dumps(record).encode(), mode=0o600)
+        try:
+            write_durably(self._file, json.dumps(record).encode(), mode=0o600)
+        except BaseException:
+            self._lock.release()
+            raise
 
-    def release(self) -> None:
-        """Let the workspace go."""
-        self._file.unlink(missing_ok=True)
-        self._lock.release()
+    def release(self, *, tidy: bool = True) -> None:
+        """Let the workspace go; untidy, the next owner sweeps as after a crash."""
+        try:
+            if tidy:
+                self._file.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
 
 def describe_owner(root: Path) -> str:

@@ -43,20 +43,38 @@ def open_catalog(root: Path, settings: StorageSettings) -> tuple[Catalog, list[s
     return catalog, done
 
 
-def sweep(root: Path) -> list[str]:
+def sweep(root: Path) -> tuple[list[str], bool]:
     """Delete what a crash left behind: temporary names, and files no manifest names.
 
     Nothing is deleted while any manifest cannot be read, for it may name what looks left over.
+    Returns what was deleted, in words, and whether nothing is left over any more.
     """
     try:
-        named = named_paths(root)
+        found = leftovers(root)
     except DamagedFile as error:
         logger.warning("%s; leftovers stay where they are", error)
-        return []
-    gone = [path for path in candidates(root) if path.relative_to(root).as_posix() not in named]
-    for path in gone:
-        remove(path)
-    return [f"leftover {path.relative_to(root).as_posix()}" for path in gone]
+        return [], False
+    done = []
+    for path in found:
+        try:
+            remove(path)
+        except OSError as error:  # no reason to refuse the whole workspace
+            logger.warning("%s is left over and cannot be deleted: %s", path, error)
+        else:
+            done.append(f"leftover {path.relative_to(root).as_posix()}")
+    return done, len(done) == len(found)
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Return what belongs to no version.
+
+    Raises
+    ------
+    DamagedFile
+        A manifest cannot be read, so nobody knows what it names.
+    """
+    named = named_paths(root)
+    return [path for path in candidates(root) if path.relative_to(root).as_posix() not in named]
 
 
 def named_paths(root: Path) -> set[str]:
@@ -69,14 +87,16 @@ def named_paths(root: Path) -> set[str]:
 
 
 def candidates(root: Path) -> list[Path]:
-    """Return all parts, segments and generations, and everything with a temporary name."""
+    """Return all parts, segments, generations and datasets without a version, and temporaries."""
     datasets = root / "datasets"
     found = {
+        *(f for f in datasets.glob("*") if f.is_dir() and not manifests.numbers(f)),
         *datasets.glob("*/parts/*"),
         *datasets.glob("*/vectors/*/*"),
         *datasets.glob("*/keywords/*"),
         *datasets.glob(f"*/versions/{TEMPORARY}*"),
         *(root / "blobs").glob(f"*/*/{TEMPORARY}*"),
+        *(root / "quarantine").glob(f"*/*/{TEMPORARY}*"),
         *root.glob(f"{TEMPORARY}*"),
     }
     return sorted(found)

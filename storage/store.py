@@ -7,6 +7,7 @@ what no manifest names.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,10 +19,17 @@ import pyarrow.compute as pc
 from pyroaring import BitMap64
 
 from ragstone.config import StorageSettings
-from ragstone.errors import SpaceMismatch, UnknownDataset, UnknownVersion, VersionConflict
+from ragstone.errors import (
+    RagstoneError,
+    SpaceMismatch,
+    StorageFault,
+    UnknownDataset,
+    UnknownVersion,
+    VersionConflict,
+)
 from ragstone.storage import manifests, parts, projection, recovery
 from ragstone.storage.blobs import Blobs
-from ragstone.storage.catalog import now
+from ragstone.storage.catalog import must_reopen, now
 from ragstone.storage.changes import Change
 from ragstone.storage.files import make_folder
 from ragstone.storage.keywords import Generations
@@ -42,14 +50,19 @@ class Store:
     def __init__(self, root: Path, settings: StorageSettings) -> None:
         self.root = root
         self._owner = Owner(root, settings.lock_seconds)
+        self._tidy = not self._owner.crashed  # nothing may be left over that no version names
+        self._behind = ""  # why the catalog lacks a version that stands
         try:
+            if self._owner.crashed:
+                os.sync()  # what a killed owner wrote is not durable before; it is built upon now
             for name in ("blobs", "datasets"):
                 make_folder(root / name)
             self.catalog, self.recovered = recovery.open_catalog(root, settings)
             if self._owner.crashed:
-                self.recovered += recovery.sweep(root)
+                swept, self._tidy = recovery.sweep(root)
+                self.recovered += swept
         except BaseException:
-            self._owner.release()
+            self._owner.release(tidy=self._tidy)
             raise
         self.blobs = Blobs(root / "blobs")
         self.segments = Segments(root)
@@ -69,8 +82,10 @@ class Store:
         self._closed = True
         self.segments.forget()
         self.generations.forget()
-        self.catalog.close()
-        self._owner.release()
+        try:
+            self.catalog.close()
+        finally:
+            self._owner.release(tidy=self._tidy)
 
     # ------------------------------------------------------------ reading
 
@@ -177,16 +192,20 @@ class Store:
             There is none, and no `space` to make one with.
         SpaceMismatch
             The dataset's vectors are of another space.
+        StorageFault
+            An earlier commit failed half-way; the workspace must be opened again.
         """
         with self._writing:
+            if self._behind:
+                raise must_reopen(self._behind)
             head = self._heads.get(name) if space else self.head(name)
             if head and space and head.space != space:
                 raise SpaceMismatch(name, head.space, space)
             change = Change(self.root, name, head, space or (head.space if head else ""))
             try:
                 yield change
-            except BaseException:
-                change.abandon()
+            except BaseException as error:
+                self._fail(change, error)
                 raise
 
     def commit(
@@ -212,7 +231,7 @@ class Store:
             Somebody else published the version first.
         """
         indexes = change.write_indexes(self._chunks_of(change), keywords)
-        manifest = self._manifest_of(change, message, settings, *indexes)
+        change.manifest = manifest = self._manifest_of(change, message, settings, *indexes)
         try:
             manifests.publish(change.folder, manifest)
         except FileExistsError as error:
@@ -220,6 +239,20 @@ class Store:
         projection.apply(self.catalog, self.root, manifest, change.head)
         self._heads[change.name] = manifest
         return manifest
+
+    def expect_leftovers(self) -> None:
+        """Let the next opening sweep, as after a crash: writing failed half-way."""
+        self._tidy = False
+
+    def _fail(self, change: Change, error: BaseException) -> None:
+        """Clean up after `error`; what cannot be cleaned up is left to the next opening."""
+        if not isinstance(error, RagstoneError) or isinstance(error, StorageFault):
+            self.expect_leftovers()
+        known = self._heads.get(change.name) is change.manifest
+        if change.manifest and change.published and not known:
+            version = f"version {change.manifest.version} of {change.name!r}"
+            self._behind = f"{version} stands, and then came: {error}"
+        change.abandon()
 
     def _manifest_of(
         self,

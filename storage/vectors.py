@@ -47,7 +47,9 @@ def write_segment(
     index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), keys)
     name = f"{ULID()}.faiss"
     temporary = target / f"{TEMPORARY}{name}"
-    faiss.write_index(index, str(temporary))
+    # Given a path, FAISS takes no notice when the last bytes do not reach the disk.
+    with temporary.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
     sync_file(temporary)
     written = stamp(temporary)
     final = target / name

@@ -22,7 +22,7 @@ from ragstone.client import connect, find_server
 from ragstone.errors import InvalidArgument, ServerUnavailable
 
 _HOST = "127.0.0.1"
-_USUAL_PORT = 8501
+_USUAL_PORT, _LAST_PORT = 8501, 65_535
 _START_SECONDS = 60.0  # Streamlit's import takes 1 to 3 s, much more on a busy machine
 _STOP_SECONDS = 10.0
 
@@ -138,7 +138,7 @@ def _wait_until_ready(child: subprocess.Popen[bytes], url: str) -> None:
 def _free_port(wanted: int | None) -> int:
     """Return the wanted port if it is free, or the usual one, or any."""
     if wanted is not None:
-        found = _try(wanted)
+        found = _try(wanted) if 0 <= wanted <= _LAST_PORT else None
         if found is None:
             raise InvalidArgument("port", wanted, "a port that is free")
         return found

@@ -66,10 +66,21 @@ def without_empty(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the entries that say something, with storable text."""
     kept = {}
     for key, value in metadata.items():
-        entry = clean(value).strip() if isinstance(value, str) else value
+        entry = _storable(value)
         if entry is not None and entry != "" and entry != []:
             kept[clean(key)] = entry
     return kept
+
+
+def _storable(value: Any) -> Any:
+    """Return `value` with all text in it storable."""
+    if isinstance(value, str):
+        return clean(value).strip()
+    if isinstance(value, dict):
+        return {clean(str(key)): _storable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(entry) for entry in value]
+    return value
 
 
 def source_document(

@@ -37,7 +37,7 @@ def parse_markdown(content: bytes, limits: LimitSettings) -> Document:
     text, encoding = decode(content)
     body, front = _front_matter(text)
     starts = [0, *(m.end() for m in _LINE_END.finditer(text)), len(text)]
-    first_line = sum(1 for start in starts[:-1] if 0 < start <= body)
+    starts = starts[sum(1 for start in starts[:-1] if 0 < start <= body) :]  # of the body's lines
     tokens = MarkdownIt("commonmark").enable("table").parse(text[body:])
     blocks = [Block(0, len(text[:body].rstrip()), BlockKind.CODE)] if body else []
     title = front.pop("title", "")
@@ -50,7 +50,7 @@ def parse_markdown(content: bytes, limits: LimitSettings) -> Document:
             until = token.map[1]
         if kind is BlockKind.HEADING and not title:
             title = tokens[index + 1].content
-        blocks += _block(text, starts[first_line:], token, kind)
+        blocks += _block(text, starts, token, kind)
     metadata = {**front, **encoding_metadata(encoding)}
     return source_document(text, blocks, MEDIA_TYPE, limits, title=title, metadata=metadata)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 from ragstone.config import LimitSettings
@@ -67,9 +68,17 @@ def parse_json_lines(content: bytes, limits: LimitSettings) -> Document:
 
 
 def load(text: str) -> Any:
-    """Return the value of a JSON text; raise `MalformedInput` when it is none."""
+    """Return the value of a JSON text; raise `MalformedInput` when it is none.
+
+    What is not a finite number (`NaN`, `Infinity`, `1e999`) is None: no JSON can hold it.
+    """
     with malformed("JSON", ValueError, RecursionError):
-        return json.loads(text)
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if isfinite(value) else None
 
 
 def _lines(value: Any, path: str) -> Iterator[str]:

@@ -92,6 +92,7 @@ class Workspace:
 
     def close(self) -> None:
         """Let the workspace go."""
+        self._retriever.close()
         self._store.close()
 
     def __enter__(self) -> Self:

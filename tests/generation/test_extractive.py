@@ -62,6 +62,14 @@ def test_a_fragment_is_better_than_nothing(encoder: TextEncoder, hit: Callable[.
     assert answer(encoder, asked) == "steam engines use boiling water [1]\n"
 
 
+def test_a_short_sentence_that_answers_is_not_passed_over(
+    encoder: TextEncoder, hit: Callable[..., Hit]
+) -> None:
+    texts = ["Granite resists frost. Its pores are small.", "Basalt is a volcanic rock."]
+    asked = prompt("What resists frost?", pack([hit(t, rank=n) for n, t in enumerate(texts, 1)], 8))
+    assert answer(encoder, asked).startswith("Granite resists frost. [1]")
+
+
 def test_near_repeats_are_said_once(encoder: TextEncoder, hit: Callable[..., Hit]) -> None:
     same = [
         hit("Water boils at 100 degrees Celsius at sea level.", rank=1),

@@ -231,3 +231,9 @@ def test_a_language_model_is_grounded_like_any_other(
     assert not answer.found  # random weights say nothing that a passage supports
     assert answer.raw or folder.name == "t5"
     assert answer.prompt.passages
+
+
+def test_a_language_model_is_kept_between_questions(llama: Path, encoder: TextEncoder) -> None:
+    settings = GenerationSettings()
+    first = open_generator(f"hf:{llama}", encoder, settings)
+    assert open_generator(f"hf:{llama}", encoder, settings) is first

@@ -60,6 +60,8 @@ def test_free_standing_stops_end_sentences_without_capitals() -> None:
         ("How versions work", False),
         ("water boils at 100 degrees.", False),
         ("| Water boils at last.", False),
+        ("Granite resists frost.", True),
+        ("Granite resists frost", False),
         ("Too short.", False),
         ("1.2 3.4 5.6 7.8 9.0 a b c d.", False),
         ("Word " * 100 + "end.", False),

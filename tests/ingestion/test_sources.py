@@ -12,11 +12,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import ragstone
 from ragstone.config import LimitSettings
 from ragstone.errors import EmptyInput, InvalidArgument, MalformedInput, UnknownSource
 from ragstone.ingestion.parsers import parse
 from ragstone.ingestion.sources import open_source
 from ragstone.schemas.records import Document, Raw, RowColumns
+from ragstone.storage.owner import OWNER_FILE
 
 BEIR = RowColumns(text=("title", "text"), name="_id")
 
@@ -58,6 +60,30 @@ def test_links_are_not_followed_out_of_the_folder_nor_round_in_circles(tmp_path:
     (inside / "self").symlink_to(inside / "self")
     (inside / "alias.txt").symlink_to(inside / "a.txt")
     assert [raw.name for raw in raws(inside)] == ["a.txt", "alias.txt"]
+
+
+def test_what_a_workspace_keeps_is_not_taken_in(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "inner"):  # the workspace is the folder, or lies in it
+        root.mkdir(exist_ok=True)
+        (root / "paper.txt").write_text("Granite")
+        (root / "notes").mkdir()
+        (root / "notes" / "datasets").write_text("a file of the person's own")
+        with ragstone.open(root, create=True):  # what it keeps is there to be met
+            assert (root / OWNER_FILE).exists()
+            found = [raw.name for raw in raws(tmp_path)]
+    own = ["notes/datasets", "paper.txt"]
+    assert found == [f"inner/{name}" for name in own] + own
+
+
+def test_names_that_are_not_utf8_can_be_stored(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "a.txt").write_text("x")
+    (folder / "r.jsonl").write_text('{"_id": "\\udcff", "text": "A"}\n')
+    found = raws(tmp_path, BEIR)
+    assert [raw.name for raw in found] == ["caf\\xe9/a.txt", "\ufffd"]
+    assert all((raw.source + raw.name).encode() for raw in found)
+    assert found[0].path == folder / "a.txt"
 
 
 def test_special_files_are_yielded_and_never_block(
@@ -161,7 +187,7 @@ def test_packed_tables_are_read_and_a_cut_off_one_yields_the_file_at_its_end(
 def test_missing_text_column_names_those_there_are(tmp_path: Path) -> None:
     file = tmp_path / "c.csv"
     file.write_text("id,body\n1,x\n")
-    with pytest.raises(InvalidArgument, match=r"'title,text'.*body, id"):
+    with pytest.raises(InvalidArgument, match=r"'title,text'.*id, body"):
         open_source(file, BEIR)
     (tmp_path / "d.jsonl").write_text('{"words": "x"}\n')
     with pytest.raises(InvalidArgument, match="words"):
@@ -169,6 +195,43 @@ def test_missing_text_column_names_those_there_are(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("x")
     with pytest.raises(InvalidArgument, match="only with a table"):
         open_source(tmp_path / "note.txt", BEIR)
+
+
+def test_tables_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "head.csv").write_text("title,text\n")
+    parquet.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "none.parquet")
+    assert raws(tmp_path, BEIR) == []
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(InvalidArgument, match="columns of the table: it has none"):
+        open_source(tmp_path / "empty.csv", BEIR)
+
+
+def test_a_table_that_cannot_be_read_is_yielded_for_its_own_reason(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    assert [raw.name for raw in raws(tmp_path / "pipe.jsonl", BEIR)] == ["pipe.jsonl"]
+
+
+def test_no_row_is_taken_for_another_with_a_number_in_its_id(tmp_path: Path) -> None:
+    file = tmp_path / "c.jsonl"
+    ids = ["a", "a", "a~2", "a", "2", None]  # the last has its place, 6, for a name
+    file.write_text("".join(json.dumps({"_id": i, "text": "x"}) + "\n" for i in ids))
+    sources = [raw.source.removeprefix(f"{file}#") for raw in raws(file, BEIR)]
+    assert sources == ["a", "a~2", "a~2~2", "a~3", "2", "6"]
+
+
+def test_columns_without_a_name_of_their_own_keep_their_values(tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text("text,text,,year\nA,B,C,1900\n")
+    (row,) = raws(file, RowColumns(text=("text",)))
+    assert document(row).text == "A"
+    assert document(row).metadata == {"column 2": "B", "column 3": "C", "year": "1900"}
+
+
+def test_metadata_can_be_stored_as_json_whatever_a_row_holds() -> None:
+    content = b'{"text": "A", "x": NaN, "y": 1e999, "z": {"k\\ud800": ["\\udfff", -Infinity]}}'
+    metadata = document(Raw("s", "a", None, content, BEIR)).metadata
+    assert json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
+    assert metadata == {"z": {"k\ufffd": ["\ufffd", None]}}
 
 
 def test_a_row_without_text_column_is_rejected_alone(tmp_path: Path) -> None:

@@ -111,6 +111,11 @@ def test_a_taken_port(workspace: Workspace) -> None:
     assert find_server(workspace.path) is None
 
 
+def test_a_port_that_there_is_not(workspace: Workspace) -> None:
+    with pytest.raises(InvalidArgument, match="99999"), running(workspace, port=99_999):
+        pass
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_a_host_that_is_not_here(workspace: Workspace, host: str) -> None:
     with pytest.raises(InvalidArgument, match=host), running(workspace, host):

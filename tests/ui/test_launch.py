@@ -120,6 +120,11 @@ def test_a_taken_port(empty: Path) -> None:
     ragstone.open(empty).close()
 
 
+def test_a_port_that_there_is_not(empty: Path) -> None:
+    with pytest.raises(InvalidArgument, match="port is 99999"):
+        launch(empty, 99_999, open_browser=False)
+
+
 def test_no_workspace_there(tmp_path: Path) -> None:
     with pytest.raises(UnknownWorkspace):
         launch(tmp_path, open_browser=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument
@@ -31,9 +33,14 @@ def open_generator(id: str, encoder: TextEncoder, settings: GenerationSettings) 
     if id == "extractive":
         return ExtractiveReader(encoder, settings.max_sentences)
     if id.startswith(_HUGGING_FACE) and len(id) > len(_HUGGING_FACE):
-        from ragstone.generation.huggingface import TransformersGenerator
-
-        return TransformersGenerator(id.removeprefix(_HUGGING_FACE))
+        return _language_model(id.removeprefix(_HUGGING_FACE))
     raise InvalidArgument(
         "generator", id, "'extractive', or 'hf:' with the name or path of a model"
     )
+
+
+@lru_cache(maxsize=1)  # a server is asked again and again, and loading takes longer than answering
+def _language_model(name: str) -> Generator:
+    from ragstone.generation.huggingface import TransformersGenerator
+
+    return TransformersGenerator(name)

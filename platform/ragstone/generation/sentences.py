@@ -20,6 +20,7 @@ _BULLET = re.compile(r"[ \t]*(?:[-*•‣+][ \t]+|\d{1,3}[.)][ \t]+|#{1,6}[ \t]+
 _ENDS = re.compile(r"[.!?…。！？][\"'”’)\]」』）]*$")
 _WORD = re.compile(r"[^\W\d_]+")
 _MIN_WORDS, _MAX_WORDS = 4, 90
+_MIN_CLOSED = 3  # words, where a full stop shows that a sentence ends: "Granite resists frost."
 _MIN_LETTERS = 0.6  # of the characters that are not white space
 
 
@@ -65,14 +66,15 @@ def complete(sentence: Sentence) -> bool:
 
 
 def wordy(sentence: Sentence) -> bool:
-    """Tell whether it is made of words, between 4 and 90 of them, and not of figures."""
+    """Tell whether it is made of words, 4 to 90 of them (3 before a stop), and not of figures."""
     dense = "".join(sentence.text.split())
     letters = sum(character.isalpha() for character in dense)
     if not dense or letters < _MIN_LETTERS * len(dense):
         return False
     words = len(_WORD.findall(sentence.text))
     spaceless = letters // 2 if not dense.isascii() and words < _MIN_WORDS else 0
-    return _MIN_WORDS <= max(words, spaceless) <= _MAX_WORDS
+    least = _MIN_CLOSED if _ENDS.search(dense) else _MIN_WORDS
+    return least <= max(words, spaceless) <= _MAX_WORDS
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

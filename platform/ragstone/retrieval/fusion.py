@@ -49,9 +49,9 @@ def places(arms: Arms, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
     """Return for each of `keys` its rank and score in each arm that found it."""
     found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
     for name, arm in arms.items():
-        for place in np.flatnonzero(np.isin(arm.keys, list(found))).tolist():
-            score = ArmScore(place + 1, float(arm.scores[place]))
-            found[int(arm.keys[place])][name] = score
+        rank = dict(zip(arm.keys.tolist(), range(1, len(arm) + 1), strict=True))
+        for key in found.keys() & rank.keys():
+            found[key][name] = ArmScore(rank[key], float(arm.scores[rank[key] - 1]))
     return found
 
 

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,6 +29,7 @@ from ragstone.workspace import Workspace
 
 _GRACE = 5  # seconds that requests get to finish when the server ends
 _BACKLOG = 128  # connections that may wait to be accepted
+_LAST_PORT = 65_535
 
 
 def serve(
@@ -54,13 +55,15 @@ def serve(
     InvalidArgument
         The host is not this machine's, or the port is taken.
     """
-    with ending_on_signals(), workspaces.open(path) as workspace:
+    with ending_on_signals(), ExitStack() as after, workspaces.open(path) as workspace:
         chosen = workspace.settings.server
         host = chosen.host if host is None else host
         sock = _listen(host, chosen.port if port is None else port)
         with sock, _prepared(workspace, host, sock) as (server, address):
+            warming = threading.Thread(target=_warm_up, args=[workspace], name="warm-up")
+            warming.start()
+            after.callback(warming.join)  # at the interpreter's end no model can be loaded
             (on_ready or _announce)(address)
-            threading.Thread(target=_warm_up, args=[workspace], name="warm-up").start()
             server.run(sockets=[sock])
 
 
@@ -121,6 +124,8 @@ def _publish(root: Path, changes: dict[str, str | None]) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens: connections wait in its queue until the server runs."""
+    if not 0 <= port <= _LAST_PORT:
+        raise InvalidArgument("port", port, f"a number from 0 to {_LAST_PORT}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
