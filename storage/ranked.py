@@ -28,12 +28,14 @@ class Ranked:
 NOTHING = Ranked(np.empty(0, np.int64), np.empty(0, np.float64))
 
 
-def ranked(keys: NDArray[np.int64], scores: NDArray[np.floating], k: int | None = None) -> Ranked:
+def ranked(
+    keys: NDArray[np.int64], scores: NDArray[np.float64] | NDArray[np.float32], k: int | None = None
+) -> Ranked:
     """Order chunks by score, ties by key, and keep the best `k`.
 
     Scores are rounded to six digits first: their last bits depend on the order in which a library
     adds, and would decide ties by chance.
     """
-    rounded = np.round(scores.astype(np.float64), SCORE_DIGITS)
+    rounded = np.asarray(np.round(scores.astype(np.float64), SCORE_DIGITS), np.float64)
     order = np.lexsort((keys, -rounded))[:k]
     return Ranked(keys[order], rounded[order])

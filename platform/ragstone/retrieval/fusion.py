@@ -30,7 +30,7 @@ def minmax(arms: Arms, weights: Mapping[str, float]) -> Ranked:
     """
     total = sum(weights[name] for name, found in arms.items() if len(found)) or 1.0
     return _summed(
-        {name: weights[name] / total * _stretched(found.scores) for name, found in arms.items()},
+        {name: _stretched(found.scores, weights[name] / total) for name, found in arms.items()},
         arms,
     )
 
@@ -40,9 +40,8 @@ def reciprocal_rank(arms: Arms) -> Ranked:
 
     Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion", SIGIR 2009.
     """
-    return _summed(
-        {name: 1.0 / (_RRF_K + 1.0 + np.arange(len(found))) for name, found in arms.items()}, arms
-    )
+    parts = {name: 1.0 / np.arange(_RRF_K + 1.0, _RRF_K + 1.0 + len(arms[name])) for name in arms}
+    return _summed({name: np.asarray(part, np.float64) for name, part in parts.items()}, arms)
 
 
 def places(arms: Arms, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
@@ -55,12 +54,11 @@ def places(arms: Arms, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
     return found
 
 
-def _stretched(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map `scores` (n,), best first, to 0..1; all 1 when they are equal."""
-    if not len(scores):
-        return scores
-    span = scores[0] - scores[-1]
-    return (scores - scores[-1]) / span if span else np.ones_like(scores)
+def _stretched(scores: NDArray[np.float64], high: float) -> NDArray[np.float64]:
+    """Map `scores` (n,), best first, to 0..`high`; all `high` when they are equal."""
+    span = scores[0] - scores[-1] if len(scores) else 0.0
+    stretched = (scores - scores[-1]) * (high / span) if span else np.full(len(scores), high)
+    return np.asarray(stretched, np.float64)
 
 
 def _summed(parts: Mapping[str, NDArray[np.float64]], arms: Arms) -> Ranked:
@@ -70,4 +68,4 @@ def _summed(parts: Mapping[str, NDArray[np.float64]], arms: Arms) -> Ranked:
     names = list(arms)
     keys, inverse = np.unique(np.concatenate([arms[n].keys for n in names]), return_inverse=True)
     sums = np.bincount(inverse, np.concatenate([parts[name] for name in names]), len(keys))
-    return ranked(keys, sums)
+    return ranked(keys, sums.astype(np.float64))

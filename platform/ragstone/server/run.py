@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -55,21 +55,20 @@ def serve(
     InvalidArgument
         The host is not this machine's, or the port is taken.
     """
-    with ending_on_signals(), ExitStack() as after, workspaces.open(path) as workspace:
+    with ending_on_signals(), workspaces.open(path) as workspace:
         chosen = workspace.settings.server
         host = chosen.host if host is None else host
         sock = _listen(host, chosen.port if port is None else port)
-        with sock, _prepared(workspace, host, sock) as (server, address):
-            warming = threading.Thread(target=_warm_up, args=[workspace], name="warm-up")
-            warming.start()
-            after.callback(warming.join)  # at the interpreter's end no model can be loaded
+        with sock, _prepared(workspace, host, sock) as (server, address), _gently(server):
             (on_ready or _announce)(address)
+            threading.Thread(target=_warm_up, args=[workspace], name="warm-up").start()
             server.run(sockets=[sock])
 
 
 def _warm_up(workspace: Workspace) -> None:
     """Load the encoder while nobody waits; without one keyword search still works."""
-    with suppress(EncoderUnavailable):
+    # RuntimeError: the interpreter ends meanwhile. Whatever else it is, the first search will say.
+    with suppress(EncoderUnavailable, RuntimeError):
         workspace.warm_up()
 
 
@@ -151,12 +150,26 @@ def _announce(address: Address) -> None:
 
 
 @contextmanager
+def _gently(server: uvicorn.Server) -> Iterator[None]:
+    """Have SIGINT and SIGTERM only tell the server to end, before it listens for them as well.
+
+    An exception raised inside an import can leave Python's import lock taken for ever; the thread
+    that warms up would wait for it, and the process for the thread.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def ending_on_signals() -> Iterator[None]:
     """Leave the block, through all its `finally`s, on SIGINT and SIGTERM.
 
-    uvicorn drains its requests on both and then raises the signal again, for the handler that was
-    there before it: this one. Python's own for SIGTERM would end the process at once, with the
-    workspace still open.
+    Python's own handler for SIGTERM would end the process at once, with the workspace still open.
     """
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
