@@ -45,6 +45,8 @@ def load(raw: Raw, limits: LimitSettings) -> bytes:
     """
     if raw.content is not None:
         return raw.content
+    if raw.path is not None and raw.path.is_dir():
+        raise UnreadableInput("the folder cannot be listed")
     if raw.path is None or not raw.path.is_file():
         raise UnreadableInput("it is not a regular file")
     try:

@@ -69,6 +69,10 @@ class Ledger:
         self._seen.add(source)
         return not known
 
+    def met(self, source: str) -> bool:
+        """Return True when this job has met `source`."""
+        return source in self._seen
+
     def unchanged(self, source: str, item_id: str, work_key: str) -> bool:
         """Return True, and count it, when the dataset holds exactly this."""
         held = self._sources.get(source)

@@ -83,19 +83,3 @@ class Chunk:
     context: str  # title and heading path, embedded and indexed together with the text
     page: int | None
     tokens: int  # of context and text together, special tokens included
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One source object as stored. `item_id` is the BLAKE3 of its bytes, in hex."""
-
-    item_key: int  # numbers the items of a dataset, in the order they came
-    item_id: str
-    media_type: str
-    modality: Modality
-    title: str
-    size: int  # bytes
-    metadata: dict[str, Any]
-    work_key: str  # digest of the bytes and of all settings that shaped its chunks and vectors
-    part: str
-    chunks: int

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 ANALYZER = "ragstone_en_1"  # written into the index: a changed analyzer needs a new name
 _WRITER_BYTES = 64_000_000
 _LONGEST_WORD = 60
+_OPEN_AT_ONCE = 64  # generations; an old version that is searched again is opened again
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,10 @@ class Generations:
         with self._lock:
             searcher = self._open.get(generation.path)
             if searcher is None:
-                searcher = self._open[generation.path] = self._load(generation)
+                searcher = self._load(generation)
+                if len(self._open) >= _OPEN_AT_ONCE:
+                    self._open.pop(next(iter(self._open)))  # the one opened first
+                self._open[generation.path] = searcher
             return searcher
 
     def _load(self, generation: GenerationRef) -> tantivy.Searcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import duckdb
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
+from ragstone.errors import DamagedFile
 from ragstone.storage import manifests, parts
 from ragstone.storage.catalog import Catalog
 from ragstone.storage.manifests import Manifest
@@ -37,31 +39,40 @@ _CHUNK_COLUMNS = (
 )
 
 
+logger = logging.getLogger(__name__)
+
+
 def catch_up(catalog: Catalog, root: Path) -> list[str]:
     """Bring the catalog to what the manifests say; return what was done, in words.
 
-    Raises
-    ------
-    DamagedFile
-        A manifest or a part that the catalog lacks cannot be read.
+    A dataset with a damaged manifest or part gets as far as it can be read; the others are not
+    held up, and `doctor` names the damage.
     """
-    done = []
+    done: list[str] = []
     for folder in sorted((root / "datasets").glob("*")):
-        published = manifests.numbers(folder)
-        known = _known(catalog, folder.name)
-        if not published or (known.keys() == set(published) and _same_head(folder, known)):
-            continue
-        if not known.keys() < set(published):
-            forget(catalog, folder.name)
-            known = {}
-        previous: Manifest | None = None
-        for number in published:
-            manifest = manifests.read(manifests.version_path(folder, number))
-            if number not in known:
-                apply(catalog, root, manifest, previous)
-                done.append(f"version {number} of {manifest.dataset}")
-            previous = manifest
+        try:
+            _catch_up(catalog, root, folder, done)
+        except DamagedFile as error:
+            logger.warning("%s; the versions from there on are left out", error)
     return done
+
+
+def _catch_up(catalog: Catalog, root: Path, folder: Path, done: list[str]) -> None:
+    """Bring one dataset up to date; what was done is added to `done`."""
+    published = manifests.numbers(folder)
+    known = _known(catalog, folder.name)
+    if not published or (known.keys() == set(published) and _same_head(folder, known)):
+        return
+    if not known.keys() < set(published):
+        forget(catalog, folder.name)
+        known = {}
+    previous: Manifest | None = None
+    for number in published:
+        manifest = manifests.read(manifests.version_path(folder, number))
+        if number not in known:
+            apply(catalog, root, manifest, previous)
+            done.append(f"version {number} of {manifest.dataset}")
+        previous = manifest
 
 
 def _known(catalog: Catalog, dataset_id: str) -> dict[int, str]:

@@ -37,6 +37,8 @@ from ragstone.storage.manifests import GenerationRef, Manifest, SegmentRef
 from ragstone.storage.owner import Owner
 from ragstone.storage.vectors import Segments
 
+_LONGEST_NUMBER = 18  # digits of a version
+
 
 class Store:
     """Opens the workspace at `root` and owns it until `close`.
@@ -73,6 +75,7 @@ class Store:
         self.shared_sources = lru_cache(maxsize=16)(self._shared)
         self.live_chunks = lru_cache(maxsize=16)(self._live_chunks)
         self._heads: dict[str, Manifest] = {}
+        self._end_lost_jobs()
         self.load_heads()
 
     def close(self) -> None:
@@ -114,11 +117,12 @@ class Store:
         UnknownDataset, UnknownVersion
             There is none.
         """
-        name, _, wanted = reference.partition("@")
+        name, at, wanted = reference.partition("@")
         head = self.head(name)
-        if not wanted:
+        if not at:
             return head
-        number = int(wanted) if wanted.isascii() and wanted.isdigit() else 0
+        plain = wanted.isascii() and wanted.isdigit() and len(wanted) <= _LONGEST_NUMBER
+        number = int(wanted) if plain else 0
         if not 1 <= number <= head.version:
             raise UnknownVersion(name, wanted, head.version)
         return self.manifest(head.dataset_id, number)
@@ -239,6 +243,14 @@ class Store:
         projection.apply(self.catalog, self.root, manifest, change.head)
         self._heads[change.name] = manifest
         return manifest
+
+    def _end_lost_jobs(self) -> None:
+        """Mark jobs whose process is gone: nobody but the owner runs any."""
+        if self.catalog.rows("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1"):
+            self.catalog.write(
+                "UPDATE jobs SET state = 'failed', ended = ?, result = ? WHERE state = 'running'",
+                [now(), '{"code": "interrupted", "message": "its process ended"}'],
+            )
 
     def expect_leftovers(self) -> None:
         """Let the next opening sweep, as after a crash: writing failed half-way."""

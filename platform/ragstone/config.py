@@ -7,20 +7,27 @@ lists every setting; a test compares it with this file.
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from ragstone.errors import InvalidConfig
 
 CONFIG_FILE = "ragstone.toml"
+ENV_PREFIX = "RAGSTONE_"
+# Begin like a setting and are none: the default workspace, and what the project's tests look for.
+OTHER_VARIABLES = {"RAGSTONE_WORKSPACE", "RAGSTONE_DATA", "RAGSTONE_TORTURE"}
 
 
 class _Section(BaseModel):
@@ -148,7 +155,7 @@ class Settings(BaseSettings):
     """All settings of a workspace."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="RAGSTONE_", env_nested_delimiter="__"
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
     )
 
     encoder: EncoderSettings = EncoderSettings()
@@ -165,12 +172,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file, whose values come in as arguments."""
-        return env_settings, init_settings
+        """Nothing is read by itself: `load_settings` lays one source over the other."""
+        return (init_settings,)
 
 
 def load_settings(workspace: Path, **overrides: Any) -> Settings:
@@ -189,36 +196,53 @@ def load_settings(workspace: Path, **overrides: Any) -> Settings:
         A key is unknown, a value out of bounds, or the file is no TOML.
     """
     path = workspace / CONFIG_FILE
-    values: dict[str, Any] = {}
-    if path.exists():
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidConfig(str(path), [str(error)]) from error
+    settings = Settings()
+    for where, values in (
+        (str(path), _file(path)),
+        ("the environment", _environment()),
+        ("the call", overrides),
+    ):
+        settings = _overlaid(settings, where, values)
+    return settings
+
+
+def _file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
     try:
-        settings = Settings(**values)
-        if not overrides:
-            return settings
-        merged = settings.model_dump()
-        for section, changes in overrides.items():
-            merged[section] = {**merged.get(section, {}), **changes}
-        return settings.model_copy(
-            update={
-                name: type(getattr(settings, name)).model_validate(merged[name])
-                for name in _known(overrides)
-            }
-        )
-    except ValidationError as error:
-        where = str(path) if path.exists() else "the environment"
-        raise InvalidConfig(where, _problems(error)) from error
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidConfig(str(path), [str(error)]) from error
 
 
-def _known(overrides: dict[str, Any]) -> list[str]:
-    unknown = [name for name in overrides if name not in Settings.model_fields]
+def _environment() -> dict[str, Any]:
+    """Return the sections that the environment sets; a name that means nothing is refused."""
+    sections = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    names = {name for name in os.environ if name.startswith(ENV_PREFIX)} - OTHER_VARIABLES
+    unknown = sorted(name for name in names if name.partition("__")[0].upper() not in sections)
     if unknown:
-        raise InvalidConfig("the call", [f"{name}: there is no such section" for name in unknown])
-    return list(overrides)
+        raise InvalidConfig("the environment", [f"{name}: there is no such" for name in unknown])
+    try:
+        return EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise InvalidConfig("the environment", [str(error)]) from error
 
 
-def _problems(error: ValidationError) -> list[str]:
-    return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+def _overlaid(settings: Settings, where: str, values: Mapping[str, Any]) -> Settings:
+    """Return `settings` with the sections in `values` changed."""
+    changed = {}
+    for name, changes in values.items():
+        if name not in Settings.model_fields:
+            raise InvalidConfig(where, [f"{name}: there is no such section"])
+        if not isinstance(changes, Mapping):
+            raise InvalidConfig(where, [f"{name}: expected its settings, not {changes!r}"])
+        section: BaseModel = getattr(settings, name)
+        try:
+            changed[name] = type(section).model_validate({**section.model_dump(), **changes})
+        except ValidationError as error:
+            raise InvalidConfig(where, _problems(name, error)) from error
+    return settings.model_copy(update=changed)
+
+
+def _problems(section: str, error: ValidationError) -> list[str]:
+    return [f"{'.'.join(map(str, (section, *e['loc'])))}: {e['msg']}" for e in error.errors()]

@@ -46,6 +46,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import Any, ClassVar
 
 
@@ -160,7 +161,7 @@ class UnknownWorkspace(NotFound):
         self.path = path
         super().__init__(
             f"There is no workspace at {path}",
-            f"Make one with: ragstone init {path} (or name another with --workspace).",
+            f"Make one with: ragstone init {quote(str(path))} (or name another with --workspace).",
         )
 
 

@@ -183,7 +183,7 @@ def _quarantine(store: Store, job: str, dataset: str, ledger: Ledger) -> list[Qu
             "SELECT DISTINCT source FROM quarantine WHERE dataset = ?", [dataset]
         ).fetchall()
         for (source,) in known:
-            if not ledger.first_sight(source):
+            if ledger.met(source):
                 cursor.execute(
                     "DELETE FROM quarantine WHERE dataset = ? AND source = ?", [dataset, source]
                 )

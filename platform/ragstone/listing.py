@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MIN_PREFIX = 8
 MAX_PAGE = 1_000
+MAX_OFFSET = 2**62
 
 
 def datasets(store: Store) -> list[DatasetInfo]:
@@ -51,8 +52,8 @@ def versions(store: Store, dataset: str) -> list[VersionInfo]:
 
 def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSummary]:
     """Return a page of the items of `reference`, in the order they came."""
-    if offset < 0:
-        raise InvalidArgument("offset", offset, "0 or more")
+    if not 0 <= offset < MAX_OFFSET:
+        raise InvalidArgument("offset", offset, f"a number from 0 to {MAX_OFFSET - 1}")
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument("limit", limit, f"a number from 1 to {MAX_PAGE}")
     manifest = store.resolve(reference)
@@ -73,12 +74,20 @@ def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSum
 
 
 def quarantine(store: Store, dataset: str | None) -> list[QuarantineInfo]:
-    """Return the inputs that could not become items, newest first."""
+    """Return the inputs that could not become items, newest first.
+
+    Raises
+    ------
+    UnknownDataset
+        There is no such dataset, and nothing of one in quarantine.
+    """
     rows = store.catalog.records(
         "SELECT id, dataset, source, stage, code, reason, hint, item_id, size, created "
         "FROM quarantine WHERE dataset = ? OR ? IS NULL ORDER BY id DESC",
         [dataset, dataset],
     )
+    if dataset is not None and not rows:
+        store.head(dataset)
     return [QuarantineInfo(**{**row, "created": utc(row["created"])}) for row in rows]
 
 

@@ -38,11 +38,6 @@ def embed_text(context: str, text: str) -> str:
     return f"{context}\n{text}" if context else text
 
 
-def word_spans(text: str) -> Iterator[Span]:
-    """Yield `(start, end)` of each run of letters, digits and underscores."""
-    return (match.span() for match in WORD.finditer(text))
-
-
 def _ends(text: str, match: re.Match[str], begin: int) -> bool:
     if match.group()[0] != "." or match.group().startswith(".."):
         return not _next_is_lower(text, match.end())

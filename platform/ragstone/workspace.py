@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -89,6 +90,7 @@ class Workspace:
         self._store = Store(path, settings.storage)
         self._retriever = Retriever(self._store, settings.retrieval, self._encode_queries)
         self._opened_encoder = encoder
+        self._opening = threading.Lock()  # two threads must not load two models
 
     def close(self) -> None:
         """Let the workspace go."""
@@ -110,7 +112,7 @@ class Workspace:
 
     def ingest(
         self,
-        sources: Sequence[str | Path],
+        sources: str | Path | Sequence[str | Path],
         dataset: str,
         *,
         message: str = "",
@@ -125,7 +127,7 @@ class Workspace:
         Parameters
         ----------
         sources
-            Files and folders.
+            Files and folders, or one of them.
         message
             Stored with the version.
         text
@@ -147,7 +149,7 @@ class Workspace:
             self._store,
             self.settings,
             self._encoder(),
-            sources,
+            [sources] if isinstance(sources, str | Path) else sources,
             dataset,
             message=message,
             text=text,
@@ -285,9 +287,10 @@ class Workspace:
     def _encoder(self) -> TextEncoder:
         from ragstone.encoders.text import open_text_encoder
 
-        if self._opened_encoder is None:
-            self._opened_encoder = open_text_encoder(self.settings.encoder)
-        return self._opened_encoder
+        with self._opening:
+            if self._opened_encoder is None:
+                self._opened_encoder = open_text_encoder(self.settings.encoder)
+            return self._opened_encoder
 
     def _encode_queries(self, queries: Sequence[str], space: str) -> NDArray[np.float32]:
         encoder = self._encoder()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragstone.text import sentence_spans, word_spans
+from ragstone.text import sentence_spans
 
 
 def sentences(text: str) -> list[str]:
@@ -47,8 +47,3 @@ def test_sentences_cover_all_but_white_space_in_order(text: str) -> None:
         assert text[start:end].strip() == text[start:end] != ""
         position = end
     assert not text[position:].strip()
-
-
-def test_words() -> None:
-    text = "naïve_1, 漢字 -x"
-    assert [text[a:b] for a, b in word_spans(text)] == ["naïve_1", "漢字", "x"]

@@ -150,6 +150,32 @@ def test_k_outside_its_bounds(stones: Workspace, k: int) -> None:
         stones.search("rock", "stones", k=k)
 
 
+def test_k_above_the_candidates_is_kept(stones: Workspace) -> None:
+    settings = stones._retriever._settings
+    stones._retriever._settings = settings.model_copy(update={"candidates": 2})
+    try:
+        assert len(names(stones, "rock", k=5, mode="vector")) == 5
+    finally:
+        stones._retriever._settings = settings
+
+
+@pytest.mark.parametrize("version", ["9" * 5_000, "", "1@1"])
+def test_odd_versions_are_unknown(stones: Workspace, version: str) -> None:
+    with pytest.raises(UnknownVersion):
+        stones.search("rock", f"stones@{version}")
+
+
+def test_offset_beyond_all_numbers(stones: Workspace) -> None:
+    with pytest.raises(InvalidArgument, match="offset"):
+        stones.items("stones", offset=10**21)
+    assert stones.items("stones", offset=10**15) == []
+
+
+def test_filters_given_as_one_string(stones: Workspace) -> None:
+    with pytest.raises(InvalidArgument, match="a list of filters"):
+        stones.search("rock", "stones", where="year>2000")
+
+
 def test_unknown_mode_dataset_and_version(stones: Workspace) -> None:
     with pytest.raises(InvalidArgument, match="keyword, vector, hybrid"):
         stones.search("rock", "stones", mode="fuzzy")  # type: ignore[arg-type]
@@ -202,6 +228,7 @@ def test_evaluation_ranks_items(stones: Workspace, tmp_path: Path) -> None:
         ('{"_id": "1"}', "1\ta\t1", "JSON lines"),
         ('{"_id": "1", "text": "x"}', "1\ta\t1\n1\ta", "line 2"),
         ('{"_id": "1", "text": "x"}', "2\ta\t1", "at least one"),
+        ('{"_id": "1", "text": "x"}', "1\tnobody\t1", "by their names, such as"),
     ],
 )
 def test_evaluation_names_the_bad_line(

@@ -267,6 +267,21 @@ def test_nothing_is_swept_while_a_manifest_is_unreadable(open_store: Opener) -> 
     assert [finding.check for finding in examine(store).findings][:1] == ["manifests"]
 
 
+def test_damaged_part_holds_up_no_other_dataset(open_store: Opener) -> None:
+    store = open_store()
+    broken = commit(store, DOCUMENTS)
+    whole = commit(store, {"chalk": "Chalk is soft"}, "other")
+    part = store.root / broken.parts[0].path / "items.parquet"
+    store.close()
+    part.write_bytes(b"no parquet")
+    (store.root / "catalog.duckdb").unlink()
+    store = open_store()
+    assert store.heads() == [whole]
+    places = [finding.where for finding in examine(store, rebuild=True).findings]
+    assert part.relative_to(store.root).as_posix() in places
+    assert store.resolve("other") == whole
+
+
 # ---------------------------------------------------------------- damage
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,45 @@ def test_too_large_a_file_is_not_read(tmp_path: Path, folder: Path, encoder: Tex
 def test_same_source_named_twice_counts_once(workspace: Workspace, folder: Path) -> None:
     result = workspace.ingest([folder, folder / "granite.txt"], "stones")
     assert result.items == ItemCounts(added=3)
+
+
+def test_one_source_needs_no_list(workspace: Workspace, folder: Path) -> None:
+    assert workspace.ingest(folder, "stones").items.added == 3
+    assert workspace.ingest(str(folder), "stones").items.unchanged == 3
+
+
+def test_filters_on_sources_are_as_of_the_version(workspace: Workspace, folder: Path) -> None:
+    def found(version: int) -> list[str]:
+        hits = workspace.search("rock", f"stones@{version}", where=["name=b.txt"]).hits
+        return [hit.name for hit in hits]
+
+    workspace.ingest(folder, "stones")
+    (folder / "b.txt").write_bytes((folder / "granite.txt").read_bytes())
+    workspace.ingest(folder, "stones")
+    (folder / "b.txt").write_text("Something else about rock.")
+    (folder / "granite.txt").unlink()
+    workspace.ingest(folder, "stones")
+    assert found(1) == []
+    assert len(found(2)) == 1
+    assert found(3) == ["b.txt"]
+    assert "Something" in workspace.search("rock", "stones", where=["name=b.txt"]).hits[0].text
+
+
+def test_lost_jobs_are_ended_by_the_next_owner(workspace: Workspace, folder: Path) -> None:
+    workspace.ingest(folder, "stones")
+    catalog = workspace._store.catalog
+    catalog.write("UPDATE jobs SET state = 'running', ended = NULL, result = NULL")
+    workspace.close()
+    with ragstone.open(workspace.path) as again:
+        rows = again._store.catalog.rows("SELECT state, result FROM jobs")
+    assert [state for state, _ in rows] == ["failed"]
+    assert "interrupted" in rows[0][1]
+
+
+def test_encoder_is_opened_once_by_many_threads(tmp_path: Path) -> None:
+    with ragstone.open(tmp_path / "w", create=True) as workspace, ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda _: workspace._encoder(), range(8)))
+    assert len(set(map(id, opened))) == 1
 
 
 def test_progress_is_reported(workspace: Workspace, folder: Path) -> None:

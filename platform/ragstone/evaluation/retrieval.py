@@ -65,6 +65,7 @@ def evaluate(
 ) -> RetrievalEvaluation:
     """Rank the items of a version by their best chunk and compare with the judgements."""
     names = _names(store, manifest)
+    _check_names(judged.judgements, names)
     texts = list(judged.queries.values())
     vectors = encode(texts, manifest.space) if set(modes) != {"keyword"} else None
     allowed = store.live_chunks(manifest.dataset_id, manifest.version)
@@ -82,6 +83,15 @@ def evaluate(
             ]
         means[mode] = _means(judged.judgements, run)
     return RetrievalEvaluation(manifest.dataset, manifest.version, len(texts), means)
+
+
+def _check_names(judgements: Judgements, names: dict[int, str]) -> None:
+    """Refuse judgements that name no item at all: all measures would be 0 without a reason."""
+    judged = {item for grades in judgements.values() for item in grades}
+    if judged.isdisjoint(names.values()):
+        example = next(iter(names.values()), "(the version is empty)")
+        expected = f"judgements of items by their names, such as {example!r} (see --id)"
+        raise InvalidArgument("qrels", min(judged), expected)
 
 
 def _means(judgements: Judgements, run: list[ScoredDoc]) -> dict[str, float]:

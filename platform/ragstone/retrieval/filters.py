@@ -24,7 +24,8 @@ _EXPRESSION = re.compile(r"\s*([^\s<>=!~]+)\s*(>=|<=|!=|=|>|<|~)\s*(.*?)\s*", re
 _LIVE = "i.dataset_id = ? AND i.added <= ? AND (i.removed IS NULL OR i.removed > ?)"
 _SOURCE = (
     "EXISTS (SELECT 1 FROM sources s WHERE s.dataset_id = i.dataset_id "
-    "AND s.item_key = i.item_key AND {test})"
+    "AND s.item_key = i.item_key AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?) "
+    "AND {test})"
 )
 
 FIELDS = {
@@ -102,7 +103,7 @@ def _compile(store: Store, condition: Condition, version: list[object]) -> _Clau
         return _metadata_clause(store, condition, version)
     clause = _comparison(column, condition)
     if column.startswith("s."):
-        return _Clause(_SOURCE.format(test=clause.sql), clause.parameters)
+        return _Clause(_SOURCE.format(test=f"({clause.sql})"), [*version[1:], *clause.parameters])
     return clause
 
 

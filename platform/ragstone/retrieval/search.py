@@ -62,11 +62,11 @@ class Retriever:
         InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
         """
-        self._check(query, k, mode)
+        self._check(query, k, mode, where)
         manifest = self._store.resolve(reference)
         allowed = allowed_chunks(self._store, manifest, where)
         vector = None if mode == "keyword" else self._encode([query], manifest.space)[0]
-        arms = self.arms(manifest, query, vector, mode, allowed)
+        arms = self.arms(manifest, query, vector, mode, allowed, depth=k)
         found = self.fuse(arms, mode).pairs(k)
         hits = self._hits(manifest, query, found, arms)
         return SearchResult(manifest.dataset, manifest.version, query, mode, hits)
@@ -78,12 +78,14 @@ class Retriever:
         vector: NDArray[np.float32] | None,
         mode: Mode,
         allowed: BitMap64 | None,
+        depth: int = 0,
     ) -> dict[str, Ranked]:
         """Return the candidates of each arm for one query, best first.
 
-        `vector` has shape (dimension,); it may be None in keyword mode.
+        `vector` has shape (dimension,); it may be None in keyword mode. An arm gives
+        `retrieval.candidates` chunks, or `depth` when that is more.
         """
-        depth = self._settings.candidates
+        depth = max(depth, self._settings.candidates)
 
         def by_word() -> Ranked:
             terms = query_terms(query)
@@ -105,7 +107,7 @@ class Retriever:
         weight = self._settings.vector_weight
         return fusion.minmax(arms, {"vector": weight, "keyword": 1 - weight})
 
-    def _check(self, query: str, k: int, mode: str) -> None:
+    def _check(self, query: str, k: int, mode: str, where: Sequence[str]) -> None:
         if not query.strip():
             raise InvalidQuery("is empty", "Give at least one word.")
         words, limit = len(query.split()), self._settings.max_query_words
@@ -116,6 +118,8 @@ class Retriever:
             )
         if not 1 <= k <= MAX_HITS:
             raise InvalidArgument("k", k, f"a number from 1 to {MAX_HITS}")
+        if isinstance(where, str):
+            raise InvalidArgument("where", where, "a list of filters")
         if mode not in MODES:
             raise InvalidArgument("mode", mode, f"one of {', '.join(MODES)}")
 

@@ -35,6 +35,8 @@ def install(app: FastAPI) -> None:
 def failure(error: RagstoneError, status: int | None = None) -> JSONResponse:
     """Return the response for `error`, with its own HTTP status unless another is given."""
     response = JSONResponse({"error": error.as_dict()}, status or error.http_status)
+    if error.retryable:
+        response.headers["Retry-After"] = "1"
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
