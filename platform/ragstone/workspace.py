@@ -94,7 +94,6 @@ class Workspace:
 
     def close(self) -> None:
         """Let the workspace go."""
-        self._retriever.close()
         self._store.close()
 
     def __enter__(self) -> Self:

@@ -103,6 +103,7 @@ class Trial:
 
     problems: list[str]  # the promises that were broken
     reached: bool  # False when the operation made fewer calls this time
+    remade: bool  # the catalog was damaged, and made anew without what only it knew
 
 
 class Harness:
@@ -224,7 +225,7 @@ class Harness:
         where = record[at - 1].replace(str(root), "") if reached else "not reached"
         judge = Judge(operation, mode, reference, acted, seen)
         problems = [f"{operation}, {mode} at {at} ({where}): {p}" for p in judge.problems()]
-        return Trial(problems, reached)
+        return Trial(problems, reached, judge.remade)
 
     def try_all(self, operation: str, mode: str, numbers: Iterable[int]) -> list[Trial]:
         """Try many points, two at a time."""
@@ -313,8 +314,16 @@ class Judge:
                 found.append(f"inside, {step}: {differing(state, self._new)}")
         return found
 
+    @property
+    def remade(self) -> bool:
+        """True when the catalog was damaged by a torn write; that alone excuses its loss."""
+        done = self.seen.get("recovered", [])
+        return self.mode == "torn" and any(what.startswith("catalog") for what in done)
+
     def _about_the_state(self) -> list[str]:
         before = self.seen["before"]
+        if self.remade and before and "quarantine" in self._new:
+            before = {**before, "quarantine": self._new["quarantine"]}
         if not self._allowed(before):
             return [f"neither old nor new: {differing(before, self._new)}"]
         done = "acknowledged" in self.acted

@@ -53,7 +53,11 @@ def commit_of(calls: list[Call]) -> int:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("operation", BEGINS)
 def test_old_or_new_whatever_breaks(
-    harness: Harness, operation: str, mode: str, request: pytest.FixtureRequest
+    harness: Harness,
+    operation: str,
+    mode: str,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     reference = harness.reference(operation)
     calls = reference.calls
@@ -65,7 +69,8 @@ def test_old_or_new_whatever_breaks(
     reached = sum(trial.reached for trial in trials)
     reporter = request.config.pluginmanager.getplugin("terminalreporter")
     if reporter and request.config.get_verbosity() > 0:
-        reporter.write_line(f"{operation}, {mode}: {reached} of {len(every)} points")
+        with capsys.disabled():
+            reporter.write_line(f"{operation}, {mode}: {reached} of {len(every)} points")
     problems = [problem for trial in trials for problem in trial.problems]
     assert not problems, "\n".join(problems)
     assert reached >= 0.9 * len(chosen) > 0, "the calls are others each time"
@@ -90,6 +95,21 @@ def test_what_a_killed_owner_wrote_is_made_durable_first(harness: Harness) -> No
     (synced,) = (call.number for call in calls if call.name == "sync")
     relied = [c.number for c in calls if c.name in WRITES and c.path.startswith("catalog")]
     assert synced < min(relied)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="DuckDB rewrites its metadata block in place when it checkpoints; torn there, the file "
+    "is damaged, and made anew from the manifests without jobs, quarantine and answers",
+)
+def test_torn_catalog_keeps_what_only_it_knows(harness: Harness) -> None:
+    reference = harness.reference("ingest")
+    blocks = [
+        call.number
+        for call in reference.calls[reference.acknowledged :]
+        if call.name == "pwrite" and call.path == "catalog.duckdb"
+    ]
+    assert not any(trial.remade for trial in harness.try_all("ingest", "torn", blocks))
 
 
 def fail_after_commit(store: Store) -> None:

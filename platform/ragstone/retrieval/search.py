@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, get_args
 
 from ragstone.errors import InvalidArgument, InvalidQuery
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 MAX_HITS = 1_000
-_THREADS = 8  # keyword searches at a time
 
 
 class Retriever:
@@ -46,11 +44,6 @@ class Retriever:
         self._store = store
         self._settings = settings
         self._encode = encode
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ragstone-keywords")
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown()
 
     def search(
         self, query: str, reference: str, *, k: int, mode: Mode, where: Sequence[str]
@@ -87,16 +80,14 @@ class Retriever:
         """
         depth = max(depth, self._settings.candidates)
 
-        def by_word() -> Ranked:
-            terms = query_terms(query)
-            return self._store.generations.search(manifest.keywords, terms, depth, allowed)
-
-        if mode == "keyword" or vector is None:
-            return {"keyword": by_word()}
-        # Both libraries let go of the interpreter lock, so the arms run beside each other.
-        keyword = self._threads.submit(by_word) if mode == "hybrid" else None
-        by_vector = self._store.segments.search(manifest.segments, vector, depth, allowed)
-        return ({"keyword": keyword.result()} if keyword else {}) | {"vector": by_vector}
+        found: dict[str, Ranked] = {}
+        if mode != "vector":
+            found["keyword"] = self._store.generations.search(
+                manifest.keywords, query_terms(query), depth, allowed
+            )
+        if mode != "keyword" and vector is not None:
+            found["vector"] = self._store.segments.search(manifest.segments, vector, depth, allowed)
+        return found
 
     def fuse(self, arms: dict[str, Ranked], mode: Mode) -> Ranked:
         """Return all candidates with their final scores, best first."""
