@@ -20,7 +20,7 @@ export RAGSTONE_DATA ?= $(abspath $(DATA))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test check bench install clean
+.PHONY: help demo ui test torture check bench install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ ui: $(STAMP) ## Show the demonstration's workspace in the browser
 
 test: $(STAMP) ## Run the tests (minutes, offline)
 	$(BIN)/python -m pytest -q
+
+torture: $(STAMP) ## Run every failpoint of the storage, not a sample (long)
+	RAGSTONE_TORTURE=1 $(BIN)/python -m pytest -q tests/storage/test_failpoints.py
 
 check: $(STAMP) ## Check style, types and layers, as the CI does
 	$(BIN)/ruff check .
