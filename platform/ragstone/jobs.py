@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
-from ragstone.errors import InvalidArgument, RagstoneError
+from ragstone.errors import InvalidArgument, RagstoneError, StorageFault
 from ragstone.listing import find_item_keys
 from ragstone.schemas.api import IngestResult, QuarantineInfo
 from ragstone.schemas.records import RowColumns
@@ -78,7 +78,10 @@ def ingest(
         _end(store, job, "done", asdict(result.items))
     except BaseException as error:
         code = error.code if isinstance(error, RagstoneError) else type(error).__name__
-        _end(store, job, "failed", {"code": code, "message": str(error)})
+        try:
+            _end(store, job, "failed", {"code": code, "message": str(error)})
+        except StorageFault as unrecorded:  # what came first is what the caller has to hear
+            error.add_note(f"The job could not be marked as failed: {unrecorded}")
         raise
     else:
         return result
