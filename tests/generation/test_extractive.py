@@ -14,7 +14,9 @@ from ragstone.schemas.api import Hit
 
 
 def prompt(question: str, passages: list[Passage] | tuple[Passage, ...]) -> Prompt:
-    return build_prompt(question, passages, budget=10**6, count_tokens=lambda text: len(text))
+    return build_prompt(
+        question, passages, budget=10**6, count_tokens=lambda prompt: len(prompt.text)
+    )
 
 
 def answer(encoder: TextEncoder, asked: Prompt, **settings: int) -> str:
@@ -107,7 +109,8 @@ def test_the_same_prompt_gives_the_same_answer(
 
 def test_the_reader_counts_words_and_names_itself(encoder: TextEncoder) -> None:
     reader = ExtractiveReader(encoder)
-    assert (reader.id, reader.count_tokens("three short words")) == ("extractive", 3)
+    prompt = Prompt("none@1", "Who?", (), "three short", "words")
+    assert (reader.id, reader.count_tokens(prompt)) == ("extractive", 3)
 
 
 def test_evidence_is_high_for_answers_and_low_for_other_topics(

@@ -30,8 +30,8 @@ class Writer:
     asked: Prompt | None = None
     sampling: Sampling | None = None
 
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
+    def count_tokens(self, prompt: Prompt) -> int:
+        return len(prompt.text.split())
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         self.asked, self.sampling = prompt, sampling
@@ -187,7 +187,7 @@ def test_a_small_context_leaves_room_for_the_passages(
     answer = ground(QUESTION, hits, writer, encoder, SETTINGS)
     assert answer.found
     assert writer.sampling is not None
-    assert writer.count_tokens(answer.prompt.text) + writer.sampling.max_new_tokens <= 500
+    assert writer.count_tokens(answer.prompt) + writer.sampling.max_new_tokens <= 500
 
 
 def test_instructions_in_a_passage_are_quoted_not_obeyed(

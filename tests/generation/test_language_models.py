@@ -32,7 +32,7 @@ NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% 
 @pytest.fixture
 def prompt(passages: tuple[Passage, ...]) -> Prompt:
     return build_prompt(
-        "Where is Normandy?", passages, budget=10_000, count_tokens=lambda text: len(text)
+        "Where is Normandy?", passages, budget=10_000, count_tokens=lambda prompt: len(prompt.text)
     )
 
 
@@ -124,12 +124,27 @@ def test_closing_the_stream_stops_the_model(llama: Path, prompt: Prompt) -> None
     assert say(generator, prompt, max_new_tokens=4)
 
 
-def test_lengths_come_from_model_and_tokenizer(llama: Path, t5: Path) -> None:
+def test_lengths_come_from_model_and_tokenizer(llama: Path, t5: Path, prompt: Prompt) -> None:
     assert TransformersGenerator(str(llama)).context_length == 2048
     assert TransformersGenerator(str(t5)).context_length == 1024
     generator = TransformersGenerator(str(llama))
-    assert generator.count_tokens("") == 0
-    assert generator.count_tokens("Water boils. Water boils.") > generator.count_tokens("Water")
+    assert generator.count_tokens(prompt) > generator.count_tokens(without_last(prompt)) > 0
+
+
+def test_stored_prompt_is_what_the_model_read(
+    llama: Path,
+    tmp_path: Path,
+    prompt: Prompt,
+) -> None:
+    whole = with_template(llama, tmp_path, "{{ 'padding ' * 90 }}{{ messages[-1]['content'] }}")
+    plain = TransformersGenerator(str(llama))
+    assert whole.count_tokens(prompt) > plain.count_tokens(prompt)
+    room = whole.count_tokens(prompt) - 1
+    fitted = build_prompt(
+        prompt.question, prompt.passages, budget=room, count_tokens=whole.count_tokens
+    )
+    assert len(fitted.passages) < len(prompt.passages)
+    assert whole.count_tokens(fitted) <= room
 
 
 def with_template(llama: Path, folder: Path, template: str) -> TransformersGenerator:
@@ -169,7 +184,7 @@ def test_a_long_prompt_loses_its_last_passages(
     prompt: Prompt,
 ) -> None:
     whole = TransformersGenerator(str(llama))
-    length = whole.count_tokens(prompt.text)
+    length = whole.count_tokens(prompt)
     shutil.copytree(llama, tmp_path, dirs_exist_ok=True)
     make_tokenizer(length).save_pretrained(tmp_path)
     short = TransformersGenerator(str(tmp_path))

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragstone.generation.base import Passage
+from ragstone.generation.base import Passage, Prompt
 from ragstone.generation.prompts import NOT_FOUND, TEMPLATE, build_prompt, pack, without_last
 from ragstone.schemas.api import Hit
 
 ITEM = "".join(f"Sentence number {n} stands here. " for n in range(40))
 
 
-def words(text: str) -> int:
-    return len(text.split())
+def words(prompt: Prompt) -> int:
+    return len(prompt.text.split())
 
 
 def test_hits_become_numbered_passages_in_rank_order(hit: Callable[..., Hit]) -> None:
@@ -87,16 +87,16 @@ def test_a_title_cannot_start_a_new_line(hit: Callable[..., Hit]) -> None:
 
 
 def test_the_last_passages_go_first_when_space_is_short(passages: tuple[Passage, ...]) -> None:
-    whole = words(build_prompt("Who?", passages, budget=9999, count_tokens=words).text)
+    whole = words(build_prompt("Who?", passages, budget=9999, count_tokens=words))
     shorter = build_prompt("Who?", passages, budget=whole - 1, count_tokens=words)
     assert shorter.passages == passages[:1]
-    assert words(shorter.text) < whole
+    assert words(shorter) < whole
 
 
 def test_a_first_passage_that_is_too_long_loses_its_last_sentences(
     passages: tuple[Passage, ...],
 ) -> None:
-    one = words(build_prompt("Who?", passages[:1], budget=9999, count_tokens=words).text)
+    one = words(build_prompt("Who?", passages[:1], budget=9999, count_tokens=words))
     prompt = build_prompt("Who?", passages, budget=one - 1, count_tokens=words)
     (kept,) = prompt.passages
     assert passages[0].text.startswith(kept.text)

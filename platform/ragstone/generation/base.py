@@ -59,8 +59,8 @@ class Generator(Protocol):
         """Tokens that prompt and answer may have together."""
         ...
 
-    def count_tokens(self, text: str) -> int:
-        """Return the tokens of `text` as this generator counts them."""
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of `prompt` as this generator reads it, its chat template included."""
         ...
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:

@@ -44,9 +44,9 @@ class ExtractiveReader:
         """Words it reads; more than any number of passages that settings allow."""
         return 1_000_000
 
-    def count_tokens(self, text: str) -> int:
-        """Return the words of `text`."""
-        return len(text.split())
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return the words of `prompt`."""
+        return len(prompt.text.split())
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:  # noqa: ARG002
         """Yield the chosen sentences, each on one line and followed by its marker.

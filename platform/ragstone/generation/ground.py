@@ -20,8 +20,6 @@ from ragstone.generation.ranking import evidence, rank
 from ragstone.generation.support import SUPPORTED, Support, find_support
 from ragstone.schemas.api import Citation, Claim, Hit
 
-_RESERVE = 64  # tokens kept free for a chat template's own
-
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
@@ -63,7 +61,7 @@ def ground(
     prompt = build_prompt(
         question,
         passages,
-        budget=generator.context_length - sampling.max_new_tokens - _RESERVE,
+        budget=generator.context_length - sampling.max_new_tokens,
         count_tokens=generator.count_tokens,
     )
     enough = evidence(rank(question, prompt.passages, encoder))

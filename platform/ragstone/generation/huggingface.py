@@ -56,9 +56,9 @@ class TransformersGenerator:
         known = [int(n) for n in limits if isinstance(n, int | float) and 0 < n < _UNLIMITED]
         return min(known, default=_DEFAULT_CONTEXT)
 
-    def count_tokens(self, text: str) -> int:
-        """Return the tokens of `text` without special tokens."""
-        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of `prompt` as the model gets it, its chat template included."""
+        return len(self._encode(prompt))
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """Yield the answer in pieces, as its words are complete, until the model ends it.

@@ -30,7 +30,7 @@ def build_prompt(
     passages: Sequence[Passage],
     *,
     budget: int,
-    count_tokens: Callable[[str], int],
+    count_tokens: Callable[[Prompt], int],
 ) -> Prompt:
     """Write the prompt with as many of `passages`, best first, as fit.
 
@@ -43,12 +43,12 @@ def build_prompt(
     """
     chosen: list[Passage] = []
     for passage in passages:
-        if count_tokens(_render(question, [*chosen, passage]).text) > budget:
+        if count_tokens(_render(question, [*chosen, passage])) > budget:
             break
         chosen.append(passage)
     if not chosen and passages:
         for shorter in _shortened(passages[0]):
-            if count_tokens(_render(question, [shorter]).text) <= budget:
+            if count_tokens(_render(question, [shorter])) <= budget:
                 chosen.append(shorter)
                 break
     return _render(question, chosen)
