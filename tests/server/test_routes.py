@@ -67,7 +67,8 @@ def test_quarantine_of_all_and_of_one(http: httpx.Client, owned: Workspace) -> N
     assert http.get("/quarantine").json() == to_json(owned.quarantine())
     found = http.get("/quarantine", params={"dataset": "rocks"}).json()
     assert found[0]["source"].endswith("broken.pdf")
-    assert http.get("/quarantine", params={"dataset": "nothing"}).json() == []
+    unknown = http.get("/quarantine", params={"dataset": "nothing"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_dataset")
 
 
 def test_delete_publishes_a_version(http: httpx.Client, owned: Workspace, scrap: str) -> None:
