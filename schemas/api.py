@@ -58,6 +58,8 @@ class VersionInfo:
     added: int  # items
     removed: int  # items
     space: str  # embedding space of its vectors
+    tags: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)  # receipts of what was erased from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,97 @@ class ItemCounts:
     unchanged: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    removed: int = 0  # by a synchronisation
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCounts:
+    """What a job has found of what is there already, under other bytes."""
+
+    pairs: int = 0  # new ones
+    hidden: int = 0  # items that the version keeps from sight
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateMember:
+    """An item in a group of duplicates."""
+
+    item_id: str
+    name: str
+    source: str
+    size: int  # bytes
+    visible: bool
+    kept: str  # id of the item that stands for it; empty when it is visible
+    distance: float | None  # to the item that was kept of the group; None: connected by others
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """Two items that were compared and found to be duplicates."""
+
+    first: str  # item ids
+    second: str
+    distance: float
+    algorithm: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Items that are duplicates of one kind, directly or through each other."""
+
+    group: str
+    kind: str  # exact, text, image, audio, semantic
+    members: list[DuplicateMember]
+    hidden: int
+    saved: int  # bytes of the hidden ones
+    pairs: list[DuplicatePair]  # only when the group was asked for by its id
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateKindCount:
+    """The duplicates of one kind."""
+
+    kind: str
+    groups: int
+    items: int
+    hidden: int
+    saved: int  # bytes of the hidden ones
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateReport:
+    """The duplicates of a version, and the policy that says which are hidden."""
+
+    dataset: str
+    version: int
+    policy: dict[str, dict[str, Any]]  # kind -> keep, threshold
+    kinds: list[DuplicateKindCount]
+    groups: list[DuplicateGroup]  # a page of them, the largest first
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdInfo:
+    """What a threshold of semantic duplicates would do to labelled pairs."""
+
+    distance: float
+    called: int  # pairs that it would call duplicates
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """How near two vectors have to be to mean the same, for one encoder on one dataset."""
+
+    dataset: str
+    version: int
+    space: str
+    pairs: int
+    duplicates: int
+    precision: float  # that the proposed threshold has to reach
+    thresholds: list[ThresholdInfo]
+    proposed: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +190,7 @@ class IngestResult:
     items: ItemCounts
     chunks: int  # written by this job
     seconds: float
+    duplicates: DuplicateCounts = field(default_factory=DuplicateCounts)
     quarantine: list[QuarantineInfo] = field(default_factory=list)
 
 
@@ -111,6 +205,20 @@ class IngestProgress:
     rate: float  # source objects per second
     seconds_left: float | None
     items: ItemCounts
+
+
+@dataclass(frozen=True, slots=True)
+class ReembedProgress:
+    """How far a re-embedding is."""
+
+    stage: Literal["embedding", "comparing", "committing"]
+    done: int  # chunks that have a new vector
+    total: int  # chunks in all
+    rate: float  # chunks per second
+    seconds_left: float | None
+
+
+JobProgress = IngestProgress | ReembedProgress
 
 
 # ---------------------------------------------------------------- search
@@ -151,6 +259,7 @@ class Hit:
     arms: dict[str, ArmScore]
     highlights: list[Highlight]
     metadata: dict[str, Any]
+    modality: str = "text"  # of the chunk; of a recording, start and end are milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +397,33 @@ class RetrievalEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenQuery:
+    """A query of a dataset with what should be found for it."""
+
+    query_id: str
+    query: str
+    documents: dict[str, int]  # name of an item -> how well it answers; 0 is not at all
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceQuality:
+    """How well a version is searched with the vectors of one encoder."""
+
+    space: str
+    encoder: str  # the setting encoder.name that opens it; empty when nobody wrote it down
+    modes: dict[str, dict[str, float]]  # mode -> measure -> mean; empty: it could not be measured
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceComparison:
+    """Two embedding spaces of the same chunks, measured on the dataset's golden queries."""
+
+    queries: int
+    before: SpaceQuality
+    after: SpaceQuality
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One promise of the storage that does not hold, and what to do."""
 
@@ -304,8 +440,295 @@ class DoctorReport:
     checks: dict[str, int]  # name of the check -> things looked at
     findings: list[Finding]
     rebuilt: list[str]  # what was made anew
+    moved: list[str] = field(default_factory=list)  # what was moved aside; where it is now
 
     @property
     def healthy(self) -> bool:
         """True when nothing is wrong."""
         return not self.findings
+
+
+# ---------------------------------------------------------------- differences
+
+ChangeKind = Literal["added", "removed", "moved", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedVersion:
+    """One side of a comparison; version 0 is the nothing before a first version."""
+
+    dataset: str
+    version: int
+    digest: str
+    items: int
+    chunks: int
+    space: str
+    settings: str  # digest of what shaped the chunks
+
+
+@dataclass(frozen=True, slots=True)
+class DiffCounts:
+    """How many sources, and chunks, differ between two versions; all of them, listed or not."""
+
+    added: int  # only in the version after
+    removed: int  # only in the version before
+    moved: int  # the same bytes under another source
+    changed: int  # other bytes, or read with other settings
+    same: int
+    chunks_added: int
+    chunks_removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field with another value; a long value is the piece around the first difference."""
+
+    field: str  # "title", "size", …; "metadata.a.b" for nested metadata
+    before: Any  # JSON; None where there was none
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TextHunk:
+    """Lines that differ, with the lines around them."""
+
+    before: int  # number of the first line in the old text, from 1
+    after: int  # and in the new one
+    lines: list[str]  # each begins with "-" (old), "+" (new) or " " (both)
+
+
+@dataclass(frozen=True, slots=True)
+class TextChange:
+    """Two texts that are not equal, line by line."""
+
+    hunks: list[TextHunk]
+    cut: bool  # more differs than the hunks show
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChange:
+    """One source that is not the same in two versions."""
+
+    kind: ChangeKind
+    source: str  # of a removed one: where it was
+    was: str | None  # of a moved one: its source before
+    name: str
+    title: str
+    before: str | None  # id of its item
+    after: str | None
+    fields: list[FieldChange]
+    text: TextChange | None  # None when it is equal, or was not compared
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDiff:
+    """What changed between two versions."""
+
+    before: ComparedVersion
+    after: ComparedVersion
+    counts: DiffCounts
+    items: list[ItemChange]  # a page of each kind
+
+    @property
+    def reembedded(self) -> bool:
+        """True when the vectors are of another embedding space."""
+        return bool(self.before.version) and self.before.space != self.after.space
+
+    @property
+    def resettled(self) -> bool:
+        """True when other settings shaped the chunks."""
+        return bool(self.before.version) and self.before.settings != self.after.settings
+
+
+# ---------------------------------------------------------------- jobs
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What an ingestion that is done has made."""
+
+    version: int
+    items: ItemCounts
+    chunks: int  # written by this job
+    resumed: int  # of these, chunks taken over from an earlier try
+    seconds: float  # of the last try
+    note: str = ""  # what went wrong after the version stood
+    duplicates: DuplicateCounts = field(default_factory=DuplicateCounts)
+
+
+@dataclass(frozen=True, slots=True)
+class ReembedResult:
+    """The end of a re-embedding job."""
+
+    job: str
+    dataset: str
+    version: int  # the newest; when nothing was switched, the one that was there
+    switched: bool  # False: the new encoder was worse, and the old vectors stay
+    encoder: str
+    space: str
+    space_before: str
+    chunks: int  # that were given a vector of the new space
+    resumed: int  # of these, chunks taken over from an earlier try
+    comparison: SpaceComparison | None  # None without golden queries
+    seconds: float  # of the last try
+    note: str = ""  # why there is no comparison, or only half of one
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed, and the way out."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobInfo:
+    """One job: what was asked for, how far it is, what came of it."""
+
+    job: str
+    kind: str  # ingest, reembed
+    dataset: str
+    state: JobState
+    created: datetime
+    started: datetime | None  # the last try
+    ended: datetime | None
+    sources: list[str]
+    message: str
+    progress: JobProgress | None  # as last heard
+    result: JobResult | ReembedResult | None  # when it is done
+    error: JobError | None  # when it failed
+    revision: int = 0  # another number whenever there is news of a job that a server runs
+    quarantine: list[QuarantineInfo] = field(default_factory=list)  # empty in lists of jobs
+    encoder: str = ""  # of a re-embedding: the new one
+
+    @property
+    def ended_for_good(self) -> bool:
+        """True when nothing more happens unless somebody asks for it."""
+        return self.state not in {"queued", "running"}
+
+
+# ---------------------------------------------------------------- versions: tags, gc, forget
+
+
+@dataclass(frozen=True, slots=True)
+class TagInfo:
+    """A name for a version; gc keeps what has one."""
+
+    dataset: str
+    tag: str
+    version: int
+    message: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What gc deleted, or would delete."""
+
+    dry_run: bool
+    versions: list[str]  # D@V
+    files: int  # and folders
+    bytes: int  # freed
+    answers: int  # stored answers that cannot be replayed without these versions
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReceipt:
+    """What was erased for real, from which versions, and which answers had used it."""
+
+    id: str
+    created: datetime
+    reason: str
+    items: list[str]  # ids
+    sources: int
+    chunks: int
+    versions: list[str]  # D@V, all that held an item
+    answers: list[str]  # ids of stored answers that had used an item; erased with it
+
+
+# ---------------------------------------------------------------- export, import, backup
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """A version that was written to a folder."""
+
+    dataset: str
+    version: int
+    digest: str
+    content: str
+    folder: str
+    items: int
+    chunks: int
+    originals: int  # files
+    files: int
+    bytes: int  # of all files
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """An export that was taken into a dataset."""
+
+    dataset: str
+    version: int  # the newest; unchanged when the dataset held everything
+    content: str
+    origin: str  # D@V in the workspace it was exported from
+    origin_digest: str
+    items: ItemCounts
+    chunks: int  # written by this import
+    originals: int  # files taken over
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """A backup that was made."""
+
+    folder: str
+    created: datetime  # the moment it holds
+    datasets: int
+    versions: int
+    files: int
+    bytes: int  # of all files, as if each were there by itself
+    copied_bytes: int  # what it costs on the disk
+    linked_files: int  # that cost nothing: an earlier backup, or this one, holds the same bytes
+    earlier: str | None  # the backup it was linked with
+    damaged: list[str]  # files that were not as promised in the workspace already
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCheck:
+    """What was found when the files of a backup were compared with their digests."""
+
+    folder: str
+    created: datetime
+    files: int
+    bytes: int
+    findings: list[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        """True when nothing is wrong."""
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """A workspace that was made from a backup."""
+
+    backup: str
+    workspace: str
+    created: datetime  # the moment it holds
+    datasets: int
+    versions: int
+    files: int
+    bytes: int
+    damaged: list[str]  # files that were damaged already when the backup was made
+    later_forgets: list[str]  # receipts in later backups: what they erased is back
+    seconds: float

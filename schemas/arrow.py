@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-PART_FORMAT = 1
+PART_FORMAT = 2  # 1 has no signatures, and chunks of text alone
 
 ITEMS = pa.schema(
     [
@@ -38,11 +38,33 @@ CHUNKS = pa.schema(
         pa.field("chunk_id", pa.string(), nullable=False),
         pa.field("item_key", pa.int64(), nullable=False),
         pa.field("ordinal", pa.int32(), nullable=False),
-        pa.field("start", pa.int64(), nullable=False),  # code points of the item's text
+        # code points of the item's text; of a window of a recording milliseconds
+        pa.field("start", pa.int64(), nullable=False),
         pa.field("end", pa.int64(), nullable=False),
         pa.field("page", pa.int32()),
         pa.field("heading", pa.string(), nullable=False),
-        pa.field("tokens", pa.int32(), nullable=False),
+        pa.field("tokens", pa.int32(), nullable=False),  # 0: it has no words to embed
         pa.field("text", pa.large_string(), nullable=False),
+        pa.field("modality", pa.string(), nullable=False),
+    ]
+)
+
+SIGNATURES = pa.schema(
+    [
+        pa.field("item_key", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("algorithm", pa.string(), nullable=False),
+        pa.field("value", pa.large_binary(), nullable=False),
+    ]
+)
+
+PAIRS = pa.schema(
+    [
+        pa.field("first", pa.int64(), nullable=False),  # item keys, the smaller one first
+        pa.field("second", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("distance", pa.float64(), nullable=False),
+        pa.field("algorithm", pa.string(), nullable=False),
+        pa.field("evidence", pa.string(), nullable=False),  # JSON object
     ]
 )

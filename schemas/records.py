@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragstone.errors import Rejected
 
 
 class Modality(StrEnum):
@@ -40,14 +46,16 @@ class RowColumns:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One source object before parsing: either `path` or `content` holds the bytes."""
+    """One source object before parsing: `path` or `content` holds the bytes, or none does."""
 
-    source: str  # unique in the dataset: absolute path, or path#row
+    source: str  # unique in the dataset: absolute path, path#row, archive!member, or URL
     name: str  # what people and judged queries call it: path below the root, or the row's id
     path: Path | None = None
     content: bytes | None = None
     columns: RowColumns | None = None  # set for a row of a table: `content` is its JSON
     metadata: dict[str, Any] = field(default_factory=dict)
+    caption: str = ""  # what is written beside an image or a recording
+    problem: Rejected | None = None  # why its bytes cannot be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,30 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """What an encoder sees of an image, or of one window of a recording.
+
+    `data` is uint8 of shape (height, width, 3), RGB, no side longer than 512; or int16 of shape
+    (samples,), one channel at 16 kHz. `start` and `end` are milliseconds of the recording, 0 for an
+    image.
+    """
+
+    modality: Modality
+    data: NDArray[np.uint8] | NDArray[np.int16]
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What near-duplicates of an item are found by; only `algorithm` can read `value`."""
+
+    kind: str  # payload, text, image, audio
+    algorithm: str  # with all its parameters: other ones are never compared
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What a parser took out of one source object."""
 
@@ -71,15 +103,19 @@ class Document:
     title: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     modality: Modality = Modality.TEXT
+    payloads: tuple[Payload, ...] = ()  # of an image one, of a recording its windows in order
+    signatures: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """The retrievable unit: `text == document.text[start:end]`."""
 
-    start: int
+    start: int  # of a window of a recording: milliseconds
     end: int
-    text: str
+    text: str  # of an image or a window: its caption or transcript, often none
     context: str  # title and heading path, embedded and indexed together with the text
     page: int | None
     tokens: int  # of context and text together, special tokens included
+    modality: Modality = Modality.TEXT
+    payload: Payload | None = None  # embedded by the encoder of its modality

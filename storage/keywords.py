@@ -13,8 +13,6 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,47 +29,20 @@ from ragstone.storage.files import (
     stamp,
     verify,
 )
+from ragstone.storage.keyword_segments import (
+    KeywordDocument,
+    Workbench,
+    chunk_keys,
+    open_searcher,
+    schema,
+)
 from ragstone.storage.manifests import GenerationRef
 from ragstone.storage.ranked import NOTHING, Ranked, ranked
 
 if TYPE_CHECKING:
     from pyroaring import BitMap64
 
-ANALYZER = "ragstone_en_1"  # written into the index: a changed analyzer needs a new name
-_WRITER_BYTES = 64_000_000
-_LONGEST_WORD = 60
 _OPEN_AT_ONCE = 64  # generations; an old version that is searched again is opened again
-
-
-@dataclass(frozen=True, slots=True)
-class KeywordDocument:
-    """What is indexed of a chunk."""
-
-    key: int
-    text: str  # its words are found
-    row: dict[str, Any]  # what `Generations.fetch` gives back; JSON
-
-
-@cache
-def analyzer() -> tantivy.TextAnalyzer:
-    """Return the analyzer: words, lower case, no English stop words, Porter2 stems."""
-    return (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        .filter(tantivy.Filter.remove_long(_LONGEST_WORD))
-        .filter(tantivy.Filter.lowercase())
-        .filter(tantivy.Filter.stopword("english"))
-        .filter(tantivy.Filter.stemmer("english"))
-        .build()
-    )
-
-
-@cache
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    builder.add_integer_field("key", indexed=True, fast=True)
-    builder.add_text_field("body", tokenizer_name=ANALYZER)
-    builder.add_bytes_field("row", stored=True)
-    return builder.build()
 
 
 def write_generation(
@@ -114,21 +85,11 @@ def write_generation(
 
 
 def _change(folder: Path, added: Iterable[KeywordDocument], removed: Iterable[int]) -> int:
-    index = tantivy.Index(_schema(), path=str(folder))
-    index.register_tokenizer(ANALYZER, analyzer())
-    writer = index.writer(_WRITER_BYTES, 1)
-    for key in removed:
-        writer.delete_documents_by_term("key", key)
-    for entry in added:
-        document = tantivy.Document()
-        document.add_integer("key", entry.key)
-        document.add_text("body", entry.text)
-        document.add_bytes("row", json.dumps(entry.row, ensure_ascii=False).encode())
-        writer.add_document(document)
-    writer.commit()
-    writer.wait_merging_threads()
-    index.reload()
-    return int(index.searcher().num_docs)
+    bench = Workbench(folder)
+    bench.delete(list(removed))
+    bench.add(added)
+    bench.merge()
+    return bench.close()
 
 
 class Generations:
@@ -153,14 +114,16 @@ class Generations:
         terms
             Analysed words; a chunk with any of them is found.
         allowed
-            Chunk keys that may be found; None allows all.
+            Chunk keys that may be found, all of the generation's version; None allows all.
         """
+        if allowed is not None and generation and len(allowed) == generation.chunks:
+            allowed = None  # it holds no others, and a filter of so many keys takes milliseconds
         if generation is None or not terms or (allowed is not None and not allowed):
             return NOTHING
         searcher = self._searcher(generation)
         result = searcher.search(_query(terms, allowed), k, count=False)
         scores = np.array([score for score, _ in result.hits], np.float64)
-        return ranked(np.array(_keys(searcher, result), np.int64), scores)
+        return ranked(np.array(chunk_keys(searcher, result), np.int64), scores)
 
     def fetch(self, generation: GenerationRef, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the stored rows of the chunks `keys`."""
@@ -168,11 +131,11 @@ class Generations:
             return {}
         searcher = self._searcher(generation)
         wanted = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(_schema(), "key", key)) for key in keys
+            (tantivy.Occur.Should, tantivy.Query.term_query(schema(), "key", key)) for key in keys
         ]
         result = searcher.search(tantivy.Query.boolean_query(wanted), len(keys), count=False)
         rows = [bytes(searcher.doc(address)["row"][0]) for _, address in result.hits]
-        return dict(zip(_keys(searcher, result), map(json.loads, rows), strict=True))
+        return dict(zip(chunk_keys(searcher, result), map(json.loads, rows), strict=True))
 
     def _searcher(self, generation: GenerationRef) -> tantivy.Searcher:
         with self._lock:
@@ -188,7 +151,7 @@ class Generations:
         folder = self._root / generation.path
         for name, promised in generation.files.items():
             verify(folder / name, promised)
-        searcher = _open_searcher(folder)
+        searcher = _open(folder)
         if searcher.num_docs != generation.chunks:
             raise DamagedFile(folder, f"it holds {searcher.num_docs} chunks")
         return searcher
@@ -201,38 +164,28 @@ class Generations:
 
 def read_keys(folder: Path) -> list[int]:
     """Return the chunk keys in the generation at `folder`, ascending."""
-    searcher = _open_searcher(folder)
+    searcher = _open(folder)
     if not searcher.num_docs:
         return []
     found = searcher.search(tantivy.Query.all_query(), searcher.num_docs, count=False)
-    return sorted(_keys(searcher, found))
+    return sorted(chunk_keys(searcher, found))
 
 
-def _keys(searcher: tantivy.Searcher, result: tantivy.SearchResult) -> list[int]:
-    """Return the chunk keys of the hits, in their order, from the column that is in memory."""
-    values = searcher.fast_field_values("key", [address for _, address in result.hits])
-    return [value for value in values if isinstance(value, int)]
-
-
-def _open_searcher(folder: Path) -> tantivy.Searcher:
+def _open(folder: Path) -> tantivy.Searcher:
     try:
-        index = tantivy.Index.open(str(folder))
+        return open_searcher(folder)
     except ValueError as error:
         raise DamagedFile(folder, str(error)) from error
-    index.register_tokenizer(ANALYZER, analyzer())
-    index.config_reader("manual")
-    return index.searcher()
 
 
 def _query(terms: Sequence[str], allowed: BitMap64 | None) -> tantivy.Query:
-    schema = _schema()
     words = tantivy.Query.boolean_query(
-        [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "body", t)) for t in terms]
+        [(tantivy.Occur.Should, tantivy.Query.term_query(schema(), "body", t)) for t in terms]
     )
     if allowed is None:
         return words
     # A constant score of 0 filters without changing what the words score.
-    keys = tantivy.Query.term_set_query(schema, "key", list(allowed))
+    keys = tantivy.Query.term_set_query(schema(), "key", list(allowed))
     return tantivy.Query.boolean_query(
         [
             (tantivy.Occur.Must, words),

@@ -20,7 +20,10 @@ from pyroaring import BitMap64
 from ragstone.errors import DamagedFile
 from ragstone.storage.files import FileStamp, digest_bytes, publish_once
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 4
+# Format 1 does not say which keys a segment holds, nor where a version is from; in format 2 every
+# segment is a FAISS file; in format 3 there are texts alone, and no near-duplicates.
+_READABLE = {1, 2, 3, 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,16 @@ class PartRef:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRef:
-    """A FAISS file with the vectors of one space; `path` is relative to the workspace."""
+    """A file with vectors of one space: a FAISS index, or the vectors of one part.
+
+    `path` is relative to the workspace.
+    """
 
     path: str
     space: str
     vectors: int
     file: FileStamp
+    keys: str = ""  # Roaring bitmap of its chunk keys, as below; empty in format 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +61,33 @@ class GenerationRef:
 
 
 @dataclass(frozen=True, slots=True)
+class PairsRef:
+    """A file with pairs of duplicates; `path` is relative to the workspace."""
+
+    path: str
+    pairs: int
+    file: FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSpace:
+    """Where the images, or the recordings, of a dataset are embedded."""
+
+    space: str
+    encoder: str  # the setting that opens its encoder
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One immutable version of a dataset."""
 
     dataset_id: str
     dataset: str
     version: int
-    parent: str | None  # digest of the parent's manifest
+    parent: str | None  # digest of the version before, in this dataset
     message: str
     created: str  # ISO 8601, UTC
-    settings: str  # digest of what shaped chunks and vectors
+    settings: str  # digest of what shaped the chunks
     space: str
     content: str  # digest of the live sources and their items
     items: int
@@ -78,6 +102,12 @@ class Manifest:
     keywords: GenerationRef | None = None
     removed_items: str = ""  # Roaring bitmap of item keys, portable format, base64
     removed_sources: str = ""
+    origin: str = ""  # digest of the version that this one was made equal to: fork, restore
+    encoder: str = ""  # the setting encoder.name that opens the encoder of `space`
+    media: dict[str, MediaSpace] = field(default_factory=dict)  # by modality
+    pairs: list[PairsRef] = field(default_factory=list)  # of duplicates among its items
+    policy: dict[str, Any] = field(default_factory=dict)  # which duplicates are hidden
+    hidden: str = ""  # those items, which are in `removed_items` too
     format: int = MANIFEST_FORMAT
     digest: str = ""
 
@@ -91,13 +121,14 @@ class Manifest:
         for part in self.parts:
             yield from ((f"{part.path}/{name}", s) for name, s in part.files.items())
         yield from ((segment.path, segment.file) for segment in self.segments)
+        yield from ((pairs.path, pairs.file) for pairs in self.pairs)
         if self.keywords:
             root = self.keywords.path
             yield from ((f"{root}/{name}", s) for name, s in self.keywords.files.items())
 
     def folders(self) -> set[str]:
         """Return the folders and files, by path in the workspace, that this version needs."""
-        named = {part.path for part in self.parts} | {s.path for s in self.segments}
+        named = {file.path for of in (self.parts, self.segments, self.pairs) for file in of}
         return named | ({self.keywords.path} if self.keywords else set())
 
 
@@ -114,7 +145,7 @@ def unpack_bitmap(packed: str) -> BitMap64:
 
 def seal(manifest: Manifest) -> Manifest:
     """Return `manifest` with its own digest set."""
-    return replace(manifest, digest=_digest(asdict(manifest)))
+    return replace(manifest, digest=digest_of(asdict(manifest)))
 
 
 def version_path(folder: Path, version: int) -> Path:
@@ -153,9 +184,9 @@ def read(path: Path) -> Manifest:
     """
     try:
         values = json.loads(path.read_bytes())
-        if values["format"] != MANIFEST_FORMAT:
+        if values["format"] not in _READABLE:
             raise DamagedFile(path, f"format {values['format']} is not known to this release")
-        if _digest(values) != values["digest"]:
+        if digest_of(values) != values["digest"]:
             raise DamagedFile(path, "its digest does not fit its content")
         return _from_json(values)
     except OSError as error:
@@ -173,9 +204,25 @@ def _body(manifest: Manifest) -> bytes:
     return json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()
 
 
-def _digest(values: dict[str, Any]) -> str:
+def digest_of(values: dict[str, Any]) -> str:
+    """Return the digest of a JSON object, its own "digest" left out."""
     body = {key: value for key, value in values.items() if key != "digest"}
     return digest_bytes(json.dumps(body, sort_keys=True, ensure_ascii=False).encode())
+
+
+def part_from(values: dict[str, Any]) -> PartRef:
+    """Return the part that `values` (from JSON) names."""
+    return PartRef(**{**values, "files": _stamps(values["files"])})
+
+
+def segment_from(values: dict[str, Any]) -> SegmentRef:
+    """Return the segment that `values` (from JSON) names."""
+    return SegmentRef(**{**values, "file": FileStamp(**values["file"])})
+
+
+def generation_from(values: dict[str, Any]) -> GenerationRef:
+    """Return the keyword generation that `values` (from JSON) names."""
+    return GenerationRef(**{**values, "files": _stamps(values["files"])})
 
 
 def _stamps(values: dict[str, Any]) -> dict[str, FileStamp]:
@@ -185,10 +232,13 @@ def _stamps(values: dict[str, Any]) -> dict[str, FileStamp]:
 def _from_json(values: dict[str, Any]) -> Manifest:
     known = {f.name for f in fields(Manifest)}
     plain = {key: value for key, value in values.items() if key in known}
-    plain["parts"] = [PartRef(**{**p, "files": _stamps(p["files"])}) for p in values["parts"]]
-    plain["segments"] = [
-        SegmentRef(**{**s, "file": FileStamp(**s["file"])}) for s in values["segments"]
+    plain["parts"] = [part_from(part) for part in values["parts"]]
+    plain["segments"] = [segment_from(segment) for segment in values["segments"]]
+    plain["media"] = {k: MediaSpace(**space) for k, space in values.get("media", {}).items()}
+    plain["pairs"] = [
+        PairsRef(**{**pairs, "file": FileStamp(**pairs["file"])})
+        for pairs in values.get("pairs", [])
     ]
     if generation := values["keywords"]:
-        plain["keywords"] = GenerationRef(**{**generation, "files": _stamps(generation["files"])})
+        plain["keywords"] = generation_from(generation)
     return Manifest(**plain)

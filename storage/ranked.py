@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,3 +40,13 @@ def ranked(
     rounded = np.asarray(np.round(scores.astype(np.float64), SCORE_DIGITS), np.float64)
     order = np.lexsort((keys, -rounded))[:k]
     return Ranked(keys[order], rounded[order])
+
+
+def best_of(several: Sequence[Ranked], k: int) -> Ranked:
+    """Return the best `k` of all chunks in `several`, each with the best of its scores."""
+    if len(several) < 2:
+        return several[0] if several else NOTHING
+    keys, inverse = np.unique(np.concatenate([one.keys for one in several]), return_inverse=True)
+    scores = np.full(len(keys), -np.inf)
+    np.maximum.at(scores, inverse, np.concatenate([one.scores for one in several]))
+    return ranked(keys, scores, k)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from ulid import ULID
-
 from ragstone.config import StorageSettings
 from ragstone.errors import DamagedFile
-from ragstone.storage import manifests, projection
+from ragstone.storage import catalog_file, manifests, projection
 from ragstone.storage.catalog import CATALOG_FILE, Catalog
+from ragstone.storage.erasures import Erasures
 from ragstone.storage.files import TEMPORARY, remove
 
 logger = logging.getLogger(__name__)
@@ -19,24 +18,20 @@ logger = logging.getLogger(__name__)
 def open_catalog(root: Path, settings: StorageSettings) -> tuple[Catalog, list[str]]:
     """Open the catalog of the workspace `root`, brought to what the manifests say.
 
-    A file that DuckDB cannot read is moved aside and made anew; with it go jobs and answers, which
-    are kept nowhere else. Returns the catalog and what was done, in words.
+    A log that is damaged at its end is cut there. A file that DuckDB cannot read is moved aside and
+    made anew; with it go jobs and answers, which are kept nowhere else. Returns the catalog and
+    what was done, in words.
     """
     done = []
     path = root / CATALOG_FILE
     try:
         catalog = Catalog(path, settings)
     except DamagedFile as error:
-        aside = path.with_name(f"{CATALOG_FILE}.damaged-{ULID()}")
-        path.rename(aside)
-        log = path.with_name(f"{CATALOG_FILE}.wal")
-        if log.exists():
-            log.rename(aside.with_name(f"{aside.name}.wal"))
-        logger.warning("%s; it was moved to %s and made anew", error, aside.name)
-        done.append(f"catalog (the damaged one is {aside.name})")
+        done.append(catalog_file.repair(path, settings))
+        logger.warning("%s; done: %s", error, done[-1])
         catalog = Catalog(path, settings)
     try:
-        done += projection.catch_up(catalog, root)
+        done += projection.catch_up(catalog, root, Erasures(root))
     except BaseException:
         catalog.close()
         raise
@@ -80,21 +75,30 @@ def leftovers(root: Path) -> list[Path]:
 def named_paths(root: Path) -> set[str]:
     """Return the folders and files that some manifest names, by path in the workspace."""
     named: set[str] = set()
+    erasures = Erasures(root)
     for folder in (root / "datasets").glob("*"):
         for number in manifests.numbers(folder):
-            named |= manifests.read(manifests.version_path(folder, number)).folders()
+            manifest = manifests.read(manifests.version_path(folder, number))
+            named |= erasures.applied(manifest).folders()
     return named
 
 
 def candidates(root: Path) -> list[Path]:
-    """Return all parts, segments, generations and datasets without a version, and temporaries."""
+    """Return all parts, indexes and pairs, datasets without a version, and temporaries."""
     datasets = root / "datasets"
     found = {
         *(f for f in datasets.glob("*") if f.is_dir() and not manifests.numbers(f)),
         *datasets.glob("*/parts/*"),
         *datasets.glob("*/vectors/*/*"),
         *datasets.glob("*/keywords/*"),
+        *datasets.glob("*/duplicates/*"),
+        *datasets.glob(f"*/{TEMPORARY}*"),
         *datasets.glob(f"*/versions/{TEMPORARY}*"),
+        *datasets.glob(f"*/tags/{TEMPORARY}*"),
+        *(root / "forgets").glob(f"{TEMPORARY}*"),
+        *(root / "jobs").glob(f"{TEMPORARY}*"),
+        *(root / "jobs").glob(f"*/{TEMPORARY}*"),
+        *(root / "jobs").glob(f"*/parts/{TEMPORARY}*"),
         *(root / "blobs").glob(f"*/*/{TEMPORARY}*"),
         *(root / "quarantine").glob(f"*/*/{TEMPORARY}*"),
         *root.glob(f"{TEMPORARY}*"),

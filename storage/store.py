@@ -7,16 +7,15 @@ what no manifest names.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyroaring import BitMap64
+from ulid import ULID
 
 from ragstone.config import StorageSettings
 from ragstone.errors import (
@@ -24,20 +23,26 @@ from ragstone.errors import (
     SpaceMismatch,
     StorageFault,
     UnknownDataset,
-    UnknownVersion,
     VersionConflict,
+    WorkspaceInUse,
 )
-from ragstone.storage import manifests, parts, projection, recovery
+from ragstone.storage import living, manifests, parts, projection, references, retention
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import must_reopen, now
 from ragstone.storage.changes import Change
-from ragstone.storage.files import make_folder
+from ragstone.storage.composing import chunks_of, next_manifest
+from ragstone.storage.files import TEMPORARY, make_folder, remove
 from ragstone.storage.keywords import Generations
-from ragstone.storage.manifests import GenerationRef, Manifest, SegmentRef
+from ragstone.storage.manifests import GenerationRef, Manifest
+from ragstone.storage.merging import segment_keys
+from ragstone.storage.opening import open_files
 from ragstone.storage.owner import Owner
+from ragstone.storage.rebasing import rebase
+from ragstone.storage.sharing import SharedLock
+from ragstone.storage.tags import Tags
 from ragstone.storage.vectors import Segments
 
-_LONGEST_NUMBER = 18  # digits of a version
+_MANIFESTS = 1_024  # kept in memory
 
 
 class Store:
@@ -53,25 +58,26 @@ class Store:
         self.root = root
         self._owner = Owner(root, settings.lock_seconds)
         self._tidy = not self._owner.crashed  # nothing may be left over that no version names
-        self._behind = ""  # why the catalog lacks a version that stands
+        self._behind = ""  # why nothing may be written: the catalog lacks what stands
+        self._stale = ""  # why nothing may be read either: files were deleted half-way
         try:
-            if self._owner.crashed:
-                os.sync()  # what a killed owner wrote is not durable before; it is built upon now
-            for name in ("blobs", "datasets"):
-                make_folder(root / name)
-            self.catalog, self.recovered = recovery.open_catalog(root, settings)
-            if self._owner.crashed:
-                swept, self._tidy = recovery.sweep(root)
-                self.recovered += swept
+            opened = open_files(root, settings, crashed=self._owner.crashed)
         except BaseException:
             self._owner.release(tidy=self._tidy)
             raise
+        self.catalog, self.erasures = opened.catalog, opened.erasures
+        self.recovered, self._tidy = opened.recovered, opened.tidy
         self.blobs = Blobs(root / "blobs")
         self.segments = Segments(root)
         self.generations = Generations(root)
+        self.tags = Tags(root)
         self._writing = threading.RLock()
+        self._use = SharedLock()
+        self._counting = threading.Lock()
+        self._changes = 0  # that are being collected
         self._closed = False
-        self.manifest = lru_cache(maxsize=64)(self._read_manifest)
+        self.manifest = lru_cache(maxsize=_MANIFESTS)(self._read_manifest)
+        self.collected = lru_cache(maxsize=_MANIFESTS)(self._read_collected)
         self.shared_sources = lru_cache(maxsize=16)(self._shared)
         self.live_chunks = lru_cache(maxsize=16)(self._live_chunks)
         self._heads: dict[str, Manifest] = {}
@@ -104,28 +110,35 @@ class Store:
         UnknownDataset
             There is none.
         """
+        if self._stale:
+            raise must_reopen(self._stale)
         try:
             return self._heads[name]
         except KeyError:
             raise UnknownDataset(name, self._heads) from None
 
     def resolve(self, reference: str) -> Manifest:
-        """Return the manifest that `name` or `name@version` means.
+        """Return the version that `D`, `D@VERSION`, `D@TAG` or `D@TIME` means.
 
         Raises
         ------
         UnknownDataset, UnknownVersion
             There is none.
         """
-        name, at, wanted = reference.partition("@")
-        head = self.head(name)
-        if not at:
-            return head
-        plain = wanted.isascii() and wanted.isdigit() and len(wanted) <= _LONGEST_NUMBER
-        number = int(wanted) if plain else 0
-        if not 1 <= number <= head.version:
-            raise UnknownVersion(name, wanted, head.version)
-        return self.manifest(head.dataset_id, number)
+        return references.resolve(self, reference)
+
+    def folder(self, manifest: Manifest) -> Path:
+        """Return the folder of a version's dataset."""
+        return self.root / "datasets" / manifest.dataset_id
+
+    def history(self, dataset_id: str) -> list[Manifest]:
+        """Return the versions of a dataset that are kept, ascending."""
+        folder = self.root / "datasets" / dataset_id
+        return [self.manifest(dataset_id, number) for number in manifests.numbers(folder)]
+
+    def part_folder(self, dataset_id: str, part_id: str) -> Path:
+        """Return the folder with the rows of a part of the dataset."""
+        return living.part_folder(self.root, self.history(dataset_id), part_id)
 
     def load_heads(self) -> None:
         """Read the newest version of each dataset; only the owner changes them."""
@@ -135,60 +148,58 @@ class Store:
 
     def item_text(self, dataset_id: str, item_key: int) -> str:
         """Return the text of an item: what the offsets of its chunks and citations count in."""
-        sql = "SELECT added, part FROM items WHERE dataset_id = ? AND item_key = ?"
-        ((added, part_id),) = self.catalog.rows(sql, [dataset_id, item_key])
-        parts_then = self.manifest(dataset_id, added).parts
-        path = next(part.path for part in parts_then if part.id == part_id)
-        return str(parts.read_item(self.root / path, item_key)["text"])
+        sql = "SELECT any_value(part) FROM items WHERE dataset_id = ? AND item_key = ?"
+        ((part_id,),) = self.catalog.rows(sql, [dataset_id, item_key])
+        return str(parts.read_item(self.part_folder(dataset_id, part_id), item_key)["text"])
 
-    def live_sources(self, head: Manifest | None) -> pa.Table:
-        """Return the source objects of a version, one row each, none for None.
-
-        Columns: source_key, source, item_key, item_id, work_key.
-        """
-        version = head.version if head else 0
-        return self.catalog.table(
-            "SELECT s.source_key, s.source, s.item_key, i.item_id, i.work_key "
-            "FROM sources s JOIN items i USING (dataset_id, item_key) "
-            "WHERE s.dataset_id = ? AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?)",
-            [head.dataset_id if head else "", version, version],
-        )
+    def live_sources(self, head: Manifest | None, *, hidden: bool = False) -> pa.Table:
+        """As `living.sources`."""
+        return living.sources(self.catalog, head, hidden=hidden)
 
     def _shared(self, dataset_id: str, version: int) -> dict[int, tuple[str, str]]:
-        """Return (source, name) of the items that have, or had, more than one source object."""
-        rows = self.catalog.rows(
-            "SELECT item_key, min_by(source, source_key), min_by(name, source_key) FROM sources "
-            "WHERE dataset_id = ? AND added <= ? AND (removed IS NULL OR removed > ?) "
-            "AND item_key IN (SELECT item_key FROM sources WHERE dataset_id = ? "
-            "GROUP BY item_key HAVING count(*) > 1) GROUP BY item_key",
-            [dataset_id, version, version, dataset_id],
-        )
-        return {int(key): (str(source), str(name)) for key, source, name in rows}
+        return living.shared_sources(self.catalog, dataset_id, version)
 
     def _read_manifest(self, dataset_id: str, version: int) -> Manifest:
         folder = self.root / "datasets" / dataset_id
-        return manifests.read(manifests.version_path(folder, version))
+        return self.erasures.applied(manifests.read(manifests.version_path(folder, version)))
+
+    def _read_collected(self, dataset_id: str) -> frozenset[int]:
+        return frozenset(retention.collected(self.root / "datasets" / dataset_id))
 
     def _live_chunks(self, dataset_id: str, version: int) -> BitMap64 | None:
-        """Return the chunk keys of a version; None when every key below `next_chunk` lives."""
-        manifest = self.manifest(dataset_id, version)
-        if manifest.chunks == manifest.next_chunk:
-            return None
-        table = self.catalog.table(
-            "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "
-            "WHERE c.dataset_id = ? AND i.added <= ? AND (i.removed IS NULL OR i.removed > ?)",
-            [dataset_id, version, version],
-        )
-        return BitMap64(table["chunk_key"].to_numpy())
+        return living.chunks(self.catalog, self.manifest(dataset_id, version))
 
     # ------------------------------------------------------------ writing
 
     @contextmanager
-    def change(self, name: str, space: str | None = None) -> Iterator[Change]:
+    def writing(self) -> Iterator[None]:
+        """Let no head move meanwhile, except by this thread.
+
+        Raises
+        ------
+        StorageFault
+            An earlier commit failed half-way; the workspace must be opened again.
+        """
+        with self._writing:
+            if self._behind:
+                raise must_reopen(self._behind)
+            yield
+
+    @contextmanager
+    def change(
+        self, name: str, space: str | None = None, staging: Path | None = None
+    ) -> Iterator[Change]:
         """Collect a change to the dataset `name`; commit it inside, or it is abandoned.
 
-        One change at a time: a second one waits. `space` is the embedding space of new vectors;
-        None takes the dataset's own, which must exist then.
+        Several may be collected at a time: the commit settles which comes first.
+
+        Parameters
+        ----------
+        space
+            Embedding space of new vectors; None takes the dataset's own, which must exist then.
+        staging
+            Folder of the workspace where parts are written until the commit. It is the caller's,
+            with what is left in it after a failure; None makes one that goes in the end.
 
         Raises
         ------
@@ -197,20 +208,24 @@ class Store:
         SpaceMismatch
             The dataset's vectors are of another space.
         StorageFault
-            An earlier commit failed half-way; the workspace must be opened again.
+            An earlier commit failed half-way.
         """
-        with self._writing:
-            if self._behind:
-                raise must_reopen(self._behind)
+        with self.writing():
             head = self._heads.get(name) if space else self.head(name)
-            if head and space and head.space != space:
-                raise SpaceMismatch(name, head.space, space)
-            change = Change(self.root, name, head, space or (head.space if head else ""))
+        if head and space and head.space != space:
+            raise SpaceMismatch(name, head.space, space)
+        own = self.root / "jobs" / f"{TEMPORARY}{ULID()}"
+        space = space or (head.space if head else "")
+        change = Change(self.root, name, head, space, staging or own)
+        with self._under_way():
             try:
                 yield change
             except BaseException as error:
                 self._fail(change, error)
                 raise
+            finally:
+                with self.sweeping_after_failure():
+                    remove(own)
 
     def commit(
         self,
@@ -218,8 +233,11 @@ class Store:
         message: str,
         settings: str,
         keywords: GenerationRef | None = None,
+        settle: Callable[[Change], None] | None = None,
     ) -> Manifest:
         """Publish `change` as the next version and return its manifest.
+
+        When another version was published meanwhile, the change is carried over to it.
 
         Parameters
         ----------
@@ -228,29 +246,132 @@ class Store:
         keywords
             A generation that holds exactly the next version's chunks; None derives one from the
             head's.
+        settle
+            Says which items are duplicates, when it is certain what the change follows.
 
         Raises
         ------
         VersionConflict
-            Somebody else published the version first.
+            Another version touched the same sources; the change has to be made again.
+        SpaceMismatch
+            Another version changed the embedding space.
         """
-        indexes = change.write_indexes(self._chunks_of(change), keywords)
-        change.manifest = manifest = self._manifest_of(change, message, settings, *indexes)
+        with self.writing():
+            current = self._heads.get(change.name)
+            if current and current is not change.head:
+                rebase(self, change, current)
+            change.hidden -= change.removed_items
+            change.place()
+            if settle:
+                settle(change)
+            gone, back = (chunks_of(self, change, of) for of in (change.leaving, change.returning))
+            live = self._staying(change.head, gone)
+            indexes = change.write_indexes(self.segments, live, gone, back, keywords)
+            change.manifest = next_manifest(self, change, message, settings, *indexes)
+            return self.publish(change.manifest, change.head)
+
+    def publish(self, manifest: Manifest, head: Manifest | None) -> Manifest:
+        """Make `manifest` the version after `head`; to be called while `writing`.
+
+        Raises
+        ------
+        VersionConflict
+            The number is taken by a file that the store does not know.
+        """
+        folder = self.root / "datasets" / manifest.dataset_id
+        make_folder(folder / "versions")
         try:
-            manifests.publish(change.folder, manifest)
+            manifests.publish(folder, manifest)
+            projection.apply(self.catalog, self.root, manifest, head)
         except FileExistsError as error:
-            raise VersionConflict(change.name, manifest.version) from error
-        projection.apply(self.catalog, self.root, manifest, change.head)
-        self._heads[change.name] = manifest
+            raise VersionConflict(manifest.dataset, manifest.version) from error
+        except BaseException as error:
+            if manifests.stands(folder, manifest):
+                version = f"version {manifest.version} of {manifest.dataset!r}"
+                self._behind = f"{version} stands, and then came: {error}"
+            raise
+        self._heads[manifest.dataset] = manifest
         return manifest
+
+    def _staying(self, head: Manifest | None, gone: BitMap64) -> BitMap64 | None:
+        """Return the chunks of `head` without `gone`; None when all its vectors stay."""
+        if head is None:
+            return None
+        live = self.live_chunks(head.dataset_id, head.version)
+        if live is None and not gone:
+            return None
+        if live is None:
+            live = BitMap64.union(*(segment_keys(self.root, s) for s in head.segments))
+        return live - gone
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Use files: none is deleted meanwhile. To be entered before `writing`, never within."""
+        with self._use.shared():
+            yield
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """As `shared`, for long work: whoever wants to delete files is refused meanwhile."""
+        with ExitStack() as held:
+            with self.shared():
+                held.enter_context(self._under_way())
+            yield
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Delete files: nobody uses any meanwhile.
+
+        Raises
+        ------
+        WorkspaceInUse
+            A job, a backup or an export relies on what would be deleted.
+        """
+        with self._use.alone(), self.writing():
+            if self._changes:
+                raise WorkspaceInUse(self.root)
+            yield
+            self.forget_opened()
+
+    def must_be_opened_again(self, reason: str) -> None:
+        """Refuse all use: what was decided stands, and could not be carried out to its end."""
+        self._behind = self._stale = reason
+        self.expect_leftovers()
+        self.catalog.distrust(reason)
+
+    def forget_opened(self) -> None:
+        """Let go of all that was read: files have been deleted or made anew."""
+        self.segments.forget()
+        self.generations.forget()
+        for cache in (self.manifest, self.collected, self.live_chunks, self.shared_sources):
+            cache.cache_clear()
+        self.load_heads()
+
+    def reproject(self, dataset_id: str) -> None:
+        """Make the catalog's rows of a dataset anew: versions were given up or written anew."""
+        projection.forget(self.catalog, dataset_id)
+        projection.catch_up(self.catalog, self.root, self.erasures)
 
     def _end_lost_jobs(self) -> None:
         """Mark jobs whose process is gone: nobody but the owner runs any."""
         if self.catalog.rows("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1"):
             self.catalog.write(
-                "UPDATE jobs SET state = 'failed', ended = ?, result = ? WHERE state = 'running'",
-                [now(), '{"code": "interrupted", "message": "its process ended"}'],
+                "UPDATE jobs SET state = 'interrupted', ended = ? WHERE state = 'running'", [now()]
             )
+
+    @property
+    def tidy(self) -> bool:
+        """False when the next opening has something to sweep."""
+        return self._tidy
+
+    @contextmanager
+    def sweeping_after_failure(self) -> Iterator[None]:
+        """Let the next opening sweep when the system refuses something inside."""
+        try:
+            yield
+        except OSError:
+            self.expect_leftovers()
+            raise
 
     def expect_leftovers(self) -> None:
         """Let the next opening sweep, as after a crash: writing failed half-way."""
@@ -260,93 +381,15 @@ class Store:
         """Clean up after `error`; what cannot be cleaned up is left to the next opening."""
         if not isinstance(error, RagstoneError) or isinstance(error, StorageFault):
             self.expect_leftovers()
-        known = self._heads.get(change.name) is change.manifest
-        if change.manifest and change.published and not known:
-            version = f"version {change.manifest.version} of {change.name!r}"
-            self._behind = f"{version} stands, and then came: {error}"
         change.abandon()
 
-    def _manifest_of(
-        self,
-        change: Change,
-        message: str,
-        settings: str,
-        segments: list[SegmentRef],
-        generation: GenerationRef | None,
-    ) -> Manifest:
-        head, live = change.head, self._live_rows(change)
-        manifest = Manifest(
-            dataset_id=change.dataset_id,
-            dataset=change.name,
-            version=head.version + 1 if head else 1,
-            parent=head.digest if head else None,
-            message=message,
-            created=now().isoformat(timespec="milliseconds"),
-            settings=settings,
-            space=change.space,
-            content=projection.content_digest(live),
-            items=len(live["item_key"].unique()),
-            chunks=generation.chunks if generation else 0,
-            added=change.added,
-            removed=len(change.removed_items),
-            next_item=change.next_item,
-            next_source=change.next_source,
-            next_chunk=change.next_chunk,
-            parts=[*(head.parts if head else []), *change.parts],
-            segments=segments,
-            keywords=generation,
-            removed_items=_joined(head.removed_items if head else "", change.removed_items),
-            removed_sources=_joined(head.removed_sources if head else "", change.removed_sources),
-        )
-        return manifests.seal(manifest)
-
-    def _chunks_of(self, change: Change) -> list[int]:
-        """Return the chunk keys of the items that `change` removes."""
-        if not change.removed_items:
-            return []
-        keys = _listed(change.removed_items)
-        sql = f"SELECT chunk_key FROM chunks WHERE dataset_id = ? AND item_key IN ({keys})"  # noqa: S608
-        return [int(row[0]) for row in self.catalog.rows(sql, [change.dataset_id])]
-
-    def _live_rows(self, change: Change) -> pa.Table:
-        """Return (source, item_key, item_id, work_key) of what the next version holds."""
-        columns = ["source", "item_key", "item_id", "work_key"]
-        old = self.live_sources(change.head)
-        gone = pa.array(list(change.removed_sources), pa.int64())
-        kept = old.filter(pc.invert(pc.is_in(old["source_key"], gone)))
-        return pa.concat_tables([kept.select(columns), *self._new_rows(change, kept, columns)])
-
-    def _new_rows(self, change: Change, old: pa.Table, columns: list[str]) -> list[pa.Table]:
-        schema = old.select(columns).schema
-        folders = [self.root / part.path for part in change.parts]
-        if not folders:
-            return []
-        sources = pa.concat_tables(parts.read_table(f, "sources") for f in folders)
-        fields = ["item_key", "item_id", "work_key"]
-        items = pa.concat_tables(parts.read_table(f, "items", fields) for f in folders)
-        known = pa.concat_tables([items, self._known_items(change, sources, items, fields)])
-        joined = sources.select(["source", "item_key"]).join(known, "item_key", join_type="inner")
-        return [joined.select(columns).cast(schema)]
-
-    def _known_items(
-        self, change: Change, sources: pa.Table, items: pa.Table, fields: list[str]
-    ) -> pa.Table:
-        """Return the items of earlier versions that new sources (duplicates) point to."""
-        fresh = set(items["item_key"].to_pylist())
-        older = sorted(set(sources["item_key"].to_pylist()) - fresh)
-        if not older:
-            return items.slice(0, 0)
-        table = self.catalog.table(
-            f"SELECT {', '.join(fields)} FROM items "  # noqa: S608
-            f"WHERE dataset_id = ? AND item_key IN ({_listed(older)})",
-            [change.dataset_id],
-        )
-        return table.cast(items.schema)
-
-
-def _listed(keys: Iterable[int]) -> str:
-    return ", ".join(str(int(key)) for key in keys)
-
-
-def _joined(old: str, new: BitMap64) -> str:
-    return manifests.pack_bitmap(manifests.unpack_bitmap(old) | new)
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Count a change that is being collected: nothing it relies on may be deleted."""
+        with self._counting:
+            self._changes += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._changes -= 1

@@ -30,9 +30,18 @@ def unit_vectors(texts: Sequence[str]) -> np.ndarray:
     return np.asarray(rows, dtype=np.float32).reshape(-1, DIMENSION)
 
 
-def fill(store: Store, change: Change, documents: dict[str, str]) -> None:
-    """Add `documents` (source -> text) as items, one chunk per sentence."""
+def fill(
+    store: Store, change: Change, documents: dict[str, str], copies: dict[str, int] | None = None
+) -> None:
+    """Add `documents` (source -> text) as items, one chunk per sentence, in one part.
+
+    `copies` (source -> item key) are further sources of items that are there.
+    """
     rows, texts = PartRows(), []
+    for source, key in (copies or {}).items():
+        row = {"source_key": change.next_source, "source": source, "name": source, "item_key": key}
+        rows.sources.append(row)
+        change.next_source += 1
     for source, text in documents.items():
         item_id = store.blobs.put(text.encode())
         chunks = [piece for piece in text.split(". ") if piece]
@@ -73,6 +82,7 @@ def fill(store: Store, change: Change, documents: dict[str, str]) -> None:
                     "page": None,
                     "heading": "",
                     "tokens": len(piece.split()),
+                    "modality": "text",
                     "text": piece,
                 }
             )

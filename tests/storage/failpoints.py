@@ -22,7 +22,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from .failpoints_trace import MANIFEST, Call, read_record
+from .failpoints_places import outside, watched
+from .failpoints_trace import COMMIT, Call, read_record
 
 HERE = Path(__file__).parent
 WORKERS = 2
@@ -34,13 +35,30 @@ BEGINS = {
     "second": "first",
     "delete": "second",
     "close": "first",
+    "compact": "ingest",
     "rebuild": "delete",
     "mend": "damaged indexes",
-    "recover": "killed after the commit",
+    "recover commit": "killed after the commit of second",
+    "recover merge": "killed after the commit of merge",
+    "recover gc": "killed after the commit of gc",
+    "recover forget": "killed after the commit of forget",
     "recover unpublished": "killed before the commit",
     "recover catalog": "damaged catalog",
     "ingest": "create",
+    "tag": "second",
+    "retag": "tag",
+    "fork": "second",
+    "restore": "delete",
+    "gc": "delete",
+    "forget": "delete",
+    "merge": "many",
+    "reembed": "delete",
+    "many": "create",
+    "export": "delete",
+    "backup": "delete",
+    "backup again": "backup",
 }
+KILLED = "killed after the commit of "
 # An error that tells what to do: the promise is to work on, or to say this.
 CLEAR = re.compile(r"open(ed)? .*again|reopen")
 
@@ -103,7 +121,6 @@ class Trial:
 
     problems: list[str]  # the promises that were broken
     reached: bool  # False when the operation made fewer calls this time
-    remade: bool  # the catalog was damaged, and made anew without what only it knew
 
 
 class Harness:
@@ -133,6 +150,8 @@ class Harness:
         template = self._template(BEGINS[operation])
         if template:
             shutil.copytree(template, root)
+            if outside(template).exists():
+                shutil.copytree(outside(template), outside(root))
         return root
 
     def _template(self, name: str) -> Path | None:
@@ -144,10 +163,14 @@ class Harness:
                 builders: dict[str, Callable[[], Path]] = {
                     "damaged indexes": self._damage_indexes,
                     "damaged catalog": self._damage_catalog,
-                    "killed after the commit": lambda: self._killed(1),
-                    "killed before the commit": lambda: self._killed(0),
+                    "killed before the commit": lambda: self._killed("second", 0),
                 }
-                built = builders[name]() if name in builders else self._after(name)
+                if name.startswith(KILLED):
+                    built = self._killed(name.removeprefix(KILLED), 1)
+                else:
+                    built = builders[name]() if name in builders else self._after(name)
+                if outside(built).exists():
+                    outside(built).rename(outside(folder))
                 built.rename(folder)
         return folder
 
@@ -170,12 +193,13 @@ class Harness:
         (root / "owner.json").write_text("{}")  # the owner crashed
         return root
 
-    def _killed(self, further: int) -> Path:
-        """Kill the second ingestion at its commit: before the manifest has its name, or after."""
-        calls = self.reference("second").calls
-        (link,) = (call.number for call in calls if MANIFEST.fullmatch(call.other))
-        root = self.begin("second")
-        self._ask("act", "second", root, mode="kill", at=link + further)
+    def _killed(self, operation: str, further: int) -> Path:
+        """Kill `operation` at its commit: before the file that decides has its name, or after."""
+        calls = self.reference(operation).calls
+        (decisive,) = (call.number for call in calls if COMMIT.fullmatch(call.other))
+        root = self.begin(operation)
+        acted = self._ask("act", operation, root, mode="kill", at=decisive + further)
+        assert acted["ended"] == -9, acted
         return root
 
     # ------------------------------------------------------------ running
@@ -191,7 +215,7 @@ class Harness:
         begun = self._look(operation, self.begin(operation))
         root = self.begin(operation)
         acted = self._ask("act", operation, root, mode="none")
-        calls = read_record(self.record(root), root)
+        calls = read_record(self.record(root), watched(operation, root))
         ended = self._look(operation, root)
         self._discard(root)
         assert acted["ended"] == 0, acted
@@ -209,7 +233,7 @@ class Harness:
         """Return the calls of `operation` with a seeded bug, and when it acknowledged."""
         root = self.begin(operation)
         acted = self._ask("act", operation, root, mode="none", bug=bug)
-        calls = read_record(self.record(root), root)
+        calls = read_record(self.record(root), watched(operation, root))
         self._discard(root)
         return calls, acted.get("acknowledged", 0)
 
@@ -225,13 +249,15 @@ class Harness:
         where = record[at - 1].replace(str(root), "") if reached else "not reached"
         judge = Judge(operation, mode, reference, acted, seen)
         problems = [f"{operation}, {mode} at {at} ({where}): {p}" for p in judge.problems()]
-        return Trial(problems, reached, judge.remade)
+        return Trial(problems, reached)
 
-    def try_all(self, operation: str, mode: str, numbers: Iterable[int]) -> list[Trial]:
+    def try_all(
+        self, operation: str, mode: str, numbers: Iterable[int], bug: str | None = None
+    ) -> list[Trial]:
         """Try many points, two at a time."""
         self.reference(operation)
         with ThreadPoolExecutor(WORKERS) as pool:
-            return list(pool.map(lambda at: self.try_point(operation, mode, at), numbers))
+            return list(pool.map(lambda at: self.try_point(operation, mode, at, bug), numbers))
 
     def _look(self, operation: str, root: Path) -> dict[str, Any]:
         seen = self._ask("verify", operation, root, again=False)
@@ -252,6 +278,7 @@ class Harness:
 
     def _discard(self, root: Path) -> None:
         shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(outside(root), ignore_errors=True)
         self.record(root).unlink(missing_ok=True)
 
 
@@ -314,16 +341,8 @@ class Judge:
                 found.append(f"inside, {step}: {differing(state, self._new)}")
         return found
 
-    @property
-    def remade(self) -> bool:
-        """True when the catalog was damaged by a torn write; that alone excuses its loss."""
-        done = self.seen.get("recovered", [])
-        return self.mode == "torn" and any(what.startswith("catalog") for what in done)
-
     def _about_the_state(self) -> list[str]:
         before = self.seen["before"]
-        if self.remade and before and "quarantine" in self._new:
-            before = {**before, "quarantine": self._new["quarantine"]}
         if not self._allowed(before):
             return [f"neither old nor new: {differing(before, self._new)}"]
         done = "acknowledged" in self.acted
@@ -332,6 +351,8 @@ class Judge:
         if done and before != self._new:
             return [f"acknowledged, and lost: {differing(before, self._new)}"]
         digests = self.seen.get("digests", {})
+        if self.operation in {"gc", "recover gc"}:  # manifests go
+            digests = {**self.reference.digests, **digests}
         return [
             f"a published version has changed: {path}"
             for path, digest in self.reference.digests.items()

@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from ragstone.storage import (
+    backup,
     blobs,
+    catalog_file,
     files,
+    forgetting,
     keywords,
     manifests,
+    merging,
     parts,
     projection,
     recovery,
+    retention,
+    tags,
     vectors,
 )
+from ragstone.storage.backup_record import write_record
+from ragstone.storage.catalog import now
 from ragstone.storage.changes import Change
-from ragstone.storage.manifests import Manifest
+from ragstone.storage.erasures import Erasures, Receipt
+from ragstone.storage.manifests import Manifest, SegmentRef
 from ragstone.storage.store import Store
 
 Tell = Callable[[dict[str, Any]], None]
@@ -94,14 +103,15 @@ def publish_over(_tell: Tell) -> None:
 
 
 def manifest_in_place(_tell: Tell) -> None:
-    def write(path: Path, content: bytes) -> None:
-        with path.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        files.sync_folder(path.parent)
+    manifests.publish_once = write_in_place
 
-    manifests.publish_once = write
+
+def write_in_place(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    files.sync_folder(path.parent)
 
 
 def trust_the_last_flush(_tell: Tell) -> None:
@@ -111,6 +121,87 @@ def trust_the_last_flush(_tell: Tell) -> None:
 
 def abandon_what_stands(_tell: Tell) -> None:
     Change.published = property(lambda _change: False)  # type: ignore[assignment]
+
+
+def checkpoint_in_place(_tell: Tell) -> None:
+    catalog_file.connect = catalog_file._connect
+
+
+def log_goes_first(_tell: Tell) -> None:
+    publish = catalog_file.publish
+
+    def early(path: Path) -> None:
+        catalog_file.log_of(path).unlink(missing_ok=True)
+        publish(path)
+
+    catalog_file.publish = early
+
+
+def gc_deletes_first(_tell: Tell) -> None:
+    delete, remove = retention._delete, retention.remove
+
+    def early(store: Store, given_up: dict[str, list[int]], doomed: list[Path]) -> None:
+        for path in doomed:
+            remove(path)
+        delete(store, given_up, doomed)
+
+    retention._delete = early
+
+
+def forget_deletes_first(_tell: Tell) -> None:
+    publish = Erasures.publish
+
+    def late(self: Erasures, receipt: Receipt) -> Receipt:
+        for path in (*receipt.parts, *receipt.segments, *receipt.keywords):
+            files.remove(self._root / path)
+        return publish(self, receipt)
+
+    Erasures.publish = late  # type: ignore[method-assign]
+
+
+def forget_is_not_finished(_tell: Tell) -> None:
+    forgetting.finish_all = lambda *_: []
+
+
+def forget_counts_as_done_too_early(_tell: Tell) -> None:
+    forgetting.sync_folder = lambda _folder: None
+
+
+def sweep_without_receipts(_tell: Tell) -> None:
+    """Delete what receipts put in place, for no manifest names it."""
+    applied = Erasures.applied
+
+    def named(root: Path) -> set[str]:
+        Erasures.applied = lambda _self, manifest: manifest  # type: ignore[method-assign]
+        try:
+            return sound(root)
+        finally:
+            Erasures.applied = applied  # type: ignore[method-assign]
+
+    sound, recovery.named_paths = recovery.named_paths, named
+
+
+def merge_drops_a_vector(_tell: Tell) -> None:
+    write = merging.write_segment
+
+    def lossy(root: Path, folder: Path, space: str, keys: Any, rows: Any) -> SegmentRef:
+        return write(root, folder, space, keys[1:], rows[1:])
+
+    merging.write_segment = lossy
+
+
+def tag_in_place(_tell: Tell) -> None:
+    tags.publish_once = tags.write_durably = write_in_place
+
+
+def backup_record_first(_tell: Tell) -> None:
+    run = backup._Copy.run
+
+    def early(self: Any, plan: Any, on_progress: Any) -> None:
+        write_record(self._folder, backup._record(plan, self, now().isoformat()))
+        run(self, plan, on_progress)
+
+    backup._Copy.run = early  # type: ignore[method-assign]
 
 
 BUGS: dict[str, Callable[[Tell], None]] = {
@@ -127,5 +218,15 @@ BUGS: dict[str, Callable[[Tell], None]] = {
         manifest_in_place,
         trust_the_last_flush,
         abandon_what_stands,
+        checkpoint_in_place,
+        log_goes_first,
+        gc_deletes_first,
+        forget_deletes_first,
+        forget_is_not_finished,
+        forget_counts_as_done_too_early,
+        sweep_without_receipts,
+        merge_drops_a_vector,
+        tag_in_place,
+        backup_record_first,
     )
 }

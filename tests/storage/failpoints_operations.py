@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from conftest import SPACE, fill, unit_vectors
+from failpoints_places import outside
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import ragstone
 from ragstone.encoders.base import EncoderIdentity, Vectors
+from ragstone.storage import catalog, merging, parts
+from ragstone.storage.backup_record import BACKUP_FILE
 from ragstone.storage.changes import Change
-from ragstone.storage.files import digest_bytes
+from ragstone.storage.files import TEMPORARY, digest_bytes, remove
 from ragstone.storage.parts import PartRows
+from ragstone.storage.reembedding import NewSpace, living_parts, switch
 from ragstone.storage.store import Store
 from ragstone.workspace import Workspace
 
@@ -27,6 +31,10 @@ SECOND = {
     "slate": "Slate was clay once. Pressure made plates of it",
     "granite again": FIRST["granite"],
 }
+
+
+FEW = 4  # segments that make a merge due
+GREEN = NewSpace("green-11111111", "green", "other settings")
 
 
 class StandIn:
@@ -114,12 +122,97 @@ def delete(session: Session) -> None:
         session.workspace.delete("docs", [digest_bytes(FIRST["granite"].encode())])
 
 
+def close(session: Session) -> None:
+    """Close with a catalog that is due for compacting, as after thousands of commits."""
+    catalog.LOG_COMMITS = 0
+    session.close()
+
+
+def compact(session: Session) -> None:
+    session.store.catalog.compact(fresh=True)
+
+
 def rebuild(session: Session) -> None:
     session.workspace.doctor(rebuild=True)
 
 
 def ingest(session: Session) -> None:
     session.workspace.ingest([session.root.parent / "sources"], "docs")
+
+
+def tag(session: Session) -> None:
+    session.workspace.tag("docs@1", "printed", message="as sent")
+
+
+def retag(session: Session) -> None:
+    session.workspace.tag("docs@2", "printed", move=True)
+
+
+def fork(session: Session) -> None:
+    if "trial" not in [head.dataset for head in session.store.heads()]:  # else it is done
+        session.workspace.fork("docs@1", "trial")
+
+
+def restore(session: Session) -> None:
+    if not session.store.head("docs").origin:  # else it is done
+        session.workspace.restore("docs@1")
+
+
+def gc(session: Session) -> None:
+    session.workspace.gc(["docs"], keep=1)
+
+
+def forget(session: Session) -> None:
+    if not session.store.erasures.receipts:  # else it is done
+        session.workspace.forget([digest_bytes(FIRST["slate"].encode())], reason="asked to")
+
+
+def many(session: Session) -> None:
+    """Commit as many small segments as may be without a merge."""
+    merging.FAN_IN = FEW
+    for number in range(FEW - 1):
+        upsert(session.store, {f"stone {number}": f"Stone {number}. Basalt is black"})
+
+
+def merge(session: Session) -> None:
+    merging.FAN_IN = FEW
+    upsert(session.store, {"the last": "Marble is hard. Basalt is black"})
+
+
+def reembed(session: Session) -> None:
+    store = session.store
+    head = store.head("docs")
+    if head.space == GREEN.space:
+        return
+    staging = store.root / "jobs" / f"{TEMPORARY}reembed"
+    with store.sweeping_after_failure():
+        made = []
+        for part in living_parts(store.root, head):
+            texts = parts.read_table(store.root / part.path, "chunks", ["text"])["text"].to_pylist()
+            vectors = unit_vectors(texts).astype(np.float16)
+            made.append(parts.write_vectors(store.root, staging, part, GREEN.space, vectors))
+        switch(store, head, GREEN, made, "")
+        remove(staging)
+
+
+def export(session: Session) -> None:
+    folder = outside(session.root) / "export"
+    if not folder.exists():  # else it is done
+        session.workspace.export("docs@2", folder)
+
+
+def backup(session: Session) -> None:
+    back_up_until(session, 1)
+
+
+def backup_again(session: Session) -> None:
+    """Make one beside the first, whose files it links."""
+    back_up_until(session, 2)
+
+
+def back_up_until(session: Session, wanted: int) -> None:
+    if len(list(outside(session.root).glob(f"*Z/{BACKUP_FILE}"))) < wanted:
+        session.workspace.backup(outside(session.root))
 
 
 def upsert(store: Store, documents: dict[str, str]) -> None:
@@ -168,16 +261,32 @@ OPERATIONS: dict[str, Callable[[Session], None]] = {
     "first": first,
     "second": second,
     "delete": delete,
-    "close": Session.close,
+    "close": close,
+    "compact": compact,
     "rebuild": rebuild,
     "mend": rebuild,
-    "recover": reopen,
+    "recover commit": reopen,
     "recover unpublished": reopen,
     "recover catalog": reopen,
+    "recover merge": reopen,
+    "recover gc": reopen,
+    "recover forget": reopen,
     "ingest": ingest,
+    "tag": tag,
+    "retag": retag,
+    "fork": fork,
+    "restore": restore,
+    "gc": gc,
+    "forget": forget,
+    "many": many,
+    "merge": merge,
+    "reembed": reembed,
+    "export": export,
+    "backup": backup,
+    "backup again": backup_again,
 }
 # The opening itself is what is tested.
-OPENING = {"create", "recover", "recover unpublished", "recover catalog"}
+OPENING = {name for name in OPERATIONS if name.startswith("recover ")} | {"create"}
 
 
 def perform(operation: str, session: Session) -> None:

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -30,10 +31,20 @@ from failpoints_operations import (
     second,
     write_tokenizer,
 )
+from failpoints_places import outside, watched
 
+from ragstone.config import StorageSettings
 from ragstone.errors import RagstoneError, UnknownWorkspace
-from ragstone.storage import doctor, manifests, recovery
+from ragstone.exchange.layout import read_export_file
+from ragstone.storage import doctor, manifests
+from ragstone.storage.backup_record import BACKUP_FILE
 from ragstone.storage.blobs import Blobs
+from ragstone.storage.files import stamp
+from ragstone.storage.files import verify as verify_file
+from ragstone.storage.manifests import Manifest
+from ragstone.storage.recovery import candidates, named_paths
+from ragstone.storage.restoring import restore_backup, verify_backup
+from ragstone.storage.store import Store
 
 SECONDS = 60.0  # a child that takes longer hangs
 EXPECTED = (RagstoneError, OSError, duckdb.Error)  # what a failing disk may raise
@@ -48,42 +59,84 @@ def look(session: Session) -> dict[str, Any]:
     report = doctor.examine(store)
     versions = {}
     for head in store.heads():
-        for number in range(1, head.version + 1):
-            versions[f"{head.dataset}@{number}"] = describe(session, head.dataset_id, number)
+        for manifest in store.history(head.dataset_id):
+            reference = f"{head.dataset}@{manifest.version}"
+            versions[reference] = describe(session, reference, manifest)
     kept = Blobs(store.root / "quarantine")
     rows = store.catalog.rows("SELECT source, code, item_id FROM quarantine ORDER BY ALL")
+    tags = {head.dataset: store.tags.of(head.dataset_id) for head in store.heads()}
     return {
         "versions": versions,
+        "tags": {name: {t.name: t.version for t in of.values()} for name, of in tags.items()},
+        "erased": [receipt.items for receipt in store.erasures.receipts],
         "findings": sorted([f.check, f.where] for f in report.findings),
         "quarantine": [[Path(s).name, code, len(kept.get(i))] for s, code, i in rows],
+        "outside": written(outside(session.root)),
     }
 
 
-def describe(session: Session, dataset_id: str, number: int) -> dict[str, Any]:
+def describe(session: Session, reference: str, manifest: Manifest) -> dict[str, Any]:
     store = session.store
-    manifest = store.manifest(dataset_id, number)
     live = store.live_sources(manifest).sort_by("source").to_pylist()
     return {
         "content": manifest.content,
         "sources": [[Path(r["source"]).name, r["item_id"], r["work_key"]] for r in live],
-        "texts": [store.item_text(dataset_id, row["item_key"]) for row in live],
-        "keyword": [found(session, number, query, "keyword") for query in QUERIES],
-        "vector": [found(session, number, query, "vector") for query in QUERIES],
+        "texts": [store.item_text(manifest.dataset_id, row["item_key"]) for row in live],
+        "keyword": [found(session, reference, query, "keyword") for query in QUERIES],
+        "vector": [found(session, reference, query, "vector") for query in QUERIES],
     }
 
 
-def found(session: Session, number: int, query: str, mode: Any) -> list[list[Any]] | str:
+def found(session: Session, reference: str, query: str, mode: Any) -> list[list[Any]] | str:
     try:
-        result = session.workspace.search(query, f"docs@{number}", mode=mode)
+        result = session.workspace.search(query, reference, mode=mode)
     except RagstoneError as error:
         return error.code
     return [[hit.chunk_id, hit.score, hit.text] for hit in result.hits]
 
 
+def written(folder: Path) -> dict[str, Any]:
+    """Return what is complete, or says so, of what was written beside the workspace."""
+    backups = sorted(folder.glob(f"*Z/{BACKUP_FILE}"))
+    found: dict[str, Any] = {"backups": [restored(path.parent) for path in backups]}
+    if (folder / "export").exists():
+        found["export"] = exported(folder / "export")
+    return found
+
+
+def restored(backup: Path) -> dict[str, Any]:
+    """Return what a workspace made of a backup has; an error when it is not whole."""
+    check = verify_backup(backup)
+    target = backup.parent / "restored"
+    restore_backup(backup, target)
+    store = Store(target, StorageSettings(lock_seconds=0, threads=1))
+    try:
+        report = doctor.examine(store)
+        return {
+            "findings": [*check.findings, *report.findings],
+            "versions": digests(target),
+            "recovered": store.recovered,
+        }
+    finally:
+        store.close()
+        shutil.rmtree(target)
+
+
+def exported(folder: Path) -> dict[str, Any]:
+    """Return what an export holds; an error when it is not whole."""
+    export = read_export_file(folder)
+    for name, promised in export.files.items():
+        verify_file(folder / name, promised)
+    originals = [path for path in (folder / "originals").rglob("*") if path.is_file()]
+    assert all(stamp(path).blake3 == path.stem for path in originals)
+    assert len(originals) == export.originals
+    return {"items": export.items, "chunks": export.chunks, "content": export.content}
+
+
 def leftovers(root: Path) -> list[str]:
     """Return what no manifest names, and every temporary name."""
-    named = recovery.named_paths(root)
-    found = [p.relative_to(root).as_posix() for p in recovery.candidates(root)]
+    named = named_paths(root)
+    found = [p.relative_to(root).as_posix() for p in candidates(root)]
     temporary = [p.relative_to(root).as_posix() for p in root.rglob(".tmp-*")]
     published = [
         folder.relative_to(root).as_posix()
@@ -118,7 +171,8 @@ def act(request: dict[str, Any], session: Session, tell: Tell) -> None:
     dies = request["mode"] in {"none", "kill", "torn"}
     handle = os.open(request["record"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     modes = ("none", "kill", "torn", "eio", "enospc", "short")
-    library.fp_arm(os.fsencode(session.root), request["at"], modes.index(request["mode"]), handle)
+    folder = os.fsencode(watched(operation, session.root))
+    library.fp_arm(folder, request["at"], modes.index(request["mode"]), handle)
     try:
         perform(operation, session)
         tell({"acknowledged": library.fp_count()})

@@ -6,6 +6,7 @@ RAGSTONE_TORTURE=1 tries every point instead of a sample.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -20,12 +21,26 @@ from ragstone.storage.doctor import examine
 from ragstone.storage.store import Store
 
 from .conftest import SPACE, commit, fill
-from .failpoints import BEGINS, MODES, Harness
-from .failpoints_trace import MANIFEST, WRITES, Call, Kernel, breaches, points, read_record
+from .failpoints import BEGINS, KILLED, MODES, Harness
+from .failpoints_trace import (
+    MANIFEST,
+    WRITES,
+    Call,
+    Kernel,
+    breaches,
+    can_break,
+    goes,
+    hasty,
+    points,
+    read_record,
+    resurrected,
+)
 
 TORTURE = bool(os.environ.get("RAGSTONE_TORTURE"))
-SAMPLE = 14  # points per operation and mode
+SAMPLE = 6  # points per operation and mode
+BROKEN = [operation for operation in BEGINS if operation != "many"]  # which only prepares
 JOBS = {"ingest", "mend"}  # these write to the catalog before they commit
+FINISHED = [operation for operation, begin in BEGINS.items() if begin.startswith(KILLED)]
 COMMITS = ["first", "second", "delete", "ingest", "mend"]
 
 pytestmark = pytest.mark.skipif(
@@ -51,7 +66,7 @@ def commit_of(calls: list[Call]) -> int:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("operation", BEGINS)
+@pytest.mark.parametrize("operation", BROKEN)
 def test_old_or_new_whatever_breaks(
     harness: Harness,
     operation: str,
@@ -76,12 +91,43 @@ def test_old_or_new_whatever_breaks(
     assert reached >= 0.9 * len(chosen) > 0, "the calls are others each time"
 
 
-@pytest.mark.parametrize("operation", BEGINS)
+@pytest.mark.parametrize("operation", BROKEN)
 def test_everything_is_durable_before_it_is_relied_on(harness: Harness, operation: str) -> None:
     """Killing cannot show a missing fsync; the order of the calls can."""
     reference = harness.reference(operation)
     found = breaches(reference.calls, reference.acknowledged, jobs=operation in JOBS)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("operation", BROKEN)
+def test_nothing_goes_before_what_decides_is_durable(harness: Harness, operation: str) -> None:
+    found = hasty(harness.reference(operation).calls)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("operation", ["gc", "forget", "recover gc", "recover forget"])
+def test_what_was_looked_at_does_delete(harness: Harness, operation: str) -> None:
+    gone = [call for call in harness.reference(operation).calls if goes(call)]
+    assert len(gone) > (3 if "gc" in operation else 10)
+
+
+@pytest.mark.parametrize("operation", ["forget", "recover forget"])
+def test_what_counts_as_erased_stays_erased(harness: Harness, operation: str) -> None:
+    reference = harness.reference(operation)
+    assert not resurrected(reference.calls, reference.acknowledged)
+
+
+@pytest.mark.parametrize("operation", FINISHED)
+def test_an_opening_finishes_what_stands(harness: Harness, operation: str) -> None:
+    """So its old state is the new one of what was killed, and there is no way back."""
+    killed = BEGINS[operation].removeprefix(KILLED)
+    assert harness.reference(operation).old == harness.reference(killed).new
+    assert harness.reference(operation).new == harness.reference(killed).new
+
+
+def test_a_merge_is_a_merge(harness: Harness) -> None:
+    segments = [c for c in harness.reference("merge").calls if c.other.endswith(".faiss")]
+    assert segments
 
 
 @pytest.mark.parametrize("operation", COMMITS)
@@ -91,25 +137,20 @@ def test_each_commit_is_one_link(harness: Harness, operation: str) -> None:
 
 
 def test_what_a_killed_owner_wrote_is_made_durable_first(harness: Harness) -> None:
-    calls = harness.reference("recover").calls
+    calls = harness.reference("recover commit").calls
     (synced,) = (call.number for call in calls if call.name == "sync")
     relied = [c.number for c in calls if c.name in WRITES and c.path.startswith("catalog")]
     assert synced < min(relied)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="DuckDB rewrites its metadata block in place when it checkpoints; torn there, the file "
-    "is damaged, and made anew from the manifests without jobs, quarantine and answers",
-)
-def test_torn_catalog_keeps_what_only_it_knows(harness: Harness) -> None:
-    reference = harness.reference("ingest")
-    blocks = [
-        call.number
-        for call in reference.calls[reference.acknowledged :]
-        if call.name == "pwrite" and call.path == "catalog.duckdb"
-    ]
-    assert not any(trial.remade for trial in harness.try_all("ingest", "torn", blocks))
+@pytest.mark.parametrize("operation", ["ingest", "compact", "close"])
+def test_torn_catalog_keeps_what_only_it_knows(harness: Harness, operation: str) -> None:
+    """Jobs, quarantine and answers are nowhere else: a torn write may take no committed one."""
+    calls = harness.reference(operation).calls
+    torn = [c.number for c in calls if c.bytes > 1 and "catalog.duckdb" in c.path]
+    assert torn
+    problems = [p for trial in harness.try_all(operation, "torn", torn) for p in trial.problems]
+    assert not problems, "\n".join(problems)
 
 
 def fail_after_commit(store: Store) -> None:
@@ -167,7 +208,7 @@ def test_the_library_sees_every_byte(harness: Harness, operation: str) -> None:
     ]
     assert len(fresh) > (15 if operation != "create" else 1)
     for path in fresh:
-        if path.name != "catalog.duckdb":  # is changed in place
+        if not path.name.startswith("catalog.duckdb"):  # file and log grow
             assert written.get(path.stat().st_ino, 0) >= path.stat().st_size, path
 
 
@@ -191,6 +232,22 @@ IN_ORDER = [
     "publish_over",
     "manifest_in_place",
 ]
+# What the sample itself finds: where, by which way of breaking it, and what is said then.
+SAMPLED = {
+    "gc_deletes_first": ("gc", "kill", "neither old nor new"),
+    "forget_deletes_first": ("forget", "kill", r"afterwards: DamagedFile: .*/parts/"),
+    "forget_is_not_finished": ("forget", "kill", "afterwards: DamagedFile: .*there 0 times"),
+    "sweep_without_receipts": ("forget", "kill", r"afterwards: DamagedFile: .*/parts/"),
+    "merge_drops_a_vector": ("merge", "kill", "vectors"),
+    "tag_in_place": ("retag", "torn", "it is no tag"),
+    "backup_record_first": ("backup", "kill", "neither old nor new.*backups"),
+}
+# What the order of the calls shows of these, whatever breaks.
+HASTY = {
+    "gc_deletes_first": ("gc", "it goes before the commit"),
+    "forget_deletes_first": ("forget", "it goes before the commit"),
+    "tag_in_place": ("tag", "written in place"),
+}
 
 
 @pytest.mark.parametrize("bug", SHOWN)
@@ -204,9 +261,44 @@ def test_seeded_bug_breaks_a_promise(harness: Harness, bug: str) -> None:
 
 
 def test_seeded_bug_of_a_lost_flush(harness: Harness) -> None:
-    calls, _ = harness.trace("second", "trust_the_last_flush")
+    calls, _ = harness.trace("merge", "trust_the_last_flush")
     (closed,) = (c.number for c in calls if c.name == "fclose" and c.path.endswith(".faiss"))
-    assert harness.try_point("second", "eio", closed, "trust_the_last_flush").problems
+    assert harness.try_point("merge", "eio", closed, "trust_the_last_flush").problems
+
+
+@pytest.mark.parametrize(
+    ("bug", "operation", "mode"),
+    [("checkpoint_in_place", "ingest", "torn"), ("log_goes_first", "compact", "kill")],
+)
+def test_seeded_bug_loses_what_only_the_catalog_knows(
+    harness: Harness, bug: str, operation: str, mode: str
+) -> None:
+    calls, _ = harness.trace(operation, bug)
+    able = [call for call in calls if can_break(call, mode)]
+    numbers = [c.number for c in able if "catalog.duckdb" in {c.path[:14], c.other[:14]}]
+    assert any(harness.try_point(operation, mode, at, bug).problems for at in numbers)
+
+
+@pytest.mark.parametrize("bug", SAMPLED)
+def test_seeded_bug_is_in_reach_of_the_sample(harness: Harness, bug: str) -> None:
+    operation, mode, said = SAMPLED[bug]
+    calls, _ = harness.trace(operation, bug)
+    trials = harness.try_all(operation, mode, points(calls, mode, SAMPLE, operation), bug)
+    problems = [problem for trial in trials for problem in trial.problems]
+    assert any(re.search(said, problem) for problem in problems), "\n".join(problems)
+
+
+@pytest.mark.parametrize("bug", HASTY)
+def test_seeded_bug_deletes_or_writes_too_early(harness: Harness, bug: str) -> None:
+    operation, said = HASTY[bug]
+    assert any(said in breach for breach in hasty(harness.trace(operation, bug)[0]))
+
+
+def test_seeded_bug_lets_a_power_failure_bring_back_what_was_erased(harness: Harness) -> None:
+    calls, acknowledged = harness.trace("forget", "forget_counts_as_done_too_early")
+    returning = "\n".join(resurrected(calls, acknowledged))
+    for name in ("blobs/", "/parts/", "/keywords/", ".faiss"):
+        assert name in returning
 
 
 @pytest.mark.parametrize("bug", IN_ORDER)
