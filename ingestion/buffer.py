@@ -1,38 +1,58 @@
-"""Rows of the next part: collected item by item, embedded together, written as one part."""
+"""Rows of the next part: collected item by item, embedded together, written as one part.
+
+Pixels and samples are embedded as soon as there are a few of them, and let go of.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from blake3 import blake3
 
+from ragstone.schemas.records import Modality
+from ragstone.storage.manifests import MediaSpace
 from ragstone.storage.parts import PartRows
 from ragstone.text import embed_text
 
 if TYPE_CHECKING:
-    from ragstone.encoders.base import TextEncoder
+    from numpy.typing import NDArray
+
+    from ragstone.encoders.base import MediaEncoder, TextEncoder
     from ragstone.ingestion.candidates import Candidate
     from ragstone.ingestion.reading import ReadResult
-    from ragstone.schemas.records import Chunk
+    from ragstone.schemas.records import Chunk, Payload
     from ragstone.storage.changes import Change
+
+_PAYLOADS = 64  # embedded together
+
+Opener = Callable[[Modality], "tuple[MediaEncoder, str]"]
+"""From a modality to its encoder and the name that opens it again."""
 
 
 @dataclass(slots=True)
 class PartBuffer:
-    """Collects rows for `change`; `flush` embeds their chunks and writes a part."""
+    """Collects rows for `change`; `flush` embeds their chunks and writes a part.
+
+    `on_part` is called when a part is finished: it is the last of the change's.
+    """
 
     change: Change
     encoder: TextEncoder
+    media: Opener | None = None
+    on_part: Callable[[], None] | None = None
     rows: PartRows = field(default_factory=PartRows)
     _texts: list[str] = field(default_factory=list)
+    _payloads: dict[Modality, list[Payload]] = field(default_factory=dict)
+    _vectors: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)  # by space
 
     @property
     def chunks(self) -> int:
-        """Chunks that wait to be embedded."""
-        return len(self._texts)
+        """Chunks that wait to be written."""
+        return len(self.rows.chunks)
 
     @property
     def empty(self) -> bool:
@@ -57,9 +77,11 @@ class PartBuffer:
                 "work_key": candidate.work_key,
                 "chunks": len(result.chunks),
                 "text": document.text,
-                "content": candidate.raw.content,
+                "content": candidate.raw.content if candidate.raw.columns else None,
             }
         )
+        for signature in document.signatures:
+            self.rows.signatures.append({"item_key": key, **asdict(signature)})
         for ordinal, chunk in enumerate(result.chunks):
             self._add_chunk(candidate.item_id, key, ordinal, chunk)
         return key
@@ -78,9 +100,24 @@ class PartBuffer:
     def flush(self, on_batch: Callable[[int], None]) -> None:
         """Embed and write what has been collected; `on_batch` hears of chunks done."""
         vectors = self.encoder.encode_documents(self._texts, on_batch)
-        self.change.add_part(self.rows, vectors)
-        self.rows = PartRows()
-        self._texts = []
+        for modality in self._payloads:
+            self._embed(modality)
+        media = {space: np.concatenate(found) for space, found in self._vectors.items()}
+        self.change.add_part(self.rows, vectors, media)
+        if self.on_part is not None:
+            self.on_part()
+        self.rows, self._texts, self._vectors = PartRows(), [], {}
+
+    def _embed(self, modality: Modality) -> None:
+        """Embed the payloads that wait, in the space that the dataset has for them."""
+        waiting = self._payloads[modality]
+        if not waiting or self.media is None:
+            return
+        encoder, name = self.media(modality)
+        space = encoder.identity.space
+        self.change.media.setdefault(modality.value, MediaSpace(space, name))
+        self._vectors.setdefault(space, []).append(encoder.encode_media(waiting))
+        self._payloads[modality] = []
 
     def _add_chunk(self, item_id: str, item_key: int, ordinal: int, chunk: Chunk) -> None:
         self.rows.chunks.append(
@@ -95,13 +132,22 @@ class PartBuffer:
                 "heading": chunk.context,
                 "tokens": chunk.tokens,
                 "text": chunk.text,
+                "modality": chunk.modality.value,
             }
         )
         self.change.next_chunk += 1
-        self._texts.append(embed_text(chunk.context, chunk.text))
+        if chunk.tokens:
+            self._texts.append(embed_text(chunk.context, chunk.text))
+        if chunk.payload is not None:
+            waiting = self._payloads.setdefault(chunk.modality, [])
+            waiting.append(chunk.payload)
+            if len(waiting) >= _PAYLOADS:
+                self._embed(chunk.modality)
 
 
 def chunk_id(item_id: str, chunk: Chunk) -> str:
     """Return the id of a chunk, 32 hex digits: a function of its item, place and text."""
     identity = f"{item_id}\0{chunk.start}\0{chunk.end}\0{chunk.context}\0{chunk.text}"
+    if chunk.modality is not Modality.TEXT:
+        identity += f"\0{chunk.modality}"
     return blake3(identity.encode()).hexdigest(length=16)

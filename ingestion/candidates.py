@@ -43,6 +43,8 @@ def load(raw: Raw, limits: LimitSettings) -> bytes:
     UnreadableInput, LimitExceeded
         They cannot be had, or are too many.
     """
+    if raw.problem is not None:
+        raise raw.problem
     if raw.content is not None:
         return raw.content
     if raw.path is not None and raw.path.is_dir():

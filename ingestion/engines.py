@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +25,8 @@ R = TypeVar("R")
 
 _AHEAD = 4  # tasks per worker that wait: enough to keep it busy, few enough to bound memory
 _START_SECONDS = 120.0  # a worker says hello after its imports; more means it never will
+_END_SECONDS = 2.0  # between the end of a worker's pipe and that of its process
+_LAST_WORDS = 200  # characters of what a dead worker's libraries wrote last
 # Not `multiprocessing`: its children import the main module anew, so a script without
 # `if __name__ == "__main__"` would start itself over and over. -P keeps its folder off the path.
 _COMMAND = (sys.executable, "-P", "-c", "from ragstone.ingestion.worker import main; main()")
@@ -95,9 +99,12 @@ class ProcessEngine:
     def _run(self, function: Callable[[T], R], task: T) -> R | Rejected:
         worker: _Worker | None = getattr(self._own, "worker", None)
         if worker is None or not worker.alive:
-            worker = self._own.worker = _Worker(self._memory_mb)
+            if worker is not None:
+                worker.close()
+                self._started.remove(worker)
+            worker = self._own.worker = _Worker(self._memory_mb, self._seconds)
             self._started.append(worker)
-        return cast("R | Rejected", worker.call(function, task, self._seconds))
+        return cast("R | Rejected", worker.call(function, task))
 
     def close(self) -> None:
         """End the processes, busy ones too."""
@@ -106,17 +113,28 @@ class ProcessEngine:
             worker.stop()  # its thread sees the pipe end, and closes its own side
         self._threads.shutdown()
         for worker in self._started:
-            worker.kill()
+            worker.close()
 
 
 class _Worker:
-    """A process that runs one call after another."""
+    """A process that runs one call after another.
 
-    def __init__(self, memory_mb: int) -> None:
+    It leads a process group, so that what its libraries started ends with it. What they write to
+    the standard streams goes to a file without a name, which is told only when the process dies.
+    """
+
+    def __init__(self, memory_mb: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._noise = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         self._pipe, theirs = Pipe()
-        command = [*_COMMAND, str(theirs.fileno()), str(memory_mb)]
+        command = [*_COMMAND, str(theirs.fileno()), str(memory_mb), str(seconds)]
         self._process = subprocess.Popen(  # noqa: S603  # our own program, our own arguments
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._noise,
+            stderr=self._noise,
+            process_group=0,
         )
         theirs.close()
         self._greeted = False
@@ -125,17 +143,22 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def call(self, function: Callable[[Any], Any], task: object, seconds: float) -> object:
+    def call(self, function: Callable[[Any], Any], task: object) -> object:
         try:
             self._hello()
+            self._quieten()
             self._pipe.send((function, task))
-            if not self._pipe.poll(seconds):
-                self.kill()
-                return ParserTimeout(seconds)
-            return self._pipe.recv()
+            if self._pipe.poll(self._seconds):
+                result, worn = self._pipe.recv()
+                if worn:
+                    self.close()
+                return cast("object", result)
+            reason: Rejected = ParserTimeout(self._seconds)
+            self.stop()
         except (EOFError, ConnectionError, OSError):
-            self.kill()
-            return ParserDied(_ending(self._process.returncode))
+            reason = ParserDied(self._ended())
+        self.close()
+        return reason
 
     def _hello(self) -> None:
         """Take the greeting, once, so that imports do not count as reading time."""
@@ -145,19 +168,42 @@ class _Worker:
             self._pipe.recv()
             self._greeted = True
 
-    def stop(self) -> None:
-        self._process.kill()
+    def _quieten(self) -> None:
+        """Drop what was written while the last task ran; both sides share one position."""
+        self._noise.seek(0)
+        self._noise.truncate()
 
-    def kill(self) -> None:
-        self._process.kill()
+    def _ended(self) -> str:
+        """Wait until the process, which has closed its pipe, is gone, and tell how it went."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)  # a status of its own tells more than our SIGKILL
+        self.stop()
+        code = self._process.wait()
+        if code < 0:
+            how = f"its process got the signal {signal.Signals(-code).name}"
+        else:
+            how = f"its process ended with status {code}"
+        return how + self._last_words()
+
+    def _last_words(self) -> str:
+        size = self._noise.seek(0, os.SEEK_END)
+        self._noise.seek(max(0, size - 4 * _LAST_WORDS))
+        lines = self._noise.read().decode(errors="replace").splitlines()
+        said = [line for line in (" ".join(line.split()) for line in lines) if line]
+        return f" ({said[-1][-_LAST_WORDS:]})" if said and said[-1].isprintable() else ""
+
+    def stop(self) -> None:
+        """End the process and what it started; its thread sees that."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process if need be, and let go of all that is kept of it."""
+        self.stop()
         self._process.wait()
         self._pipe.close()
-
-
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"its process got the signal {signal.Signals(-code).name}"
-    return f"its process ended with status {code}"
+        self._noise.close()
 
 
 def connection(descriptor: int) -> Connection[Any, Any]:

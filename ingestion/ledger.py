@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,10 @@ class Ledger:
         self._seen.add(source)
         return not known
 
+    def identities(self) -> dict[int, tuple[str, str]]:
+        """Return (item id, work key) of each item by its key."""
+        return {key: identity for identity, key in self._items.items()}
+
     def met(self, source: str) -> bool:
         """Return True when this job has met `source`."""
         return source in self._seen
@@ -116,6 +121,18 @@ class Ledger:
         """Return why the first object with the same bytes was refused."""
         return self._refused[item_id].reason
 
+    def remove_unmet(self, places: Sequence[str]) -> None:
+        """Let go of the source objects that `places` have no longer.
+
+        What lies in a folder or an archive that could not be read stays.
+        """
+        unread = [refusal.raw.source for refusal in self.refusals]
+        for source in sorted(self._sources.keys() - self._seen):
+            if covered(source, places) and not covered(source, unread):
+                self._release(source)
+                del self._sources[source]
+                self._count("removed")
+
     def settle(self) -> None:
         """Remove the items that no source holds any more; only the end of a job can tell."""
         gone = [key for key, holders in self._holders.items() if not holders]
@@ -131,3 +148,18 @@ class Ledger:
 
     def _count(self, what: str) -> None:
         self.counts = replace(self.counts, **{what: getattr(self.counts, what) + 1})
+
+
+def covered(source: str, places: Iterable[str]) -> bool:
+    """Tell whether a source object is one of `places`, or lies in one."""
+    return any(source == place or _lies_in(source, place) for place in places)
+
+
+def _lies_in(source: str, place: str) -> bool:
+    if place.startswith("sitemap:"):  # its pages are those of its host
+        host = "/".join(place.removeprefix("sitemap:").split("/")[:3])
+        return source.startswith(f"{host}/")
+    if place.startswith("dataset:"):
+        return source.startswith(f"{place.partition('@')[0]}#")
+    base = place.rstrip("/")
+    return source.startswith(base) and source[len(base) : len(base) + 1] in {"/", "#", "!"}

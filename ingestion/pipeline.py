@@ -6,6 +6,7 @@ as an item, as a further source of an item that is there already, unchanged, or 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from ragstone.errors import Rejected
 from ragstone.ingestion.buffer import PartBuffer
 from ragstone.ingestion.candidates import Candidate, Outcome, ReadTask, load, read_task, tasks
 from ragstone.ingestion.ledger import Ledger, Refusal
+from ragstone.ingestion.resumption import take_over, usable
 from ragstone.schemas.api import IngestProgress
 from ragstone.storage.files import digest_bytes
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ragstone.ingestion.sources import Source
     from ragstone.schemas.records import Raw
     from ragstone.storage.blobs import Blobs
+    from ragstone.storage.manifests import PartRef
 
 _REPORT_SECONDS = 0.2
 
@@ -36,7 +39,7 @@ class Pipeline:
     Parameters
     ----------
     settings_digest
-        Digest of all settings that shape chunks and vectors: part of each work key.
+        Digest of all settings that shape chunks: part of each work key.
     part_chunks
         Chunks after which a part is written.
     """
@@ -52,16 +55,18 @@ class Pipeline:
     on_progress: Callable[[IngestProgress], None] | None = None
     made: int = 0  # chunks
     embedded: int = 0  # chunks
+    resumed: int = 0  # chunks of parts that an earlier try had finished
     _seen: int = 0
+    _before: int = 0  # source objects of those parts
     _total: int | None = None
     _started: float = field(default_factory=time.monotonic)
     _reported: float = 0.0
 
     def run(self, sources: Sequence[Source]) -> None:
-        """Take in everything the sources hold."""
+        """Take in everything the sources hold; the ledger is to be settled afterwards."""
         counts = [source.total for source in sources]
         self._total = None if None in counts else sum(filter(None, counts))
-        raws = (raw for source in sources for raw in source.raws())
+        raws = _raws(sources)
         work = tasks(self._candidates(raws), self.reading)
         for task, outcomes in self.engine.map(read_task, work):
             for candidate, outcome in self._each(task, outcomes):
@@ -70,7 +75,22 @@ class Pipeline:
                 self._flush()
         if not self.buffer.empty:
             self._flush()
-        self.ledger.settle()
+        self._report("embedding", always=True)
+
+    def resume(self, sources: Sequence[Source], staged: Sequence[PartRef]) -> list[PartRef]:
+        """Take over what an earlier try has finished; call it before `run`.
+
+        Returns the parts of `staged` that count; the others are made again.
+        """
+        change = self.buffer.change
+        found = usable(change, self.ledger, staged, _raws(sources), self.limits)
+        for part in found:
+            take_over(change, self.ledger, part)
+            self._before += len(part.sources)
+            self.resumed += len(part.chunk_keys)
+        self._seen, self.made, self.embedded = self._before, self.resumed, self.resumed
+        self._started = time.monotonic()
+        return [part.ref for part in found]
 
     def _candidates(self, raws: Iterator[Raw]) -> Iterator[Candidate]:
         """Yield what has to be read, and duplicates of it; settle the rest at once."""
@@ -93,7 +113,11 @@ class Pipeline:
 
     def _work_key(self, raw: Raw, item_id: str) -> str:
         columns = "\0".join((*raw.columns.text, raw.columns.name or "")) if raw.columns else ""
-        return digest_bytes(f"{item_id}\0{self.settings_digest}\0{columns}".encode())[:32]
+        beside = ""
+        if raw.caption or raw.metadata:  # written about it elsewhere
+            beside = json.dumps([raw.caption, raw.metadata], sort_keys=True, default=str)
+        identity = f"{item_id}\0{self.settings_digest}\0{columns}\0{beside}"
+        return digest_bytes(identity.encode())[:32]
 
     def _each(
         self, task: ReadTask, outcomes: list[Outcome] | Rejected
@@ -115,7 +139,7 @@ class Pipeline:
             return
         key: int | None = None
         if outcome is not None:
-            if raw.content is None and candidate.content is not None:
+            if raw.columns is None and candidate.content is not None:
                 self.blobs.put(candidate.content)
             key = self.buffer.add_item(candidate, outcome)
             self.made += len(outcome.chunks)
@@ -151,7 +175,7 @@ class Pipeline:
             self._seen,
             self._total,
             self.embedded,
-            self._seen / seconds if seconds else 0.0,
+            (self._seen - self._before) / seconds if seconds else 0.0,
             self._seconds_left(seconds),
             self.ledger.counts,
         )
@@ -159,7 +183,12 @@ class Pipeline:
     def _seconds_left(self, seconds: float) -> float | None:
         """Estimate from the chunks that the objects met so far have come to."""
         finished: int = sum(asdict(self.ledger.counts).values())
-        if not (self._total and finished and self.embedded):
+        fresh = self.embedded - self.resumed
+        if not (self._total and finished and fresh):
             return None
         expected = self.made * self._total / finished
-        return max(0.0, (expected - self.embedded) * seconds / self.embedded)
+        return max(0.0, (expected - self.embedded) * seconds / fresh)
+
+
+def _raws(sources: Sequence[Source]) -> Iterator[Raw]:
+    return (raw for source in sources for raw in source.raws())

@@ -1,21 +1,28 @@
-"""Where raw objects come from: files, folders, and tables whose rows are objects."""
+"""Where raw objects come from: files, folders, archives, tables, databases, other datasets."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ragstone.config import CONFIG_FILE
-from ragstone.errors import InvalidArgument, UnknownSource
-from ragstone.ingestion.tabular import Table, is_table, path_text
+from ragstone.config import LimitSettings
+from ragstone.errors import UnknownSource
+from ragstone.ingestion.file_sources import FileSource
+from ragstone.ingestion.options import SourceOptions
+from ragstone.ingestion.parsers.templates import text_fields
+from ragstone.ingestion.tabular import path_text
 from ragstone.schemas.records import Raw, RowColumns
-from ragstone.storage.owner import LOCK_FILE, OWNER_FILE
 
-# What a workspace keeps of its own; often it lies in the folder of the documents, or is it.
-_OWN = frozenset({"blobs", "datasets", "quarantine", CONFIG_FILE, OWNER_FILE, LOCK_FILE})
+if TYPE_CHECKING:
+    from ragstone.config import FetchSettings
+
+# A scheme has two letters at least: `c:` is a drive.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_DATASET = "dataset"  # of the same workspace: dataset:NAME@VERSION
+_DATABASES = ("sqlite", "postgresql", "postgres")
+_KNOWN = (_DATASET, *_DATABASES, "sitemap", "http", "https")  # others are told by the `/` after
 
 
 class Source(Protocol):
@@ -31,139 +38,137 @@ class Source(Protocol):
         ...
 
 
-def open_source(where: str | Path, columns: RowColumns | None = None) -> Source:
-    """Open a file or a folder.
+def open_source(
+    where: str | Path,
+    options: SourceOptions | RowColumns | None = None,
+    *,
+    limits: LimitSettings | None = None,
+    fetch: FetchSettings | None = None,
+    datasets: Mapping[str, Source] | None = None,
+) -> Source:
+    """Open a place by the form of its name.
 
     Parameters
     ----------
     where
-        Path of a file or a folder.
-    columns
-        When given, the rows of JSON lines, CSV, TSV and Parquet files become objects of their
-        own. Tables in a folder that have none of the text columns stay one object.
+        Path of a file, a folder or an archive; `sqlite:///PATH` or `postgresql://…`;
+        `dataset:NAME@VERSION`; or the address of something remote.
+    options
+        How to read it. Columns alone are short for options with these columns.
+    limits
+        What an archive may unpack to, and a remote object may cost.
+    fetch
+        What may be fetched from other machines.
+    datasets
+        The versions of other datasets that may be read, by `dataset:NAME@VERSION`.
 
     Raises
     ------
     UnknownSource
         Nothing is there.
     InvalidArgument
-        `columns` are given and no table there has any of the text columns.
+        The options do not fit what is there: no table has a text column, a glob is none.
     """
+    if not isinstance(options, SourceOptions):
+        options = SourceOptions(columns=options)
+    if options.columns is not None:
+        text_fields(options.columns.text)  # raises when a template is none
+    limits = limits or LimitSettings()
+    scheme = scheme_of(where)
+    if scheme is None:
+        return _open_path(where, options, limits)
+    if scheme == _DATASET:
+        return _open_dataset(str(where), datasets or {})
+    if scheme.partition("+")[0] in _DATABASES:
+        from ragstone.ingestion.sql_sources import open_database
+
+        return open_database(str(where), options)
+    return _open_remote(str(where), fetch, limits)
+
+
+def scheme_of(where: str | Path) -> str | None:
+    """Return the scheme of an address in small letters, None for the path of a file or folder."""
+    match = _SCHEME.match(where) if isinstance(where, str) else None
+    if match is None:
+        return None
+    scheme = match[1].lower()
+    known = scheme.partition("+")[0] in _KNOWN or match.string.startswith("/", match.end())
+    return scheme if known else None
+
+
+def absolute_place(where: str | Path) -> str:
+    """Return a place for whoever has another current folder; addresses stay as they are."""
+    scheme = scheme_of(where)
+    if scheme is None:
+        return str(Path(where).expanduser().absolute())
+    if scheme == "sqlite":
+        from ragstone.ingestion.databases import sqlite_path
+
+        return f"sqlite:///{sqlite_path(str(where))}"
+    return str(where)
+
+
+def source_prefix(where: str | Path, options: SourceOptions | None = None) -> str:
+    """Return what all sources of a place begin with; then come `/`, `!`, `#`, or nothing more.
+
+    It tells which sources of a dataset are of this place, and holds no password. The pages of a
+    sitemap have no such beginning: they are anywhere on its host.
+    """
+    scheme = scheme_of(where)
+    if scheme is None:
+        return path_text(Path(where).expanduser().resolve())
+    if scheme == _DATASET:
+        return str(where).partition("@")[0]
+    if scheme.partition("+")[0] not in _DATABASES:
+        from ragstone.ingestion.remote import remote_prefix
+
+        return remote_prefix(str(where))
+    from ragstone.ingestion.databases import safe_url, sqlite_path
+    from ragstone.ingestion.sql_sources import base_of
+
+    if scheme == "sqlite":
+        place = f"sqlite:///{path_text(sqlite_path(str(where)).resolve())}"
+    else:
+        place = safe_url(str(where))
+    return base_of(place, options or SourceOptions())
+
+
+def _open_path(where: str | Path, options: SourceOptions, limits: LimitSettings) -> Source:
+    from ragstone.ingestion.dataset_sources import open_export
+    from ragstone.ingestion.huggingface_sources import open_huggingface
+    from ragstone.ingestion.idx_sources import open_idx
+
     path = Path(where).expanduser()
     try:
         path = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise UnknownSource(str(where)) from error
-    files = list(_walk(path)) if path.is_dir() else [path]
-    source = FileSource(path, files, columns)
-    if columns is not None:
-        source.check_columns()
+    for found in (
+        open_export(path, options),
+        open_huggingface(path, options),
+        open_idx(path, limits),
+    ):
+        if found is not None:
+            return found
+    source = FileSource(path, options, limits)
+    source.check_columns()
     return source
 
 
-class FileSource:
-    """A file, or the files below a folder in sorted order.
-
-    Hidden files and folders are left out, symbolic links that lead out of the folder, and what a
-    workspace keeps of its own. Files that are no regular files (sockets, pipes) are yielded, so
-    that they are seen to be rejected.
-    """
-
-    def __init__(self, root: Path, files: list[Path], columns: RowColumns | None) -> None:
-        self._root = root
-        self._files = files
-        self._columns = columns
-
-    @property
-    def total(self) -> int | None:
-        """Number of files; unknown when some of them are tables to be read by rows."""
-        if self._columns is not None and any(is_table(path) for path in self._files):
-            return None
-        return len(self._files)
-
-    def raws(self) -> Iterator[Raw]:
-        """Yield a raw object for each file, or each row of a table."""
-        for path in self._files:
-            name = Path(path.name) if path == self._root else path.relative_to(self._root)
-            if self._columns is not None and self._has_columns(path):
-                yield from Table(path).raws(self._columns)
-            else:
-                yield Raw(source=path_text(path), name=path_text(name), path=path)
-
-    def check_columns(self) -> None:
-        """Raise `InvalidArgument` unless some table has a text column."""
-        if self._columns is None or any(map(self._has_columns, self._files)):
-            return
-        there: dict[str, None] = {}
-        tables = list(filter(is_table, self._files))
-        if not all(map(_readable_table, tables)):
-            return  # to be rejected with its own reason
-        for path in tables:
-            there.update(dict.fromkeys(Table(path).columns()))
-        wanted = ",".join(self._columns.text)
-        if tables:
-            names = ", ".join(there) or "it has none"
-            raise InvalidArgument("text", wanted, f"columns of the table: {names}")
-        raise InvalidArgument(
-            "text", wanted, "given only with a table: JSON lines, CSV, TSV or Parquet"
-        )
-
-    def _has_columns(self, path: Path) -> bool:
-        if self._columns is None or not _readable_table(path):
-            return False
-        return Table(path).has_any(self._columns.text)
+def _open_dataset(where: str, datasets: Mapping[str, Source]) -> Source:
+    """Return what the owner of the workspace has resolved; this process has no catalog."""
+    if where not in datasets:
+        raise UnknownSource(where)
+    return datasets[where]
 
 
-def _readable_table(path: Path) -> bool:
-    try:
-        regular = stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return False
-    return is_table(path) and regular and os.access(path, os.R_OK)
+def _open_remote(where: str, fetch: FetchSettings | None, limits: LimitSettings) -> Source:
+    """Open what another machine has."""
+    from ragstone.config import FetchSettings
+    from ragstone.ingestion.remote import open_remote
 
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below `folder`, sorted by name level by level, no link followed out of it."""
-    pending = [folder]
-    seen = {folder}
-    while pending:
-        current = pending.pop()
-        if not current.is_dir():
-            yield current
-            continue
-        try:
-            entries = sorted(current.iterdir(), reverse=True)
-        except OSError:
-            # Yielded as an object in its own right, to be rejected as unreadable.
-            yield current
-            continue
-        own = any(entry.name == CONFIG_FILE for entry in entries)
-        pending.extend(
-            entry
-            for entry in entries
-            if _wanted(entry, folder, seen) and not (own and _is_own(entry.name))
-        )
-
-
-def _is_own(name: str) -> bool:
-    """Tell whether a workspace keeps something under this name."""
-    from ragstone.storage.catalog import CATALOG_FILE  # loads DuckDB, which readers do without
-
-    return name in _OWN or name.startswith(CATALOG_FILE)
-
-
-def _wanted(entry: Path, root: Path, seen: set[Path]) -> bool:
-    """Tell whether to go on with an entry; each folder is entered once, under one name."""
-    if entry.name.startswith("."):
-        return False
-    try:
-        real = entry.resolve()
-        if entry.is_symlink() and not real.is_relative_to(root):
-            return False
-        if entry.is_dir():
-            if real in seen:
-                return False
-            seen.add(real)
-    except (OSError, RuntimeError):
-        return False  # a link that leads round in a circle
-    return True
+    settings = fetch or FetchSettings()
+    source: Source | None = open_remote(where, settings, limits)
+    if source is None:
+        raise UnknownSource(where)
+    return source

@@ -1,4 +1,7 @@
-"""Tables read row by row: JSON lines, CSV, TSV and Parquet, also packed with gzip."""
+"""Tables read row by row: JSON lines, CSV, TSV and Parquet, also packed with gzip.
+
+A table is a file, or the bytes of a member of an archive.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +23,7 @@ from ragstone.errors import Rejected
 from ragstone.ingestion.parsers.base import clean
 from ragstone.ingestion.parsers.decode import decode
 from ragstone.ingestion.parsers.tables import sniff_delimiter
+from ragstone.ingestion.values import row_json, typed
 from ragstone.schemas.records import Raw, RowColumns
 
 _PEEKED = 100  # rows of JSON lines that are looked at for their column names
@@ -27,29 +32,50 @@ _BATCH = 1_000  # rows of Parquet in memory at a time
 _MAX_LINE = 2**28  # bytes; what is longer is no line
 _MAX_FIELD = 2**31 - 1
 
-_Rows = Iterator[bytes]
+_Open = Callable[[], BinaryIO]
+Verbatim = AbstractSet[str | None]  # columns whose cells stay text
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file of rows, each given as the bytes of a JSON object."""
+    """A file of rows, each given as the bytes of a JSON object.
+
+    Parameters
+    ----------
+    path
+        Where it is; of a table in an archive, only its name says something.
+    content
+        The bytes of a table that is no file.
+    source
+        What its rows are sources of, when it is not the path.
+    """
 
     path: Path
+    content: bytes | None = None
+    source: str = ""
 
     def columns(self) -> list[str]:
         """Return the column names; of JSON lines those of the first 100 rows."""
         if not self._is_json:
             return self._head()
         found: dict[str, None] = {}
-        for row in islice(self._objects(), _PEEKED):
+        for row in islice(self.objects(), _PEEKED):
             found.update(dict.fromkeys(row))
         return list(found)
 
     def has_any(self, names: Iterable[str]) -> bool:
         """Tell whether some row has one of the columns; stops at the first that has."""
         wanted = set(names)
-        rows: Iterable[Iterable[str]] = self._objects() if self._is_json else [self._head()]
-        return any(not wanted.isdisjoint(row) for row in rows)
+        return any(not wanted.isdisjoint(row) for row in self._named())
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Return those of `names` that no row has; stops when all were met."""
+        wanted = set(names)
+        for row in self._named():
+            wanted.difference_update(row)
+            if not wanted:
+                break
+        return wanted
 
     def raws(self, columns: RowColumns) -> Iterator[Raw]:
         """Yield each row, broken ones too; the parser finds out and says what is wrong.
@@ -57,15 +83,30 @@ class Table:
         Where the file itself cannot be read on, the whole file is yielded, to be rejected with
         its own reason.
         """
-        file = path_text(self.path)
-        seen: dict[str, int] = {}
+        file = self.source or path_text(self.path)
+        free = Free()
+        verbatim = frozenset({*columns.text, columns.name})
         try:
-            for number, content in enumerate(self._rows(), start=1):
+            for number, content in enumerate(self._rows(verbatim), start=1):
                 name = _name(content, columns.name) or str(number)
-                source = f"{file}#{_free(name, seen)}"
+                source = f"{file}#{free(name)}"
                 yield Raw(source=source, name=name, content=content, columns=columns)
         except _errors():
-            yield Raw(source=file, name=path_text(Path(self.path.name)), path=self.path)
+            whole = None if self.content is not None else self.path
+            yield Raw(file, path_text(Path(self.path.name)), whole, self.content)
+
+    def objects(self, verbatim: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
+        """Yield the rows that are objects, up to where the file cannot be read on.
+
+        Numbers in the columns `verbatim` of a text table stay text.
+        """
+        try:
+            for content in self._rows(verbatim):
+                row = _object(content)
+                if row is not None:
+                    yield row
+        except _errors():
+            return
 
     @property
     def _is_json(self) -> bool:
@@ -74,21 +115,21 @@ class Table:
     def _head(self) -> list[str]:
         """Return the columns that the file itself names, be there rows or not."""
         try:
-            return (_parquet_head if ending(self.path) == ".parquet" else _header)(self.path)
+            return (_parquet_head if ending(self.path) == ".parquet" else _header)(self._open)
         except _errors():
             return []
 
-    def _rows(self) -> _Rows:
-        return _READERS[ending(self.path)](self.path)
+    def _named(self) -> Iterable[Iterable[str]]:
+        return self.objects() if self._is_json else [self._head()]
 
-    def _objects(self) -> Iterator[dict[str, Any]]:
-        try:
-            for content in self._rows():
-                row = _object(content)
-                if row is not None:
-                    yield row
-        except _errors():
-            return
+    def _rows(self, verbatim: Verbatim) -> Iterator[bytes]:
+        return _READERS[ending(self.path)](self._open, verbatim)
+
+    def _open(self) -> BinaryIO:
+        file = self.path if self.content is None else io.BytesIO(self.content)
+        if self.path.name.lower().endswith(".gz"):
+            return cast(BinaryIO, gzip.open(file, "rb"))
+        return file.open("rb") if isinstance(file, Path) else file
 
 
 def path_text(path: Path) -> str:
@@ -107,37 +148,38 @@ def ending(path: Path) -> str:
     return Path(name).suffix
 
 
-def _json_lines(path: Path) -> _Rows:
-    with _opened(path) as file:
+def _json_lines(opened: _Open, _: Verbatim) -> Iterator[bytes]:
+    with opened() as file:
         for line in iter(lambda: file.readline(_MAX_LINE), b""):
             content = line.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n")
             if content.strip():
                 yield content
 
 
-def _delimited(path: Path) -> _Rows:
-    with _records(path) as rows:
+def _delimited(opened: _Open, verbatim: Verbatim) -> Iterator[bytes]:
+    with _records(opened) as rows:
         header = _names(next(rows, []))
         for row in rows:
             if any(row):
-                cells = {_column(header, i): cell for i, cell in enumerate(row)}
-                yield _json(dict.fromkeys(header, "") | cells)
+                cells = ((_column(header, i), cell) for i, cell in enumerate(row))
+                values = {n: cell if n in verbatim else typed(cell) for n, cell in cells}
+                yield row_json(dict.fromkeys(header, "") | values)
 
 
-def _header(path: Path) -> list[str]:
-    with _records(path) as rows:
+def _header(opened: _Open) -> list[str]:
+    with _records(opened) as rows:
         return _names(next(rows, []))
 
 
 @contextmanager
-def _records(path: Path) -> Iterator[Iterator[list[str]]]:
+def _records(opened: _Open) -> Iterator[Iterator[list[str]]]:
     """Open a delimited file for its records, the header first."""
-    with _opened(path) as file:
+    with opened() as file:
         sample = file.read(_SAMPLE)
     complete = sample[: sample.rfind(b"\n") + 1] or sample
     text, encoding = decode(complete)
     csv.field_size_limit(_MAX_FIELD)
-    with io.TextIOWrapper(_opened(path), encoding, errors="replace", newline="") as file:
+    with io.TextIOWrapper(opened(), encoding, errors="replace", newline="") as file:
         yield csv.reader(file, delimiter=sniff_delimiter(text))
 
 
@@ -148,22 +190,22 @@ def _names(header: list[str]) -> list[str]:
     return [_column([], i) if not n or n in bare[:i] else n for i, n in enumerate(bare)]
 
 
-def _parquet(path: Path) -> _Rows:
+def _parquet(opened: _Open, _: Verbatim) -> Iterator[bytes]:
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with opened() as whole, parquet.ParquetFile(whole) as file:
         for batch in file.iter_batches(_BATCH):
-            yield from map(_json, batch.to_pylist())
+            yield from map(row_json, batch.to_pylist())
 
 
-def _parquet_head(path: Path) -> list[str]:
+def _parquet_head(opened: _Open) -> list[str]:
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with opened() as whole, parquet.ParquetFile(whole) as file:
         return list(file.schema_arrow.names)
 
 
-_READERS: dict[str, Callable[[Path], _Rows]] = {
+_READERS: dict[str, Callable[[_Open, Verbatim], Iterator[bytes]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".csv": _delimited,
@@ -179,20 +221,9 @@ def _errors() -> tuple[type[Exception], ...]:
     return (OSError, EOFError, zlib.error, csv.Error, UnicodeError, Rejected, pa.ArrowException)
 
 
-def _opened(path: Path) -> BinaryIO:
-    packed = path.name.lower().endswith(".gz")
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
-
-
 def _column(header: list[str], position: int) -> str:
     """Return the name of a cell's column; one without a name gets its number."""
     return header[position] if position < len(header) else f"column {position + 1}"
-
-
-def _json(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, sort_keys=True, default=str).encode(
-        "utf-8", errors="replace"
-    )
 
 
 def _object(content: bytes) -> dict[str, Any] | None:
@@ -210,14 +241,21 @@ def _name(content: bytes, column: str | None) -> str:
     return "" if value is None else clean(str(value))
 
 
-def _free(name: str, seen: dict[str, int]) -> str:
-    """Return `name`, or with `~2`, `~3` … the first that no row before has taken."""
-    if name not in seen:
-        seen[name] = 1
-        return name
-    free = name
-    while free in seen:
-        seen[name] += 1
-        free = f"{name}~{seen[name]}"
-    seen[free] = 1
-    return free
+class Free:
+    """Gives out names, each once: a second `a` is `a~2`, a third `a~3`, where nobody has it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        """Return `name`, or with `~2`, `~3` … the first that no one before has taken."""
+        seen = self._seen
+        if name not in seen:
+            seen[name] = 1
+            return name
+        free = name
+        while free in seen:
+            seen[name] += 1
+            free = f"{name}~{seen[name]}"
+        seen[free] = 1
+        return free

@@ -11,7 +11,8 @@ from ragstone.errors import EncryptedInput, LimitExceeded, MalformedInput
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError)
 _MAX_MEMBERS = 20_000
-_STEP = 2**20
+_STEP = 2**20  # bytes unpacked at once
+_FED = 2**14  # packed bytes handed over at once
 # Small files may be packed well; only what grows beyond this is worth refusing for its ratio.
 _HARMLESS = 16 * 2**20
 _ENCRYPTED = 0x1
@@ -60,7 +61,7 @@ def open_zip(content: bytes, media: str, limits: LimitSettings) -> zipfile.ZipFi
         raise EncryptedInput
     if len(members) > _MAX_MEMBERS:
         raise LimitExceeded("The number of packed files", len(members), _MAX_MEMBERS, "(fixed)")
-    _check(sum(member.file_size for member in members), len(content), limits)
+    check_unpacked(sum(member.file_size for member in members), len(content), limits)
     return archive
 
 
@@ -70,7 +71,7 @@ def read_member(archive: zipfile.ZipFile, name: str, media: str) -> bytes:
         return archive.read(name)
     except KeyError as error:
         raise MalformedInput(media, f"its part {name} is missing") from error
-    except (*ZIP_ERRORS, RuntimeError) as error:
+    except (*ZIP_ERRORS, RuntimeError, ValueError) as error:
         raise MalformedInput(media, f"its part {name} is damaged ({error})") from error
 
 
@@ -104,27 +105,37 @@ def gunzip(content: bytes, limits: LimitSettings) -> bytes:
     LimitExceeded
         It unpacks to more than the limits allow.
     """
+    packed = memoryview(content)
     pieces: list[bytes] = []
-    size = 0
-    rest = content
-    while rest:
+    size = position = 0
+    while position < len(packed):
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         while not unpacker.eof:
-            try:
-                piece = unpacker.decompress(rest, _STEP)
-            except zlib.error as error:
-                raise MalformedInput("gzip", str(error)) from error
-            if not piece and not unpacker.eof:
-                raise MalformedInput("gzip", "it ends too early")
+            # Fed in small steps: what is left over is copied each time.
+            given = unpacker.unconsumed_tail or packed[position : position + _FED]
+            position += 0 if unpacker.unconsumed_tail else len(given)
+            piece = _unpacked(unpacker, given)
             size += len(piece)
-            _check(size, len(content), limits)
+            check_unpacked(size, len(packed), limits)
             pieces.append(piece)
-            rest = unpacker.unconsumed_tail
-        rest = unpacker.unused_data.lstrip(b"\x00")
+        position -= len(unpacker.unused_data)
+        while position < len(packed) and not packed[position]:
+            position += 1  # padding
     return b"".join(pieces)
 
 
-def _check(unpacked: int, packed: int, limits: LimitSettings) -> None:
+def _unpacked(unpacker: zlib._Decompress, given: bytes | memoryview) -> bytes:
+    try:
+        piece = unpacker.decompress(given, _STEP)
+    except zlib.error as error:
+        raise MalformedInput("gzip", str(error)) from error
+    if not given and not piece and not unpacker.eof:
+        raise MalformedInput("gzip", "it ends too early")
+    return piece
+
+
+def check_unpacked(unpacked: int, packed: int, limits: LimitSettings) -> None:
+    """Raise `LimitExceeded` when so many bytes are too many, or too many for the packed size."""
     if unpacked > limits.bytes:
         raise LimitExceeded("The unpacked size in bytes", unpacked, limits.bytes, "limits.bytes")
     ratio = unpacked / max(packed, 1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ragstone.config import LimitSettings
 from ragstone.errors import UnsupportedFormat
-from ragstone.ingestion.parsers.archive import open_office
+from ragstone.ingestion.parsers.archive import ZIP_ERRORS, open_office
 from ragstone.ingestion.parsers.base import TextWriter, collapse, malformed
 from ragstone.ingestion.parsers.docx_text import (
     blocks,
@@ -44,7 +43,7 @@ def parse_docx(content: bytes, limits: LimitSettings) -> Document:
 
     file = open_office(content, "Word", limits)
     errors = (
-        OpcError, zipfile.BadZipFile, etree.XMLSyntaxError,
+        OpcError, *ZIP_ERRORS, etree.XMLSyntaxError,
         KeyError, ValueError, AttributeError, TypeError, IndexError,
     )  # fmt: skip
     with malformed("Word", *errors):

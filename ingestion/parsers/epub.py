@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/epub+zip"
 _CONTAINER = "META-INF/container.xml"
 _RIGHTS = "META-INF/rights.xml"
-_DESCRIPTIONS = {"creator": "author", "date": "created", "language": "language"}
+_DESCRIPTIONS = {
+    "creator": "author",
+    "date": "created",
+    "language": "language",
+    "rights": "licence",
+    "publisher": "publisher",
+    "source": "source",
+}
 
 
 def parse_epub(content: bytes, limits: LimitSettings) -> Document:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ragstone.config import LimitSettings
 from ragstone.ingestion.parsers.base import collapse, source_document
 from ragstone.ingestion.parsers.decode import decode, encoding_metadata
+from ragstone.ingestion.parsers.plain import paragraphs
 from ragstone.schemas.records import Block, BlockKind, Document
 
 if TYPE_CHECKING:
@@ -24,9 +25,14 @@ _KINDS = {
     "code_block": BlockKind.CODE,
     "html_block": BlockKind.PARAGRAPH,
 }
+_MAX_NESTING = 100  # quotes and lists in each other; what stands deeper is in no block
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\r?\n(?P<body>.*?)^---[^\S\n]*$", re.S | re.M)
-_FRONT_ENTRY = re.compile(r"^(title|author|date|language|lang)\s*:\s*(\S.*?)\s*$", re.M | re.I)
+_FRONT_ENTRY = re.compile(
+    r"^(title|author|date|language|lang|licen[cs]e|source|url|canonical_url|copyright)\s*:"
+    r"\s*(\S.*)$",
+    re.M | re.I,
+)
 _FRONT_NAMES = {"date": "created", "lang": "language"}
 
 
@@ -38,7 +44,8 @@ def parse_markdown(content: bytes, limits: LimitSettings) -> Document:
     body, front = _front_matter(text)
     starts = [0, *(m.end() for m in _LINE_END.finditer(text)), len(text)]
     starts = starts[sum(1 for start in starts[:-1] if 0 < start <= body) :]  # of the body's lines
-    tokens = MarkdownIt("commonmark").enable("table").parse(text[body:])
+    reader = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table")
+    tokens = reader.parse(text[body:])
     blocks = [Block(0, len(text[:body].rstrip()), BlockKind.CODE)] if body else []
     title = front.pop("title", "")
     until = 0  # line at which the open list or table ends: its inner blocks are part of it
@@ -51,6 +58,8 @@ def parse_markdown(content: bytes, limits: LimitSettings) -> Document:
         if kind is BlockKind.HEADING and not title:
             title = tokens[index + 1].content
         blocks += _block(text, starts, token, kind)
+    if not blocks:  # nested beyond reason: still text
+        blocks = list(paragraphs(text, 0, len(text), BlockKind.PARAGRAPH))
     metadata = {**front, **encoding_metadata(encoding)}
     return source_document(text, blocks, MEDIA_TYPE, limits, title=title, metadata=metadata)
 
@@ -74,7 +83,7 @@ def _front_matter(text: str) -> tuple[int, dict[str, str]]:
         return 0, {}
     end = _LINE_END.search(text, match.end())
     entries = {
-        _FRONT_NAMES.get(key.lower(), key.lower()): value.strip("\"'")
+        _FRONT_NAMES.get(key.lower(), key.lower()): value.strip().strip("\"'")
         for key, value in _FRONT_ENTRY.findall(match["body"])
     }
     return (end.end() if end else len(text)), entries

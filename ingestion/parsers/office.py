@@ -25,9 +25,10 @@ def describe(properties: Any) -> tuple[str, dict[str, Any]]:
         "subject": str(getattr(properties, "subject", "") or ""),
         "keywords": str(getattr(properties, "keywords", "") or ""),
     }
-    created = getattr(properties, "created", None)
-    if isinstance(created, datetime):
-        metadata["created"] = created.isoformat()
+    for name in ("created", "modified"):
+        when = getattr(properties, name, None)
+        if isinstance(when, datetime):
+            metadata[name] = when.isoformat()
     return ("" if title.strip().lower() in _PRESET_TITLES else title), metadata
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ragstone.config import LimitSettings
 from ragstone.errors import EncryptedInput, MalformedInput, NeedsOcr
 from ragstone.ingestion.parsers.base import TextWriter, check_pages, malformed
+from ragstone.ingestion.parsers.markup import load_xml
 from ragstone.ingestion.parsers.pdf_layout import Line, body_height, write_lines
+from ragstone.ingestion.parsers.visible import tag_of
 from ragstone.schemas.records import Document
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/pdf"
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?")
+_XMP_START, _XMP_END = b"<x:xmpmeta", b"</x:xmpmeta>"
+_MAX_XMP = 200_000  # bytes
+# The address of a licence says more than a notice; all are kept, the first of each name.
+_XMP_NAMES = {"license": "license", "webstatement": "web_statement", "rights": "rights"}
 _LINE_END = re.compile(r"\r\n?|\n")
 # PDFium writes U+FFFE where a hyphen parts a word at a line's end, and no line break.
 _HYPHEN = "\ufffe"
@@ -40,12 +46,14 @@ def parse_pdf(content: bytes, limits: LimitSettings) -> Document:
     except pdfium.PdfiumError as error:
         if error.err_code == _PASSWORD_ERROR:
             raise EncryptedInput from error
-        raise MalformedInput("PDF", str(error)) from error
+        reason = str(error).replace(" (PDFium: Success)", "")  # says so when no page is found
+        raise MalformedInput("PDF", reason) from error
     try:
         with malformed("PDF", pdfium.PdfiumError, ValueError):
             check_pages(len(pdf), "pages", limits)
             pages = _read_pages(pdf)
             title, metadata = _describe(pdf)
+            metadata.update(_rights(content))
     finally:
         pdf.close()
     if not any(pages):
@@ -61,17 +69,21 @@ def _read_pages(pdf: PdfDocument) -> list[list[Line]]:
     import pypdfium2 as pdfium
 
     pages: list[list[Line]] = []
+    damaged = 0
     for number in range(len(pdf)):
         try:
             page = pdf[number]
         except pdfium.PdfiumError:
             # One damaged page does not take the others with it.
+            damaged += 1
             pages.append([])
             continue
         text_page = page.get_textpage()
         pages.append(_lines(text_page))
         text_page.close()
         page.close()
+    if damaged and damaged == len(pages):
+        raise MalformedInput("PDF", "none of its pages can be read")
     return pages
 
 
@@ -106,6 +118,27 @@ def _describe(pdf: PdfDocument) -> tuple[str, dict[str, Any]]:
     return ("" if re.search(r"\.\w{2,5}$|^(untitled|microsoft word)", title, re.I) else title), (
         metadata
     )
+
+
+def _rights(content: bytes) -> dict[str, str]:
+    """Return what the last XMP packet that is not compressed says of rights."""
+    end = content.rfind(_XMP_END)
+    start = content.rfind(_XMP_START, max(0, end - _MAX_XMP), end) if end > 0 else -1
+    if start < 0:
+        return {}
+    try:
+        packet = load_xml(content[start : end + len(_XMP_END)], "XMP")
+    except MalformedInput:
+        return {}  # what it says of the document is broken, not the document
+    found: dict[str, str] = {}
+    for element in packet.iter():
+        key = _XMP_NAMES.get(tag_of(element))
+        text = "".join(str(t) for t in element.itertext()) if key else ""
+        addresses = (str(v) for k, v in element.attrib.items() if str(k).endswith("}resource"))
+        value = text.strip() or next(addresses, "")
+        if key and value:
+            found.setdefault(key, value)
+    return found
 
 
 def _iso_date(value: str) -> str:

@@ -11,7 +11,8 @@ from ragstone.ingestion.parsers.base import collapse, source_document
 from ragstone.ingestion.parsers.decode import decode, encoding_metadata
 from ragstone.schemas.records import Block, BlockKind, Document
 
-_BLANK = re.compile(r"(?:[^\S\n]*\n){2,}[^\S\n]*")
+# Begins at a line's end: tried at each of a million blanks in a row, it would never come to an end.
+_BLANK = re.compile(r"\n(?:[^\S\n]*+\n)++")
 _RULE_CHARACTERS = "=-~^\"'`#*+.:_"  # usual underlines of reStructuredText, most usual first
 _RST_HEADING = re.compile(
     r"^(?P<text>\S[^\n]*)\n(?P<rule>([" + re.escape(_RULE_CHARACTERS) + r"])\3{2,})[^\S\n]*$", re.M
@@ -22,6 +23,8 @@ _ASCIIDOC_HEADING = re.compile(r"^(?P<mark>={1,6}) +(?P<text>\S[^\n]*)$", re.M)
 _TEX_HEADING = re.compile(
     r"^\\(?P<mark>(?:sub)*)(?:section|chapter|part)\*?\{(?P<text>[^{}\n]+)\}", re.M
 )
+_SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+-]+(?: (?:AND|OR|WITH) [\w.+-]+)*)")
+_SPDX_WITHIN = 4_000  # characters
 
 Heading = tuple[int, int, int]  # start, end, level
 
@@ -111,8 +114,17 @@ def _document(
         media_type,
         limits,
         title=_title(text, headings),
-        metadata=encoding_metadata(encoding),
+        metadata={
+            **encoding_metadata(encoding),
+            **(licence_metadata(text) if kind is BlockKind.CODE else {}),
+        },
     )
+
+
+def licence_metadata(text: str) -> dict[str, str]:
+    """Return the SPDX licence that the head of a source file names."""
+    match = _SPDX.search(text, 0, _SPDX_WITHIN)
+    return {"licence": match[1]} if match else {}
 
 
 def _title(text: str, headings: list[Heading]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ragstone.config import LimitSettings
-from ragstone.ingestion.parsers.archive import open_office
+from ragstone.ingestion.parsers.archive import ZIP_ERRORS, open_office
 from ragstone.ingestion.parsers.base import TextWriter, check_pages, collapse, malformed
 from ragstone.ingestion.parsers.office import chart_lines, describe
 from ragstone.schemas.records import BlockKind, Document
@@ -28,7 +27,7 @@ def parse_pptx(content: bytes, limits: LimitSettings) -> Document:
 
     file = open_office(content, "PowerPoint", limits)
     errors = (
-        PythonPptxError, zipfile.BadZipFile, etree.XMLSyntaxError,
+        PythonPptxError, *ZIP_ERRORS, etree.XMLSyntaxError,
         KeyError, ValueError, AttributeError, TypeError, IndexError,
     )  # fmt: skip
     with malformed("PowerPoint", *errors):

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from ragstone.config import LimitSettings
 from ragstone.ingestion.parsers.base import clean, source_document
 from ragstone.ingestion.parsers.decode import decode, encoding_metadata
-from ragstone.ingestion.parsers.plain import paragraphs
+from ragstone.ingestion.parsers.plain import licence_metadata, paragraphs
 from ragstone.schemas.records import Block, BlockKind, Document
 
 MEDIA_TYPE = "text/x-python"
@@ -35,7 +35,7 @@ def parse_python(content: bytes, limits: LimitSettings) -> Document:
         blocks.extend(paragraphs(text, end, following, BlockKind.CODE))
     docstring = (ast.get_docstring(tree) or "") if tree else ""
     title = docstring.strip().splitlines()[0] if docstring.strip() else ""
-    metadata = encoding_metadata(encoding)
+    metadata = {**encoding_metadata(encoding), **licence_metadata(text)}
     return source_document(text, blocks, MEDIA_TYPE, limits, title=title, metadata=metadata)
 
 

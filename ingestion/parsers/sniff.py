@@ -12,25 +12,38 @@ from ragstone.errors import EncryptedInput, UnsupportedFormat
 _PDF_WITHIN = 1024  # the header may stand behind so much junk
 _HEAD = 4096
 
+# Beginnings of images and recordings: (offset, bytes, ending).
+_MEDIA = (
+    (0, b"\x89PNG\r\n", ".png"),
+    (0, b"\xff\xd8\xff", ".jpg"),
+    (0, b"GIF8", ".gif"),
+    (0, b"BM", ".bmp"),
+    (0, b"II*\x00", ".tiff"),
+    (0, b"MM\x00*", ".tiff"),
+    (8, b"WEBP", ".webp"),
+    (4, b"ftyphei", ".heic"),
+    (4, b"ftyphev", ".heic"),
+    (4, b"ftypmif1", ".heic"),
+    (4, b"ftypmsf1", ".heic"),
+    (4, b"ftypavif", ".avif"),
+    (4, b"ftypavis", ".avif"),
+    (4, b"ftypM4A", ".m4a"),
+    (4, b"ftypM4B", ".m4a"),
+    (8, b"WAVE", ".wav"),
+    (0, b"ID3", ".mp3"),
+    (0, b"\xff\xfb", ".mp3"),
+    (0, b"\xff\xf3", ".mp3"),
+    (0, b"\xff\xf2", ".mp3"),
+    (0, b"OggS", ".ogg"),
+    (0, b"fLaC", ".flac"),
+)
+IMAGES = (".png", ".jpg", ".gif", ".bmp", ".tiff", ".webp", ".heic", ".avif")
+RECORDINGS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+
 # Beginnings of formats that no parser here reads: (offset, bytes, what it is).
 _REFUSED = (
-    (0, b"\x89PNG\r\n", "A PNG image"),
-    (0, b"\xff\xd8\xff", "A JPEG image"),
-    (0, b"GIF8", "A GIF image"),
-    (0, b"BM", "A BMP image"),
-    (0, b"II*\x00", "A TIFF image"),
-    (0, b"MM\x00*", "A TIFF image"),
-    (8, b"WEBP", "A WebP image"),
-    (4, b"ftyphei", "A HEIC image"),
-    (4, b"ftypmif1", "A HEIC image"),
-    (4, b"ftypavif", "An AVIF image"),
-    (4, b"ftyp", "An MP4 video or audio file"),
-    (8, b"WAVE", "A WAV audio file"),
+    (4, b"ftyp", "An MP4 video"),
     (8, b"AVI ", "An AVI video"),
-    (0, b"ID3", "An MP3 audio file"),
-    (0, b"\xff\xfb", "An MP3 audio file"),
-    (0, b"OggS", "An Ogg audio file"),
-    (0, b"fLaC", "A FLAC audio file"),
     (0, b"\x1aE\xdf\xa3", "A Matroska or WebM video"),
     (0, b"{\\rtf", "A rich text file (.rtf)"),
     (0, b"%!PS", "A PostScript file"),
@@ -60,7 +73,6 @@ _REFUSED_ENDINGS = {
     ".rtf": "A rich text file (.rtf)",
     ".zip": "A ZIP archive",
     ".p7s": "A signed message (.p7s)",
-    ".mp3": "An MP3 audio file",
 }
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_STREAMS = (
@@ -70,8 +82,11 @@ _OLE_STREAMS = (
     ("Book", ".xls"),
     ("__properties_version1.0", ".msg"),
 )
+# Possessive and atomic: what has matched is never tried another way, so that many comments cost
+# one look each.
 _HTML = re.compile(
-    rb"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html\b|html[\s>])", re.I | re.S
+    rb"\s*+(?:<\?xml[^>]*\?>\s*+)?(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html\b|html[\s>])",
+    re.I | re.S,
 )
 _XML = re.compile(rb"\s*<\?xml\s")
 # Only these endings may turn out to be HTML or XML: in others (.md, .py, .eml) markup is content.
@@ -122,6 +137,9 @@ def _binary(head: bytes, content: bytes, hint: str) -> str:
         return ".parquet"
     if head.startswith(_OLE):
         raise _ole(content)
+    for offset, magic, ending in _MEDIA:
+        if head.startswith(magic, offset) and not _is_text(head, magic):
+            return ending
     for offset, magic, what in _REFUSED:
         if head.startswith(magic, offset) and not _is_text(head, magic):
             raise UnsupportedFormat(what)

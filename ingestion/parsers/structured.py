@@ -10,13 +10,14 @@ from typing import Any
 
 from ragstone.config import LimitSettings
 from ragstone.errors import MalformedInput
-from ragstone.ingestion.parsers.base import TextWriter, malformed
+from ragstone.ingestion.parsers.base import TextWriter, check_characters, malformed
 from ragstone.ingestion.parsers.decode import decode, encoding_metadata
 from ragstone.schemas.records import BlockKind, Document
 
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/x-ndjson"
 _MAX_BAD = 0.1  # of the lines; beyond, the file is not JSON lines
+_MAX_DEPTH = 100  # lists and objects in each other; what walks them calls itself
 
 
 def parse_json(content: bytes, limits: LimitSettings) -> Document:
@@ -34,12 +35,12 @@ def parse_json(content: bytes, limits: LimitSettings) -> Document:
     writer = TextWriter(JSON_TYPE, limits)
     if isinstance(value, list):
         for entry in value:
-            writer.add("\n".join(_lines(entry, "")), BlockKind.TABLE)
+            writer.add(_text(entry, "", limits), BlockKind.TABLE)
     elif isinstance(value, dict):
         for key, entry in value.items():
-            writer.add("\n".join(_lines(entry, str(key))), BlockKind.TABLE)
+            writer.add(_text(entry, str(key), limits), BlockKind.TABLE)
     else:
-        writer.add("\n".join(_lines(value, "")))
+        writer.add(_text(value, "", limits))
     return writer.document(metadata=encoding_metadata(encoding))
 
 
@@ -57,7 +58,7 @@ def parse_json_lines(content: bytes, limits: LimitSettings) -> Document:
     reason = ""
     for number, line in enumerate(lines, start=1):
         try:
-            writer.add("\n".join(_lines(load(line), "")), BlockKind.TABLE)
+            writer.add(_text(load(line), "", limits), BlockKind.TABLE)
         except MalformedInput as error:
             bad += 1
             reason = reason or f"line {number}: {error}"
@@ -72,13 +73,46 @@ def load(text: str) -> Any:
 
     What is not a finite number (`NaN`, `Infinity`, `1e999`) is None: no JSON can hold it.
     """
-    with malformed("JSON", ValueError, RecursionError):
-        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    too_deep = f"its lists and objects are nested deeper than {_MAX_DEPTH}"
+    try:
+        with malformed("JSON", ValueError):
+            value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    except RecursionError as error:
+        raise MalformedInput("JSON", too_deep) from error
+    if not _shallow(value):
+        raise MalformedInput("JSON", too_deep)
+    return value
+
+
+def _shallow(value: Any) -> bool:
+    """Tell whether `value` is nested no deeper than allowed, looking at it level by level."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ] if isinstance(level[0], dict | list) else []  # fmt: skip
+        if not level:
+            return True
+    return False
 
 
 def _finite(number: str) -> float | None:
     value = float(number)
     return value if isfinite(value) else None
+
+
+def _text(value: Any, path: str, limits: LimitSettings) -> str:
+    """Return the lines of `value`; their paths can make them far longer than the file."""
+    lines = []
+    length = 0
+    for line in _lines(value, path):
+        length += len(line) + 1
+        check_characters(length, limits)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _lines(value: Any, path: str) -> Iterator[str]:

@@ -11,8 +11,9 @@ from ragstone.schemas.records import Document
 
 MEDIA_TYPE = "text/vtt"
 _TIMES = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3}\s+-->")
-_VOICE = re.compile(r"<v(?:\.[^ >]*)? +([^>]+)>")
-_TAG = re.compile(r"</?[A-Za-z0-9:.][^>\n]*>|\{\\[^}\n]*\}")
+# No tag runs beyond the beginning of the next, so that each character is looked at once.
+_VOICE = re.compile(r"<v(?:\.[^ <>]*)? +([^<>]+)>")
+_TAG = re.compile(r"</?[A-Za-z0-9:.][^<>\n]*>|\{\\[^{}\n]*\}")
 
 
 def parse_subtitles(content: bytes, limits: LimitSettings) -> Document:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ragstone.config import LimitSettings
-from ragstone.ingestion.parsers.base import TextWriter, collapse, malformed
+from ragstone.ingestion.parsers.archive import check_unpacked
+from ragstone.ingestion.parsers.base import TextWriter, check_characters, collapse, malformed
 from ragstone.ingestion.parsers.decode import decode, encoding_metadata
 from ragstone.ingestion.parsers.xlsx import is_header
 from ragstone.schemas.records import BlockKind, Document
@@ -28,6 +29,7 @@ def parse_csv(content: bytes, limits: LimitSettings) -> Document:
     The heading is the context of every chunk, so that a row is found with its column names.
     """
     text, encoding = decode(content)
+    check_characters(len(text), limits)  # before a reader makes copies of it
     writer = TextWriter(CSV_TYPE, limits)
     with malformed("CSV", csv.Error):
         rows = (row for row in csv_rows(text) if any(row))
@@ -42,12 +44,20 @@ def parse_parquet(content: bytes, limits: LimitSettings) -> Document:
 
     writer = TextWriter(PARQUET_TYPE, limits)
     with malformed("Parquet", pa.ArrowException, OSError, ValueError):
-        file = parquet.ParquetFile(io.BytesIO(content))
-        writer.add(" | ".join(file.schema_arrow.names), BlockKind.HEADING, 1)
-        for batch in file.iter_batches(_ROWS):
-            lines = (_line([_cell(v) for v in row.values()]) for row in batch.to_pylist())
-            writer.add("\n".join(lines), BlockKind.TABLE)
+        try:
+            _write_parquet(parquet.ParquetFile(io.BytesIO(content)), len(content), writer, limits)
+        except pa.ArrowMemoryError as error:  # an ArrowException that says nothing of the file
+            raise MemoryError from error
     return writer.document()
+
+
+def _write_parquet(file: Any, packed: int, writer: TextWriter, limits: LimitSettings) -> None:
+    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+    check_unpacked(sum(group.total_byte_size for group in groups), packed, limits)
+    writer.add(" | ".join(file.schema_arrow.names), BlockKind.HEADING, 1)
+    for batch in file.iter_batches(_ROWS):
+        lines = (_line([_cell(v) for v in row.values()]) for row in batch.to_pylist())
+        writer.add("\n".join(lines), BlockKind.TABLE)
 
 
 def csv_rows(text: str) -> Iterator[list[str]]:

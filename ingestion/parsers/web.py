@@ -7,8 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ragstone.config import LimitSettings
+from ragstone.errors import MalformedInput
 from ragstone.ingestion.parsers.base import TextWriter, collapse, malformed
 from ragstone.ingestion.parsers.decode import decode, encoding_metadata
+from ragstone.ingestion.parsers.head import describe_page
 from ragstone.ingestion.parsers.visible import write_visible
 from ragstone.schemas.records import Document
 
@@ -20,10 +22,13 @@ MEDIA_TYPE = "text/html"
 _CHARSET = re.compile(
     rb"<(?:meta\b[^>]{0,200}?charset|\?xml\b[^>]{0,200}?encoding)\s*=\s*[\"']?([\w.:-]+)", re.I
 )
-_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*>")
 _DECLARED_WITHIN = 2048
 # Signs that a page has more on it than its text. A page without any is shown whole.
 _MIN_SHARE = 0.3  # of the text in paragraphs; an article that has less may be the wrong one
+# trafilatura asks a second extractor; that one's time is the square of the number of paragraphs.
+_PARAGRAPHS = ("p", "div", "li", "td", "dd", "br")
+_MANY_PARAGRAPHS = 4_000
 _FURNITURE = "//nav|//header|//footer|//aside|//form|//iframe|//*[@role='navigation']"
 
 
@@ -40,7 +45,7 @@ def parse_page(text: str, limits: LimitSettings, metadata: dict[str, Any]) -> Do
     tree = load_html(text)
     if tree is None:
         return TextWriter(MEDIA_TYPE, limits).document(metadata=metadata)
-    title, found = _describe(tree)
+    title, found = collapse(tree.findtext(".//title") or ""), describe_page(tree)
     writer = TextWriter(MEDIA_TYPE, limits)
     if tree.xpath(_FURNITURE):
         _write_article(tree, writer)
@@ -52,7 +57,12 @@ def parse_page(text: str, limits: LimitSettings, metadata: dict[str, Any]) -> Do
 def load_html(text: str) -> HtmlElement | None:
     """Return the tree of `text`, None when it holds no element at all.
 
-    Depth is bounded by libxml2 (`huge_tree` stays off), nothing is fetched.
+    Nothing is fetched.
+
+    Raises
+    ------
+    MalformedInput
+        It is nested deeper than 256, or beyond another limit of libxml2.
     """
     from lxml import etree, html
 
@@ -62,19 +72,14 @@ def load_html(text: str) -> HtmlElement | None:
         if not body.strip():
             return None
         try:
-            return html.document_fromstring(body, parser=parser, ensure_head_body=True)
+            tree = html.document_fromstring(body, parser=parser, ensure_head_body=True)
         except etree.ParserError:
             return None  # nothing but declarations and comments
-
-
-def _describe(tree: HtmlElement) -> tuple[str, dict[str, Any]]:
-    title = collapse(tree.findtext(".//title") or "")
-    found: dict[str, Any] = {"language": tree.get("lang") or tree.get("xml:lang")}
-    for name, key in (("author", "author"), ("article:published_time", "created")):
-        values = tree.xpath("//meta[@name=$name or @property=$name]/@content", name=name)
-        if isinstance(values, list) and values:
-            found[key] = collapse(str(values[0]))
-    return title, {key: value for key, value in found.items() if value}
+    # libxml2 drops what goes beyond its limits, and the rest of the page, without raising.
+    for entry in parser.error_log:
+        if entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
+            raise MalformedInput("HTML", entry.message.partition(", use")[0])
+    return tree
 
 
 def body_of(tree: HtmlElement) -> HtmlElement:
@@ -105,6 +110,7 @@ def _article(tree: HtmlElement, *, precise: bool) -> _Element | None:
         include_comments=False,
         include_tables=True,
         favor_precision=precise,
+        fast=sum(1 for _ in tree.iter(*_PARAGRAPHS)) > _MANY_PARAGRAPHS,
         # The duplicate filter remembers earlier pages: results would depend on their order.
         deduplicate=False,
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from ragstone.config import LimitSettings
-from ragstone.ingestion.parsers.archive import open_office
-from ragstone.ingestion.parsers.base import TextWriter, check_pages, collapse, malformed
+from ragstone.errors import MalformedInput
+from ragstone.ingestion.parsers.archive import ZIP_ERRORS, open_office
+from ragstone.ingestion.parsers.base import (
+    TextWriter,
+    check_characters,
+    check_pages,
+    collapse,
+    malformed,
+)
 from ragstone.ingestion.parsers.office import describe
 from ragstone.schemas.records import BlockKind, Document
 
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_MAX_ROWS = 2**20  # of a sheet, in Excel
 
 
 def parse_xlsx(content: bytes, limits: LimitSettings) -> Document:
@@ -30,38 +37,47 @@ def parse_xlsx(content: bytes, limits: LimitSettings) -> Document:
 
     file = open_office(content, "Excel", limits)
     errors = (
-        InvalidFileException, zipfile.BadZipFile, etree.XMLSyntaxError, SyntaxError,
-        KeyError, ValueError, AttributeError, TypeError, IndexError, EOFError, OSError,
+        InvalidFileException, *ZIP_ERRORS, etree.XMLSyntaxError, SyntaxError,
+        KeyError, ValueError, AttributeError, TypeError, IndexError, OverflowError,
     )  # fmt: skip
     with malformed("Excel", *errors):
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         check_pages(len(book.worksheets), "sheets", limits)
         writer = TextWriter(MEDIA_TYPE, limits)
         for page, sheet in enumerate(book.worksheets, start=1):
-            _write_sheet(sheet, writer, page)
+            _write_sheet(sheet, writer, page, limits)
         title, metadata = describe(book.properties)
         metadata["pages"] = len(book.worksheets)
         metadata["sheets"] = [sheet.title for sheet in book.worksheets]
     return writer.document(title, metadata)
 
 
-def _write_sheet(sheet: ReadOnlyWorksheet, writer: TextWriter, page: int) -> None:
+def _write_sheet(
+    sheet: ReadOnlyWorksheet, writer: TextWriter, page: int, limits: LimitSettings
+) -> None:
     # The declared dimensions are often wrong; without them every row there is gets read.
     sheet.reset_dimensions()
-    tables = list(_tables(sheet))
+    tables = list(_tables(sheet, limits))
     if tables:
         writer.add(sheet.title, BlockKind.HEADING, 1, page)
     for rows in tables:
         _write_table(rows, writer, page)
 
 
-def _tables(sheet: ReadOnlyWorksheet) -> Iterator[list[list[str]]]:
+def _tables(sheet: ReadOnlyWorksheet, limits: LimitSettings) -> Iterator[list[list[str]]]:
     """Yield runs of rows that are not empty, cells as text without the empty ones at the end."""
     rows: list[list[str]] = []
-    for values in sheet.iter_rows(values_only=True):
+    length = 0
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        if number > _MAX_ROWS:  # openpyxl makes up every row before one of an absurd number
+            reason = f"a row's number is above {_MAX_ROWS:,}"
+            raise MalformedInput("Excel", reason)
         cells = [_shown(value) for value in values]
         while cells and not cells[-1]:
             cells.pop()
+        # Checked here: one text may stand in very many cells, and a row be empty but for its end.
+        length += sum(map(len, cells)) + 3 * len(cells)
+        check_characters(length, limits)
         if cells:
             rows.append(cells)
         elif rows:

@@ -15,7 +15,7 @@ import pytest
 
 from ragstone import errors
 from ragstone.config import LimitSettings
-from ragstone.errors import EmptyInput, LimitExceeded, RagstoneError, Rejected
+from ragstone.errors import EmptyInput, FetchFailed, LimitExceeded, RagstoneError, Rejected
 from ragstone.ingestion.reading import ReadResult, ReadSettings, read
 from ragstone.schemas.records import Raw, RowColumns
 
@@ -59,7 +59,9 @@ def test_reading_gives_document_and_chunks(read_settings: ReadSettings, tmp_path
     raw = Raw(str(path), "a.md", path, metadata={"run": 7})
     result = read(raw, text.encode(), read_settings)
     assert result.document.text == text
-    assert result.document.metadata == {"run": 7}
+    assert result.document.metadata["run"] == 7
+    assert result.document.metadata["quality"]["words"] == 182
+    assert [signature.kind for signature in result.document.signatures] == ["payload", "text"]
     assert len(result.chunks) > 3
     assert result.chunks[-1].context == "Stones"
 
@@ -143,4 +145,11 @@ def test_every_rejection_is_one_input_only() -> None:
     for kind in every_error():
         if issubclass(kind, Rejected):
             assert kind.http_status == 422
-            assert not kind.retryable
+            assert kind.retryable == (kind is FetchFailed)
+
+
+def test_what_a_person_says_of_an_item_wins(read_settings: ReadSettings) -> None:
+    row = b'{"text": "Granite is hard, and it is grey.", "language": "stonish", "quality": 3}'
+    raw = Raw("a.jsonl#1", "1", content=row, columns=RowColumns(("text",)))
+    found = read(raw, row, read_settings).document.metadata
+    assert (found["language"], found["quality"]) == ("stonish", 3)

@@ -6,7 +6,9 @@ import gzip
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,8 +17,9 @@ from pyarrow import parquet
 import ragstone
 from ragstone.config import LimitSettings
 from ragstone.errors import EmptyInput, InvalidArgument, MalformedInput, UnknownSource
+from ragstone.ingestion.options import SourceOptions
 from ragstone.ingestion.parsers import parse
-from ragstone.ingestion.sources import open_source
+from ragstone.ingestion.sources import open_source, scheme_of, source_prefix
 from ragstone.schemas.records import Document, Raw, RowColumns
 from ragstone.storage.owner import OWNER_FILE
 
@@ -224,7 +227,7 @@ def test_columns_without_a_name_of_their_own_keep_their_values(tmp_path: Path) -
     file.write_text("text,text,,year\nA,B,C,1900\n")
     (row,) = raws(file, RowColumns(text=("text",)))
     assert document(row).text == "A"
-    assert document(row).metadata == {"column 2": "B", "column 3": "C", "year": "1900"}
+    assert document(row).metadata == {"column 2": "B", "column 3": "C", "year": 1900}
 
 
 def test_metadata_can_be_stored_as_json_whatever_a_row_holds() -> None:
@@ -261,3 +264,130 @@ def test_nested_metadata_is_merged_and_name_and_text_are_left_out() -> None:
     row = {"_id": "a", "text": "A", "title": "T", "metadata": {"year": 1, "x": 2}, "x": 3}
     raw = Raw("s", "a", None, json.dumps(row).encode(), BEIR, {"run": "r"})
     assert document(raw).metadata == {"year": 1, "x": 3, "run": "r"}
+
+
+# ---------------------------------------------------------------- which files are read
+
+TREE = (
+    "a.txt a.md sub/a.txt sub/b.MD sub/deep/c.txt sub/deep/d.md build/x.txt docs/build/y.txt "
+    "docs/z.txt .env/q.txt [x].txt ab.txt"
+).split()
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"include": ("*.md",)}, "a.md sub/deep/d.md"),
+        ({"include": ("/*.txt",)}, "[x].txt a.txt ab.txt"),
+        ({"include": ("sub/*.txt",)}, "sub/a.txt"),
+        ({"include": ("sub/**/*.txt",)}, "sub/a.txt sub/deep/c.txt"),
+        ({"include": ("**/deep",)}, "sub/deep/c.txt sub/deep/d.md"),
+        ({"include": ("sub/**",), "exclude": ("*.md",)}, "sub/a.txt sub/b.MD sub/deep/c.txt"),
+        ({"include": ("a.???", "d.[a-m][c-e]")}, "a.txt sub/a.txt sub/deep/d.md"),
+        ({"include": ("[!a]*.txt",), "exclude": ("sub", "docs", "build")}, "[x].txt"),
+        ({"include": ("[[]x].txt",)}, "[x].txt"),
+        ({"include": ("a*.txt",), "exclude": ("/a.txt",)}, "ab.txt sub/a.txt"),
+        (
+            {"include": ("**",), "exclude": ("build/", "sub/", "*.md")},
+            "[x].txt a.txt ab.txt docs/z.txt",
+        ),
+        ({"include": ("/build",)}, "build/x.txt"),
+        ({"include": ("docs/build",)}, "docs/build/y.txt"),
+        ({"include": (".env/*",)}, ""),
+        ({"include": (".env/*",), "hidden": True}, ".env/q.txt"),
+        ({"include": ("nothing",)}, ""),
+    ],
+)
+def test_globs(tmp_path: Path, options: dict[str, Any], names: str) -> None:
+    for name in TREE:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    source = open_source(tmp_path, SourceOptions(**options))
+    found = [raw.name for raw in source.raws()]
+    assert sorted(found) == sorted(names.split())
+    assert source.total == len(found)
+
+
+def test_what_is_excluded_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "big" / "below").mkdir(parents=True)
+    (tmp_path / "a.txt").write_text("a")
+    looked: list[Path] = []
+    listed = Path.iterdir
+
+    def look(path: Path) -> Iterator[Path]:
+        looked.append(path)
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", look)
+    names = [raw.name for raw in open_source(tmp_path, SourceOptions(exclude=("big/",))).raws()]
+    assert names == ["a.txt"]
+    assert looked == [tmp_path]
+
+
+@pytest.mark.parametrize("glob", ["", "/", "!a", "[z-a]", " "])
+def test_globs_that_are_none(tmp_path: Path, glob: str) -> None:
+    for name in ("include", "exclude"):
+        with pytest.raises(InvalidArgument, match=f"{name} is .*a glob such as"):
+            open_source(tmp_path, SourceOptions(**{name: (glob,)}))  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_named_is_read_whatever_the_globs(tmp_path: Path) -> None:
+    file = tmp_path / ".hidden.txt"
+    file.write_text("x")
+    source = open_source(file, SourceOptions(include=("*.md",)))
+    assert [raw.name for raw in source.raws()] == [".hidden.txt"]
+
+
+def test_links_that_lead_out_are_followed_when_asked(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a.txt").write_text("a")
+    (inside / "out").symlink_to(outside)
+    (outside / "back").symlink_to(inside)
+    (outside / "circle").symlink_to(outside)
+    (inside / "again").symlink_to(outside)
+    (inside / "gone.txt").symlink_to(tmp_path / "gone.txt")
+    (inside / "self").symlink_to(inside / "self")
+    assert [raw.name for raw in raws(inside)] == ["a.txt"]
+    found = open_source(inside, SourceOptions(follow=True)).raws()
+    assert [raw.name for raw in found] == ["a.txt", "out/a.txt"]  # each folder once
+
+
+@pytest.mark.parametrize(
+    ("where", "scheme"),
+    [
+        ("docs", None),
+        ("/docs/a:b", None),
+        ("C:/docs", None),
+        ("notes: draft.txt", None),
+        (Path("dataset:x"), None),
+        ("dataset:x@1", "dataset"),
+        ("SQLite:///x.db", "sqlite"),
+        ("postgresql+pg8000://h/d", "postgresql+pg8000"),
+        ("sitemap:https://x.org/s.xml", "sitemap"),
+        ("https://x.org", "https"),
+        ("s3://bucket/key", "s3"),
+    ],
+)
+def test_places_are_told_by_their_form(where: str | Path, scheme: str | None) -> None:
+    assert scheme_of(where) == scheme
+
+
+def test_sources_of_a_place_begin_alike(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert source_prefix(tmp_path / "link") == str(tmp_path / "real")
+    assert source_prefix("dataset:x@7") == "dataset:x"
+    table = SourceOptions(table="a b")
+    assert source_prefix("postgresql://u:p@h/d", table) == "postgresql://h/d?table=a%20b"
+    assert source_prefix("postgresql://u:p@h/d") == "postgresql://h/d"
+    assert source_prefix(f"sqlite:{tmp_path}/link/x.db") == f"sqlite:///{tmp_path}/real/x.db"
+    assert source_prefix("https://x.org/a") == "https://x.org/a"
+
+
+def test_options_that_are_none() -> None:
+    with pytest.raises(InvalidArgument, match="one of: columns, include"):
+        SourceOptions.from_dict({"incldue": ["x"]})
+    with pytest.raises(InvalidArgument, match="a list of globs"):
+        SourceOptions.from_dict({"include": "*.md"})
