@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,28 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def encoder() -> TextEncoder:
     """The default encoder, loaded once."""
     return open_text_encoder(EncoderSettings())
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Path:
+    """The folder of another encoder: 32 dimensions, random weights, the default's tokens."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("models") / "pebble"
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=30_522,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    for file in encoder.tokenizer_file.parent.glob("*token*.json"):
+        shutil.copy(file, folder)
+    return folder
 
 
 @pytest.fixture

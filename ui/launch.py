@@ -82,10 +82,10 @@ def _is_served(path: Path) -> bool:
 
 def _serve_here(path: Path, stack: ExitStack) -> None:
     """Open the workspace and serve it from a thread until the stack unwinds."""
-    from ragstone import workspace as workspaces
+    from ragstone import opening
     from ragstone.server.run import running
 
-    stack.enter_context(running(stack.enter_context(workspaces.open(path))))
+    stack.enter_context(running(stack.enter_context(opening.open(path))))
 
 
 # ---------------------------------------------------------------- the Streamlit process

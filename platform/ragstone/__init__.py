@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ragstone.client import Client, connect
-    from ragstone.workspace import Workspace, open  # noqa: A004
+    from ragstone.opening import open  # noqa: A004
+    from ragstone.workspace import Workspace
 
 __version__ = "0.1.0"
 __all__ = ["Client", "Workspace", "__version__", "connect", "open"]
@@ -22,10 +23,14 @@ __all__ = ["Client", "Workspace", "__version__", "connect", "open"]
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import ragstone` costs nothing."""
-    if name in {"open", "Workspace"}:
+    if name == "open":
+        from ragstone import opening
+
+        return opening.open
+    if name == "Workspace":
         from ragstone import workspace
 
-        return getattr(workspace, name)
+        return workspace.Workspace
     if name in {"connect", "Client"}:
         from ragstone import client
 

@@ -9,49 +9,29 @@ with ragstone.connect("my-workspace") as client:  # or connect("http://127.0.0.1
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, cast
-from urllib.parse import quote
-
-import httpx
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, Self
 
 from ragstone import errors
-from ragstone.errors import RagstoneError, ServerUnavailable
-from ragstone.schemas.api import (
-    Answer,
-    ChunkDetail,
-    DatasetInfo,
-    ItemDetail,
-    ItemSummary,
-    Mode,
-    QuarantineInfo,
-    SearchResult,
-    StoredAnswer,
-    VersionInfo,
+from ragstone.errors import ServerUnavailable
+from ragstone.schemas import api
+from ragstone.transport import (
+    Address,
+    RemoteError,
+    Transport,
+    absolute,
+    find_server,
+    packed,
+    part,
+    place,
+    raise_known,
 )
 
-T = TypeVar("T")
+__all__ = ["Address", "Client", "RemoteError", "connect", "find_server"]
 
-OWNER_FILE = "owner.json"
-_CONNECT_SECONDS = 3.0
-# A first question loads the models; a language model on a CPU may write for minutes.
-_ANSWER_SECONDS = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server listens, and the token that opens it."""
-
-    url: str
-    token: str
+_NEWS_SECONDS = 20  # a request for news of a job is answered so soon at the latest
 
 
 def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
@@ -78,21 +58,6 @@ def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
     return Client(address.url, token or address.token)
 
 
-def find_server(workspace: Path) -> Address | None:
-    """Return the address that the workspace's living owner published, or None.
-
-    A record left behind by a dead process is not believed: its port may be another's by now, who
-    would be sent the token.
-    """
-    try:
-        record = json.loads((workspace / OWNER_FILE).read_text(encoding="utf-8"))
-        address = Address(record["url"], record["token"])
-        alive = record["host"] != socket.gethostname() or _is_alive(record["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # nobody has it open, or the owner is no server
-    return address if alive else None
-
-
 class Client:
     """The workspace behind a server. Safe to use from several threads; `close` when done.
 
@@ -101,16 +66,8 @@ class Client:
     """
 
     def __init__(self, url: str, token: str) -> None:
-        self.url = url.rstrip("/")
-        try:
-            self._http = httpx.Client(
-                base_url=self.url,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-                trust_env=False,  # a proxy has no business between here and the loopback address
-            )
-        except httpx.InvalidURL as error:
-            raise errors.InvalidArgument("url", url, "an address: http://HOST:PORT") from error
+        self._http = Transport(url, token)
+        self.url = self._http.url
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -131,20 +88,20 @@ class Client:
 
     def server_version(self) -> str:
         """Return the version of Ragstone that the server runs; needs no token."""
-        return str(self._get("/health", dict[str, str])["version"])
+        return str(self._http.get("/health", dict[str, str])["version"])
 
-    def datasets(self) -> list[DatasetInfo]:
+    def datasets(self) -> list[api.DatasetInfo]:
         """List the datasets."""
-        return self._get("/datasets", list[DatasetInfo])
+        return self._http.get("/datasets", list[api.DatasetInfo])
 
-    def log(self, dataset: str) -> list[VersionInfo]:
+    def log(self, dataset: str) -> list[api.VersionInfo]:
         """List the versions of a dataset, newest first."""
-        return self._get(f"/datasets/{_part(dataset)}/versions", list[VersionInfo])
+        return self._http.get(f"/datasets/{part(dataset)}/versions", list[api.VersionInfo])
 
-    def items(self, dataset: str, *, offset: int = 0, limit: int = 50) -> list[ItemSummary]:
+    def items(self, dataset: str, *, offset: int = 0, limit: int = 50) -> list[api.ItemSummary]:
         """List `limit` items of `D` or `D@V`, from `offset`."""
         query = {"offset": offset, "limit": limit}
-        return self._get(f"/datasets/{_part(dataset)}/items", list[ItemSummary], query)
+        return self._http.get(f"/datasets/{part(dataset)}/items", list[api.ItemSummary], query)
 
     def search(
         self,
@@ -152,12 +109,15 @@ class Client:
         dataset: str,
         *,
         k: int = 10,
-        mode: Mode = "hybrid",
+        mode: api.Mode = "hybrid",
         where: Sequence[str] = (),
-    ) -> SearchResult:
-        """Search one version by words, by meaning, or both."""
+        image: str | Path | bytes | None = None,
+        audio: str | Path | bytes | None = None,
+    ) -> api.SearchResult:
+        """Search one version by words, by meaning, or both; or by a picture or a recording."""
         body = {"query": query, "dataset": dataset, "k": k, "mode": mode, "where": list(where)}
-        return self._post("/search", SearchResult, body)
+        body |= {"image": packed(image), "audio": packed(audio)}
+        return self._http.post("/search", api.SearchResult, body)
 
     def ask(
         self,
@@ -166,7 +126,7 @@ class Client:
         *,
         generator: str | None = None,
         where: Sequence[str] = (),
-    ) -> Answer:
+    ) -> api.Answer:
         """Answer a question from one version, with citations."""
         body = {
             "question": question,
@@ -174,106 +134,345 @@ class Client:
             "generator": generator,
             "where": list(where),
         }
-        return self._post("/ask", Answer, body)
+        return self._http.post("/ask", api.Answer, body)
 
-    def show(self, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
+    def show(self, id: str) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:  # noqa: A002
         """Return the item, chunk or answer with this id or prefix."""
-        found: ItemDetail | ChunkDetail | StoredAnswer = self._get(
-            f"/show/{_part(id)}",
-            ItemDetail | ChunkDetail | StoredAnswer,  # type: ignore[arg-type]
+        found: api.ItemDetail | api.ChunkDetail | api.StoredAnswer = self._http.get(
+            f"/show/{part(id)}",
+            api.ItemDetail | api.ChunkDetail | api.StoredAnswer,  # type: ignore[arg-type]
         )
         return found
 
-    def quarantine(self, dataset: str | None = None) -> list[QuarantineInfo]:
+    def quarantine(self, dataset: str | None = None) -> list[api.QuarantineInfo]:
         """List the inputs that could not become items."""
         query = {} if dataset is None else {"dataset": dataset}
-        return self._get("/quarantine", list[QuarantineInfo], query)
+        return self._http.get("/quarantine", list[api.QuarantineInfo], query)
 
-    def delete(self, dataset: str, items: Sequence[str], *, message: str = "") -> VersionInfo:
+    def delete(self, dataset: str, items: Sequence[str], *, message: str = "") -> api.VersionInfo:
         """Publish a version without these items."""
         body = {"items": list(items), "message": message}
-        return self._post(f"/datasets/{_part(dataset)}/delete", VersionInfo, body)
+        return self._http.post(f"/datasets/{part(dataset)}/delete", api.VersionInfo, body)
 
-    # ------------------------------------------------------------ one request, one result
+    # ------------------------------------------------------------ jobs
 
-    def _get(self, path: str, kind: type[T], query: Mapping[str, str | int] | None = None) -> T:
-        return self._decode(self._send("GET", path, params=query), kind)
+    def ingest(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        dataset: str,
+        *,
+        message: str = "",
+        text: Sequence[str] = (),
+        id: str | None = None,  # noqa: A002
+        options: Mapping[str, Any] | None = None,
+        on_progress: Callable[[api.IngestProgress], None] | None = None,
+    ) -> api.IngestResult:
+        """Take files and folders of the server's machine into `dataset`, and wait for the end.
 
-    def _post(self, path: str, kind: type[T], body: Mapping[str, Any]) -> T:
-        return self._decode(self._send("POST", path, json=body), kind)
+        Should this process end meanwhile, the job goes on.
 
-    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, f"/v1{path}", **content)
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            raise ServerUnavailable(self.url, reason) from error
-        if response.is_error:
-            _raise(response)
-        return response
+        Raises
+        ------
+        JobCancelled
+            Somebody took the job back.
+        """
+        job = self.submit(sources, dataset, message=message, text=text, id=id, options=options)
+        return self.ingested(job.job, on_progress)
 
-    def _decode(self, response: httpx.Response, kind: type[T]) -> T:
-        """Make the JSON body the dataclass it was on the server."""
-        try:
-            value: T = _adapter(cast("Any", kind)).validate_json(response.content)
-        except ValidationError as error:
-            raise ServerUnavailable(self.url, "it does not speak this API") from error
-        return value
+    def sync(
+        self,
+        dataset: str,
+        *,
+        message: str = "",
+        on_progress: Callable[[api.IngestProgress], None] | None = None,
+    ) -> api.IngestResult:
+        """Have everything read again that was ever ingested into a dataset, and wait."""
+        return self.ingested(self.submit_sync(dataset, message=message).job, on_progress)
 
+    def submit_sync(self, dataset: str, *, message: str = "") -> api.JobInfo:
+        """As `sync`, but return the job at once."""
+        path = f"/datasets/{part(dataset)}/sync"
+        return self._http.post(path, api.JobInfo, {"message": message})
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    def retry_quarantined(
+        self,
+        dataset: str,
+        entries: Sequence[str] = (),
+        *,
+        on_progress: Callable[[api.IngestProgress], None] | None = None,
+    ) -> api.IngestResult:
+        """Have the places read again that entries in quarantine came from, and wait."""
+        return self.ingested(self.submit_quarantined(dataset, entries).job, on_progress)
 
+    def submit_quarantined(self, dataset: str, entries: Sequence[str] = ()) -> api.JobInfo:
+        """As `retry_quarantined`, but return the job at once."""
+        path = f"/datasets/{part(dataset)}/quarantine/retry"
+        return self._http.post(path, api.JobInfo, {"entries": list(entries)})
 
-def _part(value: str) -> str:
-    """Quote one part of a path; one that is only dots would be taken for a folder."""
-    return quote(value, safe="@") if value.strip(".") else value.replace(".", "%2E")
+    def drop_quarantined(self, dataset: str, entries: Sequence[str]) -> list[str]:
+        """Take entries out of the quarantine, with their bytes."""
+        path = f"/datasets/{part(dataset)}/quarantine/drop"
+        return self._http.post(path, list[str], {"entries": list(entries)})
 
+    def submit(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        dataset: str,
+        *,
+        message: str = "",
+        text: Sequence[str] = (),
+        id: str | None = None,  # noqa: A002
+        options: Mapping[str, Any] | None = None,
+    ) -> api.JobInfo:
+        """As `ingest`, but return the job at once."""
+        several = [sources] if isinstance(sources, str | Path) else sources
+        body = {
+            "sources": [place(source) for source in several],
+            "message": message,
+            "text": list(text),
+            "id": id,
+            "options": dict(options or {}),
+        }
+        return self._http.post(f"/datasets/{part(dataset)}/ingest", api.JobInfo, body)
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's process
-    return True
+    def ingested(
+        self, job: str, on_progress: Callable[[api.IngestProgress], None] | None = None
+    ) -> api.IngestResult:
+        """Wait for the end of an ingestion and return its result, or raise why it failed."""
+        info = self._done(job, on_progress)
+        assert isinstance(info.result, api.JobResult)
+        return api.IngestResult(
+            job=info.job,
+            dataset=info.dataset,
+            version=info.result.version,
+            items=info.result.items,
+            chunks=info.result.chunks,
+            seconds=info.result.seconds,
+            duplicates=info.result.duplicates,
+            quarantine=info.quarantine,
+        )
 
+    def reembed(
+        self,
+        dataset: str,
+        encoder: str,
+        *,
+        message: str = "",
+        if_better: bool = False,
+        on_progress: Callable[[api.ReembedProgress], None] | None = None,
+    ) -> api.ReembedResult:
+        """Give a dataset the vectors of another encoder, and wait for the end."""
+        job = self.submit_reembed(dataset, encoder, message=message, if_better=if_better)
+        return self.reembedded(job.job, on_progress)
 
-# ---------------------------------------------------------------- errors come back as themselves
+    def submit_reembed(
+        self, dataset: str, encoder: str, *, message: str = "", if_better: bool = False
+    ) -> api.JobInfo:
+        """As `reembed`, but return the job at once; a folder here is one of the server's."""
+        name = absolute(encoder) if Path(encoder).expanduser().is_dir() else encoder
+        body = {"encoder": name, "message": message, "if_better": if_better}
+        return self._http.post(f"/datasets/{part(dataset)}/reembed", api.JobInfo, body)
 
+    def reembedded(
+        self, job: str, on_progress: Callable[[api.ReembedProgress], None] | None = None
+    ) -> api.ReembedResult:
+        """Wait for the end of a re-embedding and return its result, or raise why it failed."""
+        info = self._done(job, on_progress)
+        assert isinstance(info.result, api.ReembedResult)
+        return info.result
 
-class RemoteError(RagstoneError):
-    """An error whose class this version does not know: a newer server, or a proxy."""
+    def _done(self, job: str, on_progress: Callable[[Any], None] | None) -> api.JobInfo:
+        info = self.follow(job, on_progress)
+        if info.error:
+            raise_known(info.error.code, info.error.message, info.error.hint, status=500)
+        if info.state == "cancelled":
+            raise errors.JobCancelled(info.job)
+        if info.result is None:
+            raise ServerUnavailable(self.url, f"it ended before job {info.job}, which is not lost")
+        return info
 
-    def __init__(self, code: str, message: str, hint: str, status: int) -> None:
-        super().__init__(message, hint)
-        # The class attributes are the defaults; this error carries its own.
-        self.code = code  # type: ignore[misc]
-        self.http_status = status  # type: ignore[misc]
+    def follow(self, job: str, on_progress: Callable[[Any], None] | None = None) -> api.JobInfo:
+        """Wait until a job has ended, in whatever way, and return it."""
+        revision = -1
+        while True:
+            query = {"after": revision, "seconds": _NEWS_SECONDS}
+            info = self._http.get(f"/jobs/{part(job)}/events", api.JobInfo, query)
+            if on_progress and info.progress and info.revision != revision:
+                on_progress(info.progress)
+            if info.ended_for_good:
+                return info
+            revision = info.revision
 
+    def jobs(
+        self, dataset: str | None = None, *, state: api.JobState | None = None
+    ) -> list[api.JobInfo]:
+        """List the jobs, of one dataset or in one state when given, newest first."""
+        chosen = {"dataset": dataset, "state": state}
+        query = {name: value for name, value in chosen.items() if value is not None}
+        return self._http.get("/jobs", list[api.JobInfo], query)
 
-def _raise(response: httpx.Response) -> NoReturn:
-    """Raise what the server raised: the same class, code, message and hint."""
-    try:
-        body = response.json()["error"]
-        code, message, hint = str(body["code"]), str(body["message"]), str(body["hint"])
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"The server answered {response.status_code} without saying why"
-        hint = "Check that the address is a Ragstone server."
-        raise RemoteError("error", message, hint, response.status_code) from error
-    known = _classes().get(code)
-    if known is None or known is RagstoneError:
-        raise RemoteError(code, message, hint, response.status_code)
-    # Each class writes its own message from its data; the message is here already.
-    raised = known.__new__(known)
-    RagstoneError.__init__(raised, message, hint)
-    raise raised
+    def job(self, job: str) -> api.JobInfo:
+        """Return one job, with the inputs it could not take."""
+        return self._http.get(f"/jobs/{part(job)}", api.JobInfo)
 
+    def cancel(self, job: str) -> api.JobInfo:
+        """Take back a job that has made no version."""
+        return self._http.post(f"/jobs/{part(job)}/cancel", api.JobInfo, {})
 
-@cache
-def _classes() -> dict[str, type[RagstoneError]]:
-    """Return each class of `ragstone.errors` by its code."""
-    found = (value for value in vars(errors).values() if isinstance(value, type))
-    return {kind.code: kind for kind in found if issubclass(kind, RagstoneError)}
+    def retry(
+        self, job: str, *, on_progress: Callable[[api.JobProgress], None] | None = None
+    ) -> api.JobInfo:
+        """Have a job that ended without a version tried again, and wait for the end."""
+        again = self._http.post(f"/jobs/{part(job)}/retry", api.JobInfo, {})
+        self._done(again.job, on_progress)
+        return self.job(again.job)
+
+    # ------------------------------------------------------------ duplicates
+
+    def duplicates(self, dataset: str, *, limit: int = 50, offset: int = 0) -> api.DuplicateReport:
+        """Say what is there twice, and what the policy hides."""
+        query = {"limit": limit, "offset": offset}
+        return self._http.get(f"/datasets/{part(dataset)}/duplicates", api.DuplicateReport, query)
+
+    def duplicate_group(self, dataset: str, group: str) -> api.DuplicateGroup:
+        """Return one group of duplicates with the pairs that connect it."""
+        path = f"/datasets/{part(dataset)}/duplicates/{part(group)}"
+        return self._http.get(path, api.DuplicateGroup)
+
+    def set_duplicate_policy(
+        self,
+        dataset: str,
+        *,
+        keep: Mapping[str, str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        undo: bool = False,
+        message: str = "",
+    ) -> api.DuplicateReport:
+        """Decide anew which duplicates are hidden, as one new version."""
+        rules = {"keep": dict(keep or {}), "thresholds": dict(thresholds or {})}
+        body = {**rules, "undo": undo, "message": message}
+        path = f"/datasets/{part(dataset)}/duplicates/policy"
+        return self._http.wait(path, api.DuplicateReport, body)
+
+    def calibrate_duplicates(
+        self, dataset: str, *, pairs: Path | None = None, precision: float = 0.95
+    ) -> api.CalibrationReport:
+        """Say how near two vectors have to be; a file is one of the server's machine."""
+        body = {"pairs": pairs and absolute(pairs), "precision": precision}
+        path = f"/datasets/{part(dataset)}/duplicates/calibrate"
+        return self._http.wait(path, api.CalibrationReport, body)
+
+    # ------------------------------------------------------------ versions
+
+    def diff(
+        self,
+        before: str,
+        after: str | None = None,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        text: bool = True,
+    ) -> api.VersionDiff:
+        """Return what changed between two versions, or since the parent of one."""
+        query = {"before": before, "limit": limit, "offset": offset, "text": text}
+        return self._http.get(
+            "/diff", api.VersionDiff, query | ({} if after is None else {"after": after})
+        )
+
+    def tag(self, version: str, tag: str, *, message: str = "", move: bool = False) -> api.TagInfo:
+        """Name a version."""
+        body = {"tag": tag, "message": message, "move": move}
+        return self._http.post(f"/datasets/{part(version)}/tag", api.TagInfo, body)
+
+    def untag(self, dataset: str, tag: str) -> None:
+        """Take a tag away; the version stays."""
+        self._http.send("POST", f"/datasets/{part(dataset)}/untag", json={"tag": tag})
+
+    def tags(self, dataset: str) -> list[api.TagInfo]:
+        """List the tags of a dataset, oldest version first."""
+        return self._http.get(f"/datasets/{part(dataset)}/tags", list[api.TagInfo])
+
+    def fork(self, version: str, name: str, *, message: str = "") -> api.VersionInfo:
+        """Make a dataset that begins equal to a version, and copies nothing."""
+        body = {"name": name, "message": message}
+        return self._http.post(f"/datasets/{part(version)}/fork", api.VersionInfo, body)
+
+    def restore(self, version: str, *, message: str = "") -> api.VersionInfo:
+        """Make a new version equal to an old one."""
+        return self._http.post(
+            f"/datasets/{part(version)}/restore", api.VersionInfo, {"message": message}
+        )
+
+    def forget(self, items: Sequence[str], *, reason: str = "") -> api.ForgetReceipt:
+        """Erase items for real, from every version and file of the workspace."""
+        return self._http.wait(
+            "/forget", api.ForgetReceipt, {"items": list(items), "reason": reason}
+        )
+
+    def forgotten(self) -> list[api.ForgetReceipt]:
+        """List the receipts of what was erased, newest first."""
+        return self._http.get("/forgets", list[api.ForgetReceipt])
+
+    def gc(
+        self,
+        datasets: Sequence[str] | None = None,
+        *,
+        keep: int | None = None,
+        days: float | None = None,
+        dry_run: bool = False,
+    ) -> api.Collection:
+        """Give up old versions, and delete what no kept version needs."""
+        names = None if datasets is None else list(datasets)
+        body = {"datasets": names, "keep": keep, "days": days, "dry_run": dry_run}
+        return self._http.wait("/gc", api.Collection, body)
+
+    def export(
+        self, version: str, folder: str | Path, *, licence: str = "unknown"
+    ) -> api.ExportResult:
+        """Write a version to a new folder of the server's machine."""
+        body = {"folder": absolute(folder), "licence": licence}
+        return self._http.wait(f"/datasets/{part(version)}/export", api.ExportResult, body)
+
+    def import_dataset(
+        self, folder: str | Path, dataset: str, *, message: str = ""
+    ) -> api.ImportResult:
+        """Take an export, in a folder of the server's machine, into a dataset."""
+        body = {"folder": absolute(folder), "message": message}
+        return self._http.wait(f"/datasets/{part(dataset)}/import", api.ImportResult, body)
+
+    def backup(self, target: str | Path) -> api.BackupResult:
+        """Copy the whole workspace to a folder of the server's machine."""
+        return self._http.wait("/backup", api.BackupResult, {"target": absolute(target)})
+
+    # ------------------------------------------------------------ measuring and mending
+
+    def golden(self, dataset: str) -> list[api.GoldenQuery]:
+        """List the golden queries of a dataset."""
+        return self._http.get(f"/datasets/{part(dataset)}/golden", list[api.GoldenQuery])
+
+    def add_golden(self, dataset: str, queries: Path, qrels: Path) -> list[api.GoldenQuery]:
+        """Keep judged queries in files of the server's machine, and list all there are then."""
+        body = {"queries": absolute(queries), "qrels": absolute(qrels)}
+        return self._http.post(f"/datasets/{part(dataset)}/golden", list[api.GoldenQuery], body)
+
+    def clear_golden(self, dataset: str) -> None:
+        """Take all golden queries of a dataset away."""
+        self._http.send("DELETE", f"/datasets/{part(dataset)}/golden")
+
+    def evaluate_retrieval(
+        self,
+        dataset: str,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        modes: Sequence[api.Mode] = ("keyword", "vector", "hybrid"),
+    ) -> api.RetrievalEvaluation:
+        """Compare the ranking of items with judgements in files, or with the golden queries."""
+        files = {"queries": queries, "qrels": qrels}
+        given = {name: path and absolute(path) for name, path in files.items()}
+        body = {**given, "modes": list(modes)}
+        return self._http.wait(f"/datasets/{part(dataset)}/evaluate", api.RetrievalEvaluation, body)
+
+    def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
+        """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
+        return self._http.wait("/doctor", api.DoctorReport, {"rebuild": rebuild})

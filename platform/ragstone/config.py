@@ -11,9 +11,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -40,6 +40,16 @@ class EncoderSettings(_Section):
     name: str = Field(
         "all-MiniLM-L6-v2",
         description="Text encoder: the default, a hub name already on this machine, or a path.",
+    )
+    image: str = Field(
+        "image-descriptor",
+        description="Encoder of images: the embedded one, a hub name already on this machine, or a "
+        "path; those of the CLIP and SigLIP kind let words find pictures.",
+    )
+    audio: str = Field(
+        "audio-descriptor",
+        description="Encoder of recordings: the embedded one, a hub name already on this machine, "
+        "or a path; those of the CLAP kind let words find sounds.",
     )
     device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:N'.")
     # 16 passages of 256 tokens. Beside batches of 32 texts, on two cores: 1.35 times as fast at
@@ -70,11 +80,52 @@ class LimitSettings(_Section):
     bytes: int = Field(256 * 2**20, ge=1, description="Size of one file.")
     pages: int = Field(5_000, ge=1, description="Pages, slides or sheets of one document.")
     characters: int = Field(50_000_000, ge=1, description="Text taken out of one document.")
+    pixels: int = Field(100_000_000, ge=1, description="Pixels of one image.")
+    audio_seconds: float = Field(14_400.0, gt=0, description="Length of one recording.")
     ratio: float = Field(
         200.0, gt=1, description="Unpacked size over packed size, in compressed formats."
     )
     seconds: float = Field(60.0, gt=0, description="Time to read one input.")
     memory_mb: int = Field(3_072, ge=256, description="Memory of one reading process, in MiB.")
+
+
+class FetchSettings(_Section):
+    """What may be fetched from other machines, and what it may cost."""
+
+    allow_private: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Networks beside the public ones that may be fetched from: '10.20.0.0/16' for "
+        "an intranet.",
+    )
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
+        (80, 443), description="Ports that may be connected to."
+    )
+    bytes: int = Field(64 * 2**20, ge=1, description="Size of one answer, packed or unpacked.")
+    seconds: float = Field(
+        60.0, gt=0, description="Time for one address, with redirects and further tries."
+    )
+    connect_seconds: float = Field(10.0, gt=0, description="Time to connect to a server.")
+    redirects: int = Field(5, ge=0, le=20, description="How often an address may lead on.")
+    retries: int = Field(
+        2, ge=0, le=10, description="Further tries when a server is busy or breaks off."
+    )
+    user_agent: str = Field(
+        "Ragstone",
+        pattern=r"^[A-Za-z][\x20-\x7e]*$",
+        description="How requests introduce themselves; add an address where you can be reached. "
+        "Its first word is the name that robots.txt is asked for.",
+    )
+    robots: bool = Field(True, description="Keep to robots.txt.")
+    delay_seconds: float = Field(
+        0.5, ge=0, le=60, description="Pause between two requests to one host."
+    )
+    max_delay_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=600,
+        description="Longest pause that a robots.txt or a busy server can ask for.",
+    )
+    pages: int = Field(1_000, ge=1, description="Pages taken in through one sitemap.")
 
 
 class IngestionSettings(_Section):
@@ -89,6 +140,20 @@ class IngestionSettings(_Section):
     )
     part_chunks: int = Field(
         4_096, ge=1, description="Chunks after which a part of the version is written."
+    )
+
+
+class JobSettings(_Section):
+    """How a server works on jobs."""
+
+    workers: int = Field(
+        1, ge=1, le=16, description="Processes that work on jobs, each with a model of its own."
+    )
+    keep_days: float = Field(
+        7.0,
+        ge=0,
+        description="How long the unfinished work of a failed or interrupted job is kept, to go on "
+        "with it.",
     )
 
 
@@ -161,7 +226,9 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     limits: LimitSettings = LimitSettings()
+    fetch: FetchSettings = FetchSettings()
     ingestion: IngestionSettings = IngestionSettings()
+    jobs: JobSettings = JobSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     generation: GenerationSettings = GenerationSettings()
     server: ServerSettings = ServerSettings()

@@ -10,13 +10,21 @@
     │   ├── UnknownWorkspace         unknown_workspace
     │   ├── UnknownDataset           unknown_dataset
     │   ├── UnknownVersion           unknown_version
+    │   ├── CollectedVersion         collected_version
+    │   ├── UnknownTag               unknown_tag
     │   ├── UnknownId                unknown_id
+    │   ├── UnknownJob               unknown_job
     │   ├── UnknownField             unknown_field
     │   └── UnknownSource            unknown_source
     ├── Conflict                     somebody else was first         409
     │   ├── WorkspaceBusy            workspace_busy (retry helps)
+    │   ├── WorkspaceInUse           workspace_in_use (retry helps)
+    │   ├── DatasetExists            dataset_exists
+    │   ├── TagExists                tag_exists
     │   ├── VersionConflict          version_conflict (retry helps)
-    │   └── SpaceMismatch            space_mismatch
+    │   ├── SpaceMismatch            space_mismatch
+    │   ├── JobConflict              job_conflict
+    │   └── JobCancelled             job_cancelled
     ├── Denied                       not allowed                     401, 403
     │   ├── Unauthenticated          unauthenticated
     │   └── Forbidden                forbidden
@@ -30,11 +38,17 @@
     │   ├── MalformedInput           malformed_input
     │   ├── LimitExceeded            limit_exceeded
     │   ├── ParserTimeout            parser_timeout
-    │   └── ParserDied               parser_died
+    │   ├── ParserDied               parser_died
+    │   ├── BlockedAddress           blocked_address
+    │   ├── RobotsDisallowed         robots_disallowed
+    │   └── FetchFailed              fetch_failed (retry helps)
     ├── Unavailable                  a part is missing or down       503
     │   ├── EncoderUnavailable       encoder_unavailable
     │   ├── GeneratorUnavailable     generator_unavailable
-    │   └── ServerUnavailable        server_unavailable (retry helps)
+    │   ├── SourceUnavailable        source_unavailable
+    │   ├── DatabaseUnavailable      database_unavailable (retry helps)
+    │   ├── ServerUnavailable        server_unavailable (retry helps)
+    │   └── JobDied                  job_died (retry helps)
     └── StorageFault                 the files are not as promised   500
         └── DamagedFile              damaged_file
 
@@ -144,6 +158,14 @@ class NotFound(RagstoneError):
     http_status = 404
 
 
+_SHOWN = 200  # characters of an address in a message
+
+
+def shown_address(url: str) -> str:
+    """Return an address as one line of printable characters."""
+    return repr(url if len(url) <= _SHOWN else f"{url[: _SHOWN - 1]}…")
+
+
 def _suggest(known: Iterable[str], kind: str) -> str:
     names = sorted(known)
     if not names:
@@ -180,14 +202,37 @@ class UnknownVersion(NotFound):
 
     code = "unknown_version"
 
-    def __init__(self, dataset: str, version: str, newest: int) -> None:
+    def __init__(self, dataset: str, version: str, newest: int, tags: Iterable[str] = ()) -> None:
         self.dataset, self.version = dataset, version
+        named = f" {_suggest(tags, 'tags')}" if tags else ""
         super().__init__(
             f"The dataset {dataset!r} has no version {version!r}",
-            f"Versions go from 1 to {newest}; ragstone log {dataset} lists them."
-            if newest
-            else "The dataset has no version yet.",
+            f"Give a number from 1 to {newest}, a tag, or a time such as 2026-11-21T10:00Z; "
+            f"ragstone log {dataset} lists them.{named}",
         )
+
+
+class CollectedVersion(NotFound):
+    """The version was given up by `gc`."""
+
+    code = "collected_version"
+
+    def __init__(self, dataset: str, version: int) -> None:
+        self.dataset, self.version = dataset, version
+        super().__init__(
+            f"Version {version} of {dataset!r} was given up by gc; its data are gone",
+            f"ragstone log {dataset} lists what is kept; a tag keeps a version from gc.",
+        )
+
+
+class UnknownTag(NotFound):
+    """The dataset has no such tag."""
+
+    code = "unknown_tag"
+
+    def __init__(self, dataset: str, tag: str, known: Iterable[str]) -> None:
+        self.dataset, self.tag = dataset, tag
+        super().__init__(f"The dataset {dataset!r} has no tag {tag!r}", _suggest(known, "tags"))
 
 
 class UnknownId(NotFound):
@@ -200,6 +245,19 @@ class UnknownId(NotFound):
         super().__init__(
             f"No {kind} has the id {value!r}",
             "Give a whole id or a prefix of at least 8 characters that fits only one.",
+        )
+
+
+class UnknownJob(NotFound):
+    """No job has this id."""
+
+    code = "unknown_job"
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        super().__init__(
+            f"There is no job {job!r}",
+            "ragstone jobs lists them; the beginning of an id is enough when it fits only one.",
         )
 
 
@@ -249,8 +307,46 @@ class WorkspaceBusy(Conflict):
         )
 
 
+class WorkspaceInUse(Conflict):
+    """Files cannot be deleted while a job builds on them."""
+
+    code = "workspace_in_use"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"A job, backup or export is running in {path}, and may need what would be deleted",
+            "Wait until it is done, or cancel it: ragstone jobs lists jobs.",
+        )
+
+
+class DatasetExists(Conflict):
+    """The name of the new dataset is taken."""
+
+    code = "dataset_exists"
+    retryable = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is a dataset {name!r} already", "Choose another name.")
+
+
+class TagExists(Conflict):
+    """The tag names another version already."""
+
+    code = "tag_exists"
+    retryable = False
+
+    def __init__(self, dataset: str, tag: str, version: int) -> None:
+        self.dataset, self.tag, self.version = dataset, tag, version
+        super().__init__(
+            f"The tag {tag!r} of {dataset!r} names version {version}",
+            "Choose another name, or move the tag on purpose: ragstone tag --move.",
+        )
+
+
 class VersionConflict(Conflict):
-    """The version this commit was built on is no longer the newest."""
+    """Another commit touched the same sources meanwhile."""
 
     code = "version_conflict"
 
@@ -273,8 +369,36 @@ class SpaceMismatch(Conflict):
         super().__init__(
             f"The vectors of {dataset!r} are of the space {has!r}, the encoder makes "
             f"{configured!r}",
-            "Set encoder.name back to the model of the dataset, or ingest into a new dataset; "
-            "vectors of two encoders are never mixed.",
+            "Set encoder.name back to the model of the dataset, move the dataset to the other one "
+            "(ragstone reembed), or ingest into a new dataset; vectors of two are never mixed.",
+        )
+
+
+class JobConflict(Conflict):
+    """The job is in a state in which this cannot be done."""
+
+    code = "job_conflict"
+    retryable = False
+
+    def __init__(self, job: str, state: str, wanted: str) -> None:
+        self.job, self.state, self.wanted = job, state, wanted
+        super().__init__(
+            f"The job {job} is {state} and cannot be {wanted}",
+            f"ragstone jobs {job} shows how it stands.",
+        )
+
+
+class JobCancelled(Conflict):
+    """The job was cancelled; it made no version."""
+
+    code = "job_cancelled"
+    retryable = False
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        super().__init__(
+            f"The job {job} was cancelled; it made no version",
+            f"ragstone retry {job} starts it anew.",
         )
 
 
@@ -433,6 +557,49 @@ class ParserDied(Rejected):
         )
 
 
+class BlockedAddress(Rejected):
+    """The address is one that nothing is fetched from."""
+
+    code = "blocked_address"
+
+    def __init__(self, url: str, reason: str, hint: str = "") -> None:
+        self.url = url
+        super().__init__(
+            f"{shown_address(url)} is not fetched: {reason}",
+            hint
+            or "Only public addresses are fetched, by http or https on their usual ports; "
+            "fetch.allow_private and fetch.ports allow more.",
+        )
+
+
+class RobotsDisallowed(Rejected):
+    """The site asks robots to stay away."""
+
+    code = "robots_disallowed"
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        super().__init__(
+            f"{shown_address(url)} is not fetched: {reason}",
+            "Ask the site's owner; with permission, set fetch.robots to false.",
+        )
+
+
+class FetchFailed(Rejected):
+    """The address was asked and gave nothing."""
+
+    code = "fetch_failed"
+    retryable = True
+
+    def __init__(self, url: str, reason: str, hint: str = "", status: int = 0) -> None:
+        self.url = url
+        self.status = status  # of HTTP, 0 when there was no answer
+        super().__init__(
+            f"{shown_address(url)} cannot be fetched: {reason}",
+            hint or "Try again later, or look whether a browser can open it.",
+        )
+
+
 # ---------------------------------------------------------------- a part is missing or down
 
 
@@ -470,6 +637,33 @@ class GeneratorUnavailable(Unavailable):
         )
 
 
+class SourceUnavailable(Unavailable):
+    """A kind of source needs a package that is not installed."""
+
+    code = "source_unavailable"
+
+    def __init__(self, where: str, package: str) -> None:
+        self.where = where
+        super().__init__(
+            f"{shown_address(where)} cannot be read: the package {package} is not installed",
+            f"Install it with: pip install {package}",
+        )
+
+
+class DatabaseUnavailable(Unavailable):
+    """A database does not answer, or does not let one in."""
+
+    code = "database_unavailable"
+    retryable = True
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place = place
+        super().__init__(
+            f"The database {place} cannot be read: {reason}",
+            "See that it runs and lets you in; the password may be in PGPASSWORD.",
+        )
+
+
 class ServerUnavailable(Unavailable):
     """No server answers at the address."""
 
@@ -479,6 +673,21 @@ class ServerUnavailable(Unavailable):
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
         super().__init__(f"No server answers at {url}: {reason}", "Start one with: ragstone serve.")
+
+
+class JobDied(Unavailable):
+    """The process that did the work of a job ended by itself."""
+
+    code = "job_died"
+    retryable = True
+
+    def __init__(self, job: str, reason: str) -> None:
+        self.job = job
+        super().__init__(
+            f"The process of job {job} {reason}",
+            f"ragstone retry {job} goes on from where it was; the file jobs/{job}/log in the "
+            "workspace has its last words.",
+        )
 
 
 # ---------------------------------------------------------------- the files are not as promised

@@ -41,13 +41,25 @@ def datasets(store: Store) -> list[DatasetInfo]:
 
 
 def versions(store: Store, dataset: str) -> list[VersionInfo]:
-    """Return the versions of `dataset`, newest first."""
+    """Return the versions of `dataset` that are kept, newest first."""
+    dataset_id = store.head(dataset).dataset_id
     rows = store.catalog.records(
         "SELECT version, digest, content, parent, message, created, items, chunks, added, "
         "removed, space FROM versions WHERE dataset_id = ? ORDER BY version DESC",
-        [store.head(dataset).dataset_id],
+        [dataset_id],
     )
-    return [VersionInfo(dataset=dataset, **{**row, "created": utc(row["created"])}) for row in rows]
+    names: dict[int, list[str]] = {}
+    for tag in store.tags.of(dataset_id).values():
+        names.setdefault(tag.version, []).append(tag.name)
+    return [
+        VersionInfo(
+            dataset=dataset,
+            **{**row, "created": utc(row["created"])},
+            tags=names.get(row["version"], []),
+            forgotten=[r.id for r in store.erasures.concerning(dataset_id, row["version"])],
+        )
+        for row in rows
+    ]
 
 
 def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSummary]:
@@ -89,6 +101,25 @@ def quarantine(store: Store, dataset: str | None) -> list[QuarantineInfo]:
     if dataset is not None and not rows:
         store.head(dataset)
     return [QuarantineInfo(**{**row, "created": utc(row["created"])}) for row in rows]
+
+
+def find_item(store: Store, item: str) -> str:
+    """Return the id of the item, of any dataset, version or in quarantine, that `item` begins.
+
+    Raises
+    ------
+    UnknownId
+        There is none, or the prefix fits several ids.
+    """
+    prefix = _prefix(item, "item")
+    rows = store.catalog.rows(
+        "SELECT item_id FROM items WHERE starts_with(item_id, ?) "
+        "UNION SELECT item_id FROM quarantine WHERE starts_with(item_id, ?)",
+        [prefix, prefix],
+    )
+    if len(rows) != 1:
+        raise UnknownId(item, "item")
+    return str(rows[0][0])
 
 
 def find_item_keys(store: Store, manifest: Manifest, item: str) -> list[int]:
@@ -142,7 +173,9 @@ def _chunks(store: Store, condition: str, parameters: list[object]) -> list[dict
     sql = (
         "SELECT c.*, i.item_id, d.name AS dataset FROM chunks c "  # noqa: S608
         "JOIN items i USING (dataset_id, item_key) JOIN datasets d USING (dataset_id) "
-        f"WHERE {condition} ORDER BY i.removed IS NOT NULL, c.chunk_key"
+        f"WHERE {condition} "
+        "QUALIFY row_number() OVER (PARTITION BY dataset_id, chunk_key ORDER BY i.added DESC) = 1 "
+        "ORDER BY i.removed IS NOT NULL, c.chunk_key"
     )
     return store.catalog.records(sql, parameters)
 
@@ -158,8 +191,8 @@ def _chunk_detail(store: Store, row: dict[str, Any], text: str | None = None) ->
 def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:
     dataset_id, key = row["dataset_id"], row["item_key"]
     sources = store.catalog.rows(
-        "SELECT source, name FROM sources WHERE dataset_id = ? AND item_key = ? "
-        "ORDER BY removed IS NOT NULL, source_key",
+        "SELECT source, any_value(name) FROM sources WHERE dataset_id = ? AND item_key = ? "
+        "GROUP BY source ORDER BY bool_and(removed IS NOT NULL), min(source_key)",
         [dataset_id, key],
     )
     text = store.item_text(dataset_id, key)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ragstone import listing
-from ragstone.config import CONFIG_FILE, load_settings
-from ragstone.errors import SpaceMismatch, UnknownWorkspace
+from ragstone import golden, listing, versions
+from ragstone.encoders.opened import Encoders
+from ragstone.jobs.desk import JobDesk
+from ragstone.jobs.spec import absolute
 from ragstone.retrieval.search import MODES, Retriever
-from ragstone.storage.files import make_folder, write_durably
 from ragstone.storage.store import Store
 
 if TYPE_CHECKING:
@@ -20,77 +20,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragstone.config import Settings
-    from ragstone.encoders.base import TextEncoder
-    from ragstone.schemas.api import (
-        Answer,
-        ChunkDetail,
-        DatasetInfo,
-        DoctorReport,
-        IngestProgress,
-        IngestResult,
-        ItemDetail,
-        ItemSummary,
-        Mode,
-        QuarantineInfo,
-        RetrievalEvaluation,
-        SearchResult,
-        StoredAnswer,
-        VersionInfo,
-    )
-
-_TEMPLATE = b"""# Settings of this workspace; docs/configuration.md lists all of them.
-# [encoder]
-# name = "all-MiniLM-L6-v2"
-"""
-
-
-def open(  # noqa: A001
-    path: str | Path,
-    *,
-    create: bool = False,
-    encoder: TextEncoder | None = None,
-    **settings: Mapping[str, Any],
-) -> Workspace:
-    """Open the workspace at `path`; this process owns it until `close`.
-
-    Parameters
-    ----------
-    create
-        Make the workspace when there is none.
-    encoder
-        Used instead of the one in the settings; any object with the methods of `TextEncoder`.
-    settings
-        Sections that win over `ragstone.toml` and the environment, for example
-        `retrieval={"candidates": 50}`.
-
-    Raises
-    ------
-    UnknownWorkspace
-        There is none, and `create` is False.
-    WorkspaceBusy
-        Another process owns it.
-    InvalidConfig
-        A setting is unknown or out of bounds.
-    """
-    root = Path(path).absolute()
-    if not (root / CONFIG_FILE).exists():
-        if not create:
-            raise UnknownWorkspace(root)
-        make_folder(root)
-        write_durably(root / CONFIG_FILE, _TEMPLATE)
-    return Workspace(root, load_settings(root, **settings), encoder)
+    from ragstone.encoders.base import MediaEncoder, TextEncoder
+    from ragstone.schemas import api
+    from ragstone.schemas.records import Modality
+    from ragstone.storage.manifests import Manifest
 
 
 class Workspace:
     """An open workspace; use `ragstone.open`. Safe to use from several threads."""
 
-    def __init__(self, path: Path, settings: Settings, encoder: TextEncoder | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        encoder: TextEncoder | None = None,
+        given: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self.path = path
         self.settings = settings
         self._store = Store(path, settings.storage)
-        self._retriever = Retriever(self._store, settings.retrieval, self._encode_queries)
-        self._opened_encoder = encoder
-        self._opening = threading.Lock()  # two threads must not load two models
+        self._encoders = Encoders(settings.encoder, encoder)
+        self._retriever = Retriever(
+            self._store, settings.retrieval, self._encode_queries, self._media_encoder
+        )
+        self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
 
     def close(self) -> None:
         """Let the workspace go."""
@@ -117,16 +70,17 @@ class Workspace:
         message: str = "",
         text: Sequence[str] = (),
         id: str | None = None,  # noqa: A002
-        on_progress: Callable[[IngestProgress], None] | None = None,
-    ) -> IngestResult:
-        """Take files and folders into `dataset` as one new version.
+        options: Mapping[str, Any] | None = None,
+        on_progress: Callable[[api.IngestProgress], None] | None = None,
+    ) -> api.IngestResult:
+        """Take files, folders, archives, databases and addresses into `dataset` as one new version.
 
         What is there already and unchanged costs a hash; bad input goes to quarantine.
 
         Parameters
         ----------
         sources
-            Files and folders, or one of them.
+            Paths and addresses, or one of them; docs/sources.md lists what there is.
         message
             Stored with the version.
         text
@@ -134,6 +88,8 @@ class Workspace:
             files become items.
         id
             Column that names a row.
+        options
+            How to read the sources: the fields of `ragstone.ingestion.options.SourceOptions`.
         on_progress
             Called a few times per second.
 
@@ -142,21 +98,66 @@ class Workspace:
         UnknownSource, InvalidArgument, SpaceMismatch, EncoderUnavailable
             Nothing was changed.
         """
-        from ragstone.jobs import ingest
+        from ragstone.jobs.ingest import ingest_result
 
-        return ingest(
-            self._store,
-            self.settings,
-            self._encoder(),
-            [sources] if isinstance(sources, str | Path) else sources,
-            dataset,
-            message=message,
-            text=text,
-            name=id,
-            on_progress=on_progress,
-        )
+        spec = self._jobs.spec(absolute(sources), dataset, message, tuple(text), id, options)
+        return ingest_result(self._jobs.ingest(spec, on_progress))
 
-    def delete(self, dataset: str, items: Sequence[str], *, message: str = "") -> VersionInfo:
+    def sync(
+        self,
+        dataset: str,
+        *,
+        message: str = "",
+        on_progress: Callable[[api.IngestProgress], None] | None = None,
+    ) -> api.IngestResult:
+        """Read everything again that was ever ingested into `dataset`, as one new version.
+
+        What is new or changed comes in, and what its places have no longer goes. A place that
+        cannot be reached at all is an error, and nothing is changed.
+
+        Raises
+        ------
+        UnknownDataset, UnknownSource, InvalidArgument
+            Nothing was changed.
+        """
+        from ragstone.jobs.ingest import ingest_result
+
+        return ingest_result(self._jobs.ingest(self._jobs.sync_spec(dataset, message), on_progress))
+
+    def reembed(
+        self,
+        dataset: str,
+        encoder: str,
+        *,
+        message: str = "",
+        if_better: bool = False,
+        on_progress: Callable[[api.ReembedProgress], None] | None = None,
+    ) -> api.ReembedResult:
+        """Give every chunk of `dataset` a vector of another encoder, as one new version.
+
+        Nothing is read again, and searches go on meanwhile. Both spaces are compared on the
+        dataset's golden queries, when it has some, before the switch.
+
+        Parameters
+        ----------
+        encoder
+            As in the setting encoder.name: a folder, or a name in the local hub cache.
+        if_better
+            Switch only when hybrid search has no lower nDCG@10 on the golden queries.
+        on_progress
+            Called a few times per second.
+
+        Raises
+        ------
+        UnknownDataset, EncoderUnavailable, InvalidArgument, VersionConflict
+            Nothing was changed. The dataset has this encoder already, or changed all the time.
+        """
+        from ragstone.jobs.reembed import reembed_result
+
+        spec = self._jobs.reembed_spec(dataset, encoder, message, if_better=if_better)
+        return reembed_result(self._jobs.reembed(spec, on_progress))
+
+    def delete(self, dataset: str, items: Sequence[str], *, message: str = "") -> api.VersionInfo:
         """Make a version of `dataset` without `items` (ids, or prefixes of 8 characters).
 
         Older versions keep them.
@@ -166,7 +167,7 @@ class Workspace:
         UnknownDataset, UnknownId
             Nothing was changed.
         """
-        from ragstone.jobs import delete
+        from ragstone.changes import delete
 
         delete(self._store, dataset, items, message)
         return self.log(dataset)[0]
@@ -179,13 +180,18 @@ class Workspace:
         dataset: str,
         *,
         k: int = 10,
-        mode: Mode = "hybrid",
+        mode: api.Mode = "hybrid",
         where: Sequence[str] = (),
-    ) -> SearchResult:
+        image: str | Path | bytes | None = None,
+        audio: str | Path | bytes | None = None,
+    ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
         Parameters
         ----------
+        image, audio
+            A file, or its bytes: pictures and recordings that resemble it are found, together
+            with what `query` finds unless that is empty.
         mode
             "keyword" (BM25), "vector" (cosine), or "hybrid" (both, fused).
         where
@@ -196,7 +202,10 @@ class Workspace:
         InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
         """
-        return self._retriever.search(query, dataset, k=k, mode=mode, where=where)
+        from ragstone.likeness import payloads_of
+
+        like = payloads_of(self.settings.limits, image, audio)
+        return self._retriever.search(query, dataset, k=k, mode=mode, where=where, like=like)
 
     def ask(
         self,
@@ -206,7 +215,7 @@ class Workspace:
         generator: str | None = None,
         where: Sequence[str] = (),
         on_text: Callable[[str], None] | None = None,
-    ) -> Answer:
+    ) -> api.Answer:
         """Answer `question` from `dataset` ("D" or "D@V"), every sentence with a checked quote.
 
         Too little evidence gives an answer with `found` False. The answer is stored with its
@@ -222,25 +231,25 @@ class Workspace:
         from ragstone.answers import ask
 
         hits = self.search(question, dataset, k=self.settings.generation.passages, where=where)
-        digest = self._store.resolve(f"{hits.dataset}@{hits.version}").digest
-        settings = self.settings.generation
-        return ask(self._store, hits, digest, generator, self._encoder(), settings, on_text)
+        version = self._store.resolve(f"{hits.dataset}@{hits.version}")
+        encoder, settings = self._encoder_of(version), self.settings.generation
+        return ask(self._store, hits, version.digest, generator, encoder, settings, on_text)
 
     # ------------------------------------------------------------ looking
 
-    def datasets(self) -> list[DatasetInfo]:
+    def datasets(self) -> list[api.DatasetInfo]:
         """Return all datasets, by name."""
         return listing.datasets(self._store)
 
-    def log(self, dataset: str) -> list[VersionInfo]:
+    def log(self, dataset: str) -> list[api.VersionInfo]:
         """Return the versions of `dataset`, newest first."""
         return listing.versions(self._store, dataset)
 
-    def items(self, dataset: str, *, offset: int = 0, limit: int = 50) -> list[ItemSummary]:
+    def items(self, dataset: str, *, offset: int = 0, limit: int = 50) -> list[api.ItemSummary]:
         """Return a page of the items of `dataset` ("D" or "D@V"), in the order they came."""
         return listing.items(self._store, dataset, offset, limit)
 
-    def show(self, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
+    def show(self, id: str) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:  # noqa: A002
         """Return what has this id: an item, a chunk or an answer.
 
         Raises
@@ -250,49 +259,400 @@ class Workspace:
         """
         return listing.show(self._store, id)
 
-    def quarantine(self, dataset: str | None = None) -> list[QuarantineInfo]:
+    def retry_quarantined(
+        self,
+        dataset: str,
+        entries: Sequence[str] = (),
+        *,
+        on_progress: Callable[[api.IngestProgress], None] | None = None,
+    ) -> api.IngestResult:
+        """Read again the places that entries in quarantine came from; none stands for all.
+
+        Raises
+        ------
+        UnknownId, InvalidArgument
+            There is no such entry, or nothing is in quarantine.
+        """
+        from ragstone.jobs.ingest import ingest_result
+
+        spec = self._jobs.quarantine_spec(dataset, entries)
+        return ingest_result(self._jobs.ingest(spec, on_progress))
+
+    def drop_quarantined(self, dataset: str, entries: Sequence[str]) -> list[str]:
+        """Take entries out of the quarantine, with their bytes; returns their ids.
+
+        Raises
+        ------
+        UnknownId
+            There is no such entry.
+        """
+        return self._jobs.drop_quarantined(dataset, entries)
+
+    def quarantine(self, dataset: str | None = None) -> list[api.QuarantineInfo]:
         """Return the inputs that could not become items, newest first."""
         return listing.quarantine(self._store, dataset)
 
+    # ------------------------------------------------------------ duplicates
+
+    def duplicates(self, dataset: str, *, limit: int = 50, offset: int = 0) -> api.DuplicateReport:
+        """Return what is there twice in `dataset` ("D" or "D@V"), and what the policy hides.
+
+        Parameters
+        ----------
+        limit, offset
+            Page of the groups, the largest first; the counts are of all.
+        """
+        from ragstone.duplicates import report
+
+        return report(self._store, dataset, limit=limit, offset=offset)
+
+    def duplicate_group(self, dataset: str, group: str) -> api.DuplicateGroup:
+        """Return one group of duplicates with the pairs that connect it.
+
+        Raises
+        ------
+        UnknownId
+            There is no such group.
+        """
+        from ragstone.duplicates import show
+
+        return show(self._store, dataset, group)
+
+    def set_duplicate_policy(
+        self,
+        dataset: str,
+        *,
+        keep: Mapping[str, str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        undo: bool = False,
+        message: str = "",
+    ) -> api.DuplicateReport:
+        """Decide anew which duplicates are hidden, as one new version; nothing is read again.
+
+        Parameters
+        ----------
+        keep
+            By kind (exact, text, image, audio, semantic): first, best, newest or all.
+        thresholds
+            By kind, the distance up to which two items are duplicates.
+        undo
+            Show everything, but for the kinds that are named.
+        """
+        from ragstone.duplicates import changed_policy, policy, set_policy
+
+        old = policy(self._store, dataset)
+        new = changed_policy(old, keep or {}, thresholds or {}, undo=undo)
+        set_policy(self._store, dataset, new, message)
+        return self.duplicates(dataset)
+
+    def calibrate_duplicates(
+        self, dataset: str, *, pairs: Path | None = None, precision: float = 0.95
+    ) -> api.CalibrationReport:
+        """Return how near two vectors of `dataset` have to be to mean the same.
+
+        Parameters
+        ----------
+        pairs
+            CSV with text_a, text_b and label; without it, the text duplicates that were found
+            stand for what is the same, and the nearest others for what is not.
+        precision
+            That the proposed threshold must reach.
+        """
+        from ragstone.duplicates import calibrate
+
+        return calibrate(self._store, dataset, pairs, self._encode_queries, precision)
+
+    # ------------------------------------------------------------ versions
+
+    def diff(
+        self,
+        before: str,
+        after: str | None = None,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        text: bool = True,
+    ) -> api.VersionDiff:
+        """Return what changed between two versions, or since the parent of one.
+
+        Parameters
+        ----------
+        limit, offset
+            Page of the listed items of each kind; the counts are of all.
+        text
+            Compare changed texts line by line.
+        """
+        from ragstone.diff import diff
+
+        return diff(self._store, before, after, limit=limit, offset=offset, text=text)
+
+    def tag(self, version: str, tag: str, *, message: str = "", move: bool = False) -> api.TagInfo:
+        """Name a version ("D", "D@V"); `gc` keeps what has a name.
+
+        Raises
+        ------
+        TagExists
+            The tag names another version, and `move` is False.
+        """
+        return versions.tag(self._store, version, tag, message, move=move)
+
+    def untag(self, dataset: str, tag: str) -> None:
+        """Take a tag away; the version stays.
+
+        Raises
+        ------
+        UnknownTag
+            There is none.
+        """
+        versions.untag(self._store, dataset, tag)
+
+    def tags(self, dataset: str) -> list[api.TagInfo]:
+        """Return the tags of `dataset`, oldest version first."""
+        return versions.tags(self._store, dataset)
+
+    def fork(self, version: str, name: str, *, message: str = "") -> api.VersionInfo:
+        """Make the dataset `name`, which begins equal to `version` and copies nothing.
+
+        Raises
+        ------
+        DatasetExists
+            The name is taken.
+        """
+        return versions.fork(self._store, version, name, message)
+
+    def restore(self, version: str, *, message: str = "") -> api.VersionInfo:
+        """Make a new version of a dataset that is equal to an old one ("D@V")."""
+        return versions.restore(self._store, version, message)
+
+    def forget(self, items: Sequence[str], *, reason: str = "") -> api.ForgetReceipt:
+        """Erase items (ids, or prefixes of 8 characters) for real, from every version and file.
+
+        Raises
+        ------
+        UnknownId, WorkspaceInUse
+            Nothing was changed.
+        """
+        return versions.forget(self._store, items, reason)
+
+    def forgotten(self) -> list[api.ForgetReceipt]:
+        """Return the receipts of what was erased, newest first."""
+        return versions.forgotten(self._store)
+
+    def gc(
+        self,
+        datasets: Sequence[str] | None = None,
+        *,
+        keep: int | None = None,
+        days: float | None = None,
+        dry_run: bool = False,
+    ) -> api.Collection:
+        """Give up old versions, and delete what no kept version needs.
+
+        The newest version of a dataset and those with a tag always stay. Without `keep` and
+        `days` no version goes, only what failed jobs left.
+
+        Parameters
+        ----------
+        datasets
+            Whose versions may go; None means all.
+        keep
+            Keep so many of the newest.
+        days
+            Keep those that are not older.
+
+        Raises
+        ------
+        WorkspaceInUse
+            A job is running.
+        """
+        from ragstone.storage.retention import Policy, collect
+
+        return collect(self._store, Policy(keep, days), datasets, dry_run=dry_run)
+
+    # ------------------------------------------------------------ out and in again
+
+    def export(
+        self, version: str, folder: str | Path, *, licence: str = "unknown"
+    ) -> api.ExportResult:
+        """Write a version as Parquet files with the original bytes, to a new folder.
+
+        `datasets.load_dataset(folder)` of Hugging Face reads it, and so does `import_dataset`.
+        """
+        from ragstone.exchange.exporting import export_version
+
+        return export_version(self._store, version, Path(folder), licence=licence)
+
+    def import_dataset(
+        self, folder: str | Path, dataset: str, *, message: str = ""
+    ) -> api.ImportResult:
+        """Take what `export` wrote into `dataset`, with its vectors, as one new version."""
+        from ragstone.exchange.importing import import_version
+
+        return import_version(self._store, Path(folder), dataset, message=message)
+
+    def backup(self, target: str | Path) -> api.BackupResult:
+        """Copy the whole workspace into a new folder below `target`, while others use it."""
+        from ragstone.storage.backup import backup
+
+        return backup(self._store, Path(target))
+
     # ------------------------------------------------------------ measuring and mending
+
+    def golden(self, dataset: str) -> list[api.GoldenQuery]:
+        """Return the golden queries of `dataset`, by id."""
+        return golden.listed(self._store, dataset)
+
+    def add_golden(self, dataset: str, queries: Path, qrels: Path) -> list[api.GoldenQuery]:
+        """Keep judged queries in the BEIR layout with `dataset`, and return all it has then.
+
+        A query with the id of one that is there takes its place.
+
+        Raises
+        ------
+        UnknownDataset, UnknownSource, InvalidArgument
+            Nothing was kept. No judgement names an item of the newest version.
+        """
+        golden.add(self._store, dataset, queries, qrels)
+        return golden.listed(self._store, dataset)
+
+    def clear_golden(self, dataset: str) -> None:
+        """Take all golden queries of `dataset` away."""
+        golden.clear(self._store, dataset)
 
     def evaluate_retrieval(
         self,
         dataset: str,
-        queries: Path,
-        qrels: Path,
+        queries: Path | None = None,
+        qrels: Path | None = None,
         *,
-        modes: Sequence[Mode] = MODES,
-    ) -> RetrievalEvaluation:
-        """Compare the ranking of items with judgements in the BEIR layout."""
-        from ragstone.evaluation.retrieval import evaluate, read_judged
+        modes: Sequence[api.Mode] = MODES,
+    ) -> api.RetrievalEvaluation:
+        """Compare the ranking of items with judgements in the BEIR layout.
+
+        Without the two files, the golden queries of the dataset are used.
+        """
+        from ragstone.evaluation.retrieval import evaluate
 
         manifest = self._store.resolve(dataset)
-        judged = read_judged(queries, qrels)
+        judged = golden.chosen(self._store, manifest.dataset, queries, qrels)
         return evaluate(self._store, self._retriever, self._encode_queries, manifest, judged, modes)
 
-    def doctor(self, *, rebuild: bool = False) -> DoctorReport:
+    def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
         from ragstone.storage.doctor import examine
 
         return examine(self._store, rebuild=rebuild)
 
+    # ------------------------------------------------------------ jobs
+
+    def submit(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        dataset: str,
+        *,
+        message: str = "",
+        text: Sequence[str] = (),
+        id: str | None = None,  # noqa: A002
+        options: Mapping[str, Any] | None = None,
+    ) -> api.JobInfo:
+        """As `ingest`, but only put the job in the queue, which a server works on.
+
+        Raises
+        ------
+        UnknownSource, InvalidArgument
+            There is no job then.
+        """
+        places = absolute(sources)
+        return self._jobs.submit(
+            self._jobs.spec(places, dataset, message, tuple(text), id, options, served=True)
+        )
+
+    def submit_sync(self, dataset: str, *, message: str = "") -> api.JobInfo:
+        """As `sync`, but only put the job in the queue, which a server works on."""
+        return self._jobs.submit(self._jobs.sync_spec(dataset, message, served=True))
+
+    def submit_quarantined(self, dataset: str, entries: Sequence[str] = ()) -> api.JobInfo:
+        """As `retry_quarantined`, but only put the job in the queue."""
+        return self._jobs.submit(self._jobs.quarantine_spec(dataset, entries, served=True))
+
+    def submit_reembed(
+        self, dataset: str, encoder: str, *, message: str = "", if_better: bool = False
+    ) -> api.JobInfo:
+        """As `reembed`, but only put the job in the queue, which a server works on.
+
+        Raises
+        ------
+        UnknownDataset, EncoderUnavailable, InvalidArgument
+            There is no job then.
+        """
+        return self._jobs.submit(
+            self._jobs.reembed_spec(dataset, encoder, message, if_better=if_better, served=True)
+        )
+
+    def jobs(
+        self, dataset: str | None = None, *, state: api.JobState | None = None
+    ) -> list[api.JobInfo]:
+        """Return the jobs, of one dataset or in one state when given, newest first."""
+        return self._jobs.listed(dataset, state)
+
+    def job(self, job: str) -> api.JobInfo:
+        """Return one job, by its id or a beginning of it that fits only one.
+
+        Raises
+        ------
+        UnknownJob
+            None, or more than one, begins so.
+        """
+        return self._jobs.find(job)
+
+    def job_revision(self, job: str) -> int:
+        """Return what `revision` of the job with exactly this id is now, at no cost."""
+        return self._jobs.revision(job)
+
+    def cancel(self, job: str) -> api.JobInfo:
+        """Take back a job that waits, runs or was cut off; it makes no version.
+
+        Raises
+        ------
+        UnknownJob, JobConflict
+            There is no such job, it has ended, or its version is being published.
+        """
+        return self._jobs.cancel(job)
+
+    def retry(
+        self, job: str, *, on_progress: Callable[[api.JobProgress], None] | None = None
+    ) -> api.JobInfo:
+        """Go on with a job that failed, was cut off or was cancelled, from where it was.
+
+        With a server it waits for its turn; without one it is done when this returns.
+
+        Raises
+        ------
+        UnknownJob, JobConflict
+            There is no such job, or it waits, runs or is done.
+        """
+        return self._jobs.retry(job, on_progress)
+
+    def running_jobs(self) -> AbstractContextManager[None]:
+        """Work on the queue, in processes of their own, for the length of a `with` block.
+
+        Jobs that an earlier owner could not finish are gone on with.
+        """
+        return self._jobs.running()
+
     # ------------------------------------------------------------ encoder
 
     def warm_up(self) -> None:
         """Load the encoder now, so that the first search need not wait for it."""
-        self._encoder().encode_queries(["warm up"])
+        self._encoders.chosen().encode_queries(["warm up"])
 
-    def _encoder(self) -> TextEncoder:
-        from ragstone.encoders.text import open_text_encoder
+    def _encode_queries(self, queries: Sequence[str], manifest: Manifest) -> NDArray[np.float32]:
+        return self._encoder_of(manifest).encode_queries(queries)
 
-        with self._opening:
-            if self._opened_encoder is None:
-                self._opened_encoder = open_text_encoder(self.settings.encoder)
-            return self._opened_encoder
+    def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
+        held = manifest.media[modality.value]
+        return self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
 
-    def _encode_queries(self, queries: Sequence[str], space: str) -> NDArray[np.float32]:
-        encoder = self._encoder()
-        if encoder.identity.space != space:
-            raise SpaceMismatch("the dataset", space, encoder.identity.space)
-        return encoder.encode_queries(queries)
+    def _encoder_of(self, manifest: Manifest) -> TextEncoder:
+        """Return the encoder that made the vectors of a version."""
+        return self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)

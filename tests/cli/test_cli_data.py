@@ -43,6 +43,7 @@ def test_ingest_prints_the_documented_result(run: Run, own_stones: Any) -> None:
         "unchanged": 2,
         "duplicate": 0,
         "quarantined": 0,
+        "removed": 0,
     }
 
 
@@ -76,17 +77,17 @@ def test_quarantine_gives_status_3_and_a_reason(run: Run, own_stones: Any) -> No
     assert done.status == 3
     assert done.json["items"]["quarantined"] == 1
     assert done.json["quarantine"][0]["code"] == "malformed_input"
-    listed = run("quarantine", "stones", "--json", "-w", own_stones.workspace)
+    listed = run("quarantine", "list", "stones", "--json", "-w", own_stones.workspace)
     assert listed.status == 0
     assert {entry["source"] for entry in listed.json} == {str(own_stones.sources / "bad.pdf")}
-    shown = run("quarantine", "-w", own_stones.workspace).out
+    shown = run("quarantine", "list", "-w", own_stones.workspace).out
     assert "bad.pdf" in shown
     assert "malformed_input" in shown
 
 
 def test_nothing_in_quarantine(run: Run, stones: Any) -> None:
-    assert run("quarantine", "-w", stones.workspace).out == "Nothing is in quarantine.\n"
-    assert run("quarantine", "--json", "-w", stones.workspace).json == []
+    assert run("quarantine", "list", "-w", stones.workspace).out == "Nothing is in quarantine.\n"
+    assert run("quarantine", "list", "--json", "-w", stones.workspace).json == []
 
 
 def test_rows_of_a_table_become_items(run: Run, own_stones: Any, tmp_path: Path) -> None:
@@ -197,3 +198,60 @@ def test_doctor_rebuilds(run: Run, own_stones: Any, as_json: bool) -> None:  # n
         assert "made anew" in done.out
     found = run("search", "frost", "-d", "stones", "--mode", "keyword", *words[-2:], "--json")
     assert len(found.json["hits"]) == 1
+
+
+def test_an_entry_is_shown_retried_and_dropped(run: Run, own_stones: Any) -> None:
+    broken = own_stones.sources / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.4 and no more")
+    place = ("-w", own_stones.workspace)
+    assert run("ingest", own_stones.sources, "-d", "stones", *place).status == 3
+    (entry,) = run("quarantine", "list", "stones", "--json", *place).json
+    shown = run("quarantine", "show", entry["id"][:12], *place).out
+    assert str(broken) in shown
+    assert "malformed_input" in shown
+    assert (
+        (own_stones.workspace / "quarantine")
+        .joinpath(entry["item_id"][:2], entry["item_id"][2:4], entry["item_id"])
+        .exists()
+    )
+    assert run("quarantine", "retry", "stones", *place).status == 3, "it is as broken as before"
+    (entry,) = run("quarantine", "list", "stones", "--json", *place).json
+    assert run("quarantine", "drop", "stones", entry["id"], *place).out == "1 input dropped.\n"
+    assert run("quarantine", "list", "--json", *place).json == []
+    assert not list((own_stones.workspace / "quarantine").rglob(entry["item_id"]))
+    missing = run("quarantine", "drop", "stones", entry["id"], *place)
+    assert "quarantine of stones" in missing.err
+
+
+def test_sync_brings_in_and_lets_go(run: Run, own_stones: Any) -> None:
+    place = ("-w", own_stones.workspace)
+    gone = sorted(own_stones.sources.rglob("*.*"))[0]
+    gone.unlink()
+    (own_stones.sources / "tuff.txt").write_text("Tuff is made of volcanic ash.", encoding="utf-8")
+    done = run("sync", "stones", "--json", *place)
+    assert done.status == 0
+    assert (done.json["items"]["added"], done.json["items"]["removed"]) == (1, 1)
+    names = {item["name"] for item in run("items", "stones", "--json", *place).json}
+    assert gone.name not in names
+    assert "tuff.txt" in names
+    again = run("sync", "stones", "--json", *place)
+    assert again.json["version"] == done.json["version"]
+
+
+def test_duplicates_are_reported_and_shown_again(run: Run, own_stones: Any) -> None:
+    place = ("-w", own_stones.workspace)
+    text = " ".join(f"word{number}" for number in range(60))
+    for name in ("one.txt", "two.html"):
+        content = text if name.endswith("txt") else f"<html><body><p>{text}</p></body></html>"
+        (own_stones.sources / name).write_text(content, encoding="utf-8")
+    done = run("ingest", own_stones.sources, "-d", "stones", *place)
+    assert "2 new pairs of duplicates, 1 hidden" in done.out
+    report = run("dedup", "report", "stones", "--json", *place).json
+    (group,) = report["groups"]
+    assert group["kind"] == "exact"
+    assert "one.txt" in run("dedup", "show", "stones", group["group"], *place).out
+    assert "first" in run("dedup", "policy", "stones", *place).out
+    back = run("dedup", "policy", "stones", "--undo", "--json", *place).json
+    assert (back["version"], back["kinds"][0]["hidden"]) == (report["version"] + 1, 0)
+    wrong = run("dedup", "policy", "stones", "--keep", "exact", *place)
+    assert (wrong.status, "KIND=VALUE" in wrong.err) == (2, True)

@@ -18,7 +18,7 @@ from ragstone.cli.find import title_of
 from ragstone.cli.output import clean, plural, print_json, print_table
 from ragstone.cli.snippet import snippet, window
 from ragstone.config import CONFIG_FILE
-from ragstone.schemas.api import Highlight, Hit, IngestProgress, ItemCounts
+from ragstone.schemas.api import Highlight, Hit, IngestProgress, ItemCounts, ReembedProgress
 from ragstone.storage.owner import OWNER_FILE
 
 
@@ -143,6 +143,9 @@ def event(stage: Any = "embedding", seen: int = 3, left: float | None = 65.0) ->
 def test_progress_in_a_line() -> None:
     assert progress.describe(event()) == ("embedding: 3 of 10 inputs, 42 chunks, 1.5/s, 1:05 left")
     assert progress.describe(event(left=None)).endswith("1.5/s")
+    embedding = ReembedProgress("embedding", 1_200, 3_000, 40.0, 45.0)
+    said = "embedding: 1,200 of 3,000 chunks, 40.0/s, 0:45 left"
+    assert progress.describe(embedding) == said
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (61, "1:01"), (3723, "1:02:03")])
@@ -169,6 +172,16 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left() -> None:
     assert "embedding" in shown
     assert "1.5/s" in shown
     assert "1:05 left" in shown
+
+
+def test_the_bar_of_a_re_embedding_counts_chunks() -> None:
+    out = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with progress._bar(out) as reporter:
+        reporter(ReembedProgress("embedding", 30, 40, 7.5, None))
+    shown = cast("io.StringIO", out.file).getvalue()
+    assert "embedding" in shown
+    assert "30/40" in shown
+    assert "7.5/s" in shown
 
 
 # ---------------------------------------------------------------- which workspace

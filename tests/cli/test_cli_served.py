@@ -32,7 +32,7 @@ def test_looking_and_finding_go_through_the_server(run: Run, served: Path) -> No
     items = run("items", "stones", *place).json
     assert [i["name"] for i in items] == ["granite.md", "marble.md"]
     assert run("show", items[0]["item_id"], *place).json["name"] == "granite.md"
-    assert run("quarantine", *place).json == []
+    assert run("quarantine", "list", *place).json == []
     hits = run("search", "frost", "-d", "stones", "--mode", "keyword", *place).json["hits"]
     assert [hit["name"] for hit in hits] == ["granite.md"]
 
@@ -52,8 +52,17 @@ def test_errors_of_the_server_read_as_ever(run: Run, served: Path) -> None:
     assert (empty.status, empty.error["code"]) == (2, "invalid_query")
 
 
-def test_what_needs_the_files_says_who_has_them(served: Path) -> None:
+def test_no_verb_needs_the_files_for_itself(served: Path) -> None:
     command = [sys.executable, "-m", "ragstone.cli", "doctor", "--json", "-w", str(served)]
+    environment = {"RAGSTONE_STORAGE__LOCK_SECONDS": "0.1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["findings"] == []
+
+
+def test_another_owner_is_named(served: Path) -> None:
+    """`init` makes and opens by itself: a server is in its way."""
+    command = [sys.executable, "-m", "ragstone.cli", "init", "--json", str(served)]
     environment = {"RAGSTONE_STORAGE__LOCK_SECONDS": "0.1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

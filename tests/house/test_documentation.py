@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +110,9 @@ def setting_rows() -> list[str]:
 
 
 def toml(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else f"{value:,}".replace(",", "_")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,}".replace(",", "_")
+    return json.dumps(value)
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:

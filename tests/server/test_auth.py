@@ -33,11 +33,61 @@ GUARDED = [
     ("GET", "/v1/show/0123456789"),
     ("GET", "/v1/quarantine"),
     ("POST", "/v1/datasets/rocks/delete"),
+    ("POST", "/v1/datasets/rocks/ingest"),
+    ("POST", "/v1/datasets/rocks/reembed"),
+    ("POST", "/v1/datasets/rocks/sync"),
+    ("POST", "/v1/datasets/rocks/quarantine/retry"),
+    ("POST", "/v1/datasets/rocks/quarantine/drop"),
+    ("GET", "/v1/datasets/rocks/duplicates"),
+    ("GET", "/v1/datasets/rocks/duplicates/text-0123"),
+    ("POST", "/v1/datasets/rocks/duplicates/policy"),
+    ("POST", "/v1/datasets/rocks/duplicates/calibrate"),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/0123456789"),
+    ("GET", "/v1/jobs/0123456789/events"),
+    ("POST", "/v1/jobs/0123456789/cancel"),
+    ("POST", "/v1/jobs/0123456789/retry"),
+    ("GET", "/v1/diff"),
+    ("GET", "/v1/datasets/rocks/tags"),
+    ("POST", "/v1/datasets/rocks/tag"),
+    ("POST", "/v1/datasets/rocks/untag"),
+    ("POST", "/v1/datasets/rocks/fork"),
+    ("POST", "/v1/datasets/rocks/restore"),
+    ("POST", "/v1/forget"),
+    ("GET", "/v1/forgets"),
+    ("POST", "/v1/gc"),
+    ("POST", "/v1/datasets/rocks/export"),
+    ("POST", "/v1/datasets/rocks/import"),
+    ("POST", "/v1/backup"),
+    ("GET", "/v1/datasets/rocks/golden"),
+    ("POST", "/v1/datasets/rocks/golden"),
+    ("DELETE", "/v1/datasets/rocks/golden"),
+    ("POST", "/v1/datasets/rocks/evaluate"),
+    ("POST", "/v1/doctor"),
 ]
 BODIES = {
     "/v1/search": {"query": "granite", "dataset": "rocks"},
     "/v1/ask": {"question": "What is granite?", "dataset": "rocks"},
     "/v1/datasets/rocks/delete": {"items": ["0123456789"]},
+    "/v1/datasets/rocks/ingest": {"sources": ["/data"]},
+    "/v1/datasets/rocks/tag": {"tag": "printed"},
+    "/v1/datasets/rocks/untag": {"tag": "printed"},
+    "/v1/datasets/rocks/fork": {"name": "trial"},
+    "/v1/datasets/rocks/restore": {},
+    "/v1/forget": {"items": ["0123456789"]},
+    "/v1/gc": {},
+    "/v1/datasets/rocks/export": {"folder": "/data/out"},
+    "/v1/datasets/rocks/import": {"folder": "/data/out"},
+    "/v1/backup": {"target": "/data/out"},
+    "/v1/datasets/rocks/reembed": {"encoder": "/data/model"},
+    "/v1/datasets/rocks/sync": {},
+    "/v1/datasets/rocks/quarantine/retry": {},
+    "/v1/datasets/rocks/quarantine/drop": {"entries": ["0123456789"]},
+    "/v1/datasets/rocks/duplicates/policy": {"undo": True},
+    "/v1/datasets/rocks/duplicates/calibrate": {},
+    "/v1/datasets/rocks/golden": {"queries": "/data/q", "qrels": "/data/r"},
+    "/v1/datasets/rocks/evaluate": {"queries": "/data/q", "qrels": "/data/r"},
+    "/v1/doctor": {},
 }
 
 
@@ -58,7 +108,7 @@ def test_every_guarded_route_needs_the_token(
 def test_all_routes_but_health_are_listed_above_and_guarded(owned: Workspace) -> None:
     paths = create_app(owned, "token").openapi()["paths"]
     listed = {
-        (method.upper(), path.replace("{name}", "rocks").replace("{id}", "0123456789"))
+        (method.upper(), path.format(name="rocks", id="0123456789", group="text-0123"))
         for path, methods in paths.items()
         for method in methods
     }

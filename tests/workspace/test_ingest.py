@@ -241,14 +241,12 @@ def test_lost_jobs_are_ended_by_the_next_owner(workspace: Workspace, folder: Pat
     catalog.write("UPDATE jobs SET state = 'running', ended = NULL, result = NULL")
     workspace.close()
     with ragstone.open(workspace.path) as again:
-        rows = again._store.catalog.rows("SELECT state, result FROM jobs")
-    assert [state for state, _ in rows] == ["failed"]
-    assert "interrupted" in rows[0][1]
+        assert [job.state for job in again.jobs()] == ["interrupted"]
 
 
 def test_encoder_is_opened_once_by_many_threads(tmp_path: Path) -> None:
     with ragstone.open(tmp_path / "w", create=True) as workspace, ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(lambda _: workspace._encoder(), range(8)))
+        opened = list(pool.map(lambda _: workspace._encoders.chosen(), range(8)))
     assert len(set(map(id, opened))) == 1
 
 
@@ -335,13 +333,13 @@ def test_another_encoder_is_refused(workspace: Workspace, folder: Path) -> None:
 
     class Other:
         def __getattr__(self, name: str) -> object:
-            return getattr(workspace._encoder(), name)
+            return getattr(workspace._encoders.chosen(), name)
 
         @property
         def identity(self) -> object:
             from dataclasses import replace
 
-            return replace(workspace._encoder().identity, digest="f" * 64)
+            return replace(workspace._encoders.chosen().identity, digest="f" * 64)
 
     workspace.close()
     with (

@@ -8,12 +8,28 @@ from typing import Annotated
 import typer
 
 from ragstone import __version__
-from ragstone.cli import catalog, demo, find, health, ingest, serving
+from ragstone.cli import (
+    catalog,
+    dedup,
+    demo,
+    find,
+    golden,
+    health,
+    ingest,
+    jobs,
+    keeping,
+    quarantined,
+    reembed,
+    serving,
+    versions,
+)
 from ragstone.cli.boundary import CommandLine
 
 _START = "First steps"
 _USE = "Find and answer"
 _LOOK = "Look and change"
+_VERSIONS = "Versions"
+_COPY = "Copy and move"
 _CARE = "Measure and mend"
 _SERVE = "Serve"
 
@@ -25,6 +41,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 evaluate = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
+duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
+quarantine = typer.Typer(
+    cls=CommandLine, no_args_is_help=True, help="Inputs that could not become items."
+)
 
 
 def _print_version(*, wanted: bool | None) -> None:
@@ -64,6 +84,7 @@ def root(
 app.command(rich_help_panel=_START)(demo.demo)
 app.command(rich_help_panel=_START)(ingest.init)
 app.command(rich_help_panel=_START)(ingest.ingest)
+app.command(rich_help_panel=_START)(quarantined.sync)
 app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.ask)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
@@ -71,7 +92,31 @@ app.command(rich_help_panel=_LOOK)(catalog.log)
 app.command(rich_help_panel=_LOOK)(catalog.items)
 app.command(rich_help_panel=_LOOK)(catalog.show)
 app.command(rich_help_panel=_LOOK)(catalog.delete)
-app.command(rich_help_panel=_LOOK)(catalog.quarantine)
+app.add_typer(quarantine, name="quarantine", rich_help_panel=_LOOK)
+quarantine.command("list")(catalog.quarantine_list)
+quarantine.command("show")(quarantined.show)
+quarantine.command("retry")(quarantined.retry)
+quarantine.command("drop")(quarantined.drop)
+app.add_typer(duplicates, name="dedup", rich_help_panel=_LOOK)
+duplicates.command("report")(dedup.report)
+duplicates.command("show")(dedup.show)
+duplicates.command("policy")(dedup.policy)
+duplicates.command("calibrate")(dedup.calibrate)
+app.command(rich_help_panel=_VERSIONS)(versions.diff)
+app.command(rich_help_panel=_VERSIONS)(keeping.tag)
+app.command(rich_help_panel=_VERSIONS)(keeping.fork)
+app.command(rich_help_panel=_VERSIONS)(keeping.restore)
+app.command(rich_help_panel=_VERSIONS)(reembed.reembed)
+app.command(rich_help_panel=_VERSIONS)(keeping.forget)
+app.command(rich_help_panel=_VERSIONS)(keeping.gc)
+app.command(rich_help_panel=_COPY)(keeping.export)
+app.command("import", rich_help_panel=_COPY)(keeping.import_dataset)
+app.command(rich_help_panel=_COPY)(keeping.backup)
+app.command("restore-backup", rich_help_panel=_COPY)(keeping.restore_backup)
+app.command(rich_help_panel=_LOOK)(jobs.jobs)
+app.command(rich_help_panel=_LOOK)(jobs.cancel)
+app.command(rich_help_panel=_LOOK)(jobs.retry)
+app.command(rich_help_panel=_CARE)(golden.golden)
 app.add_typer(evaluate, name="evaluate", rich_help_panel=_CARE)
 evaluate.command("retrieval")(health.evaluate_retrieval)
 app.command(rich_help_panel=_CARE)(health.doctor)

@@ -144,7 +144,7 @@ def delete(
         say(name + styled(f"  {plural(made.removed, 'item')} removed, {made.items:,} left"))
 
 
-def quarantine(
+def quarantine_list(
     context: typer.Context,
     dataset: Annotated[
         str | None,
@@ -156,7 +156,7 @@ def quarantine(
 ) -> None:
     """List the inputs that could not become items, with the reason and what to do.
 
-    Example: ragstone quarantine stones
+    Example: ragstone quarantine list stones
     """
     with reached(context, workspace) as ws:
         found = ws.quarantine(dataset)
@@ -166,8 +166,9 @@ def quarantine(
     if not found:
         say("Nothing is in quarantine.")
     for entry in found:
+        place = f"  ({entry.dataset}, {entry.stage}, {entry.id})"
         say(
-            styled(entry.source, "bold") + styled(f"  ({entry.dataset}, {entry.stage})", "dim"),
+            styled(entry.source, "bold") + styled(place, "dim"),
             styled(f"    {entry.reason} [{entry.code}]"),
             styled(f"    {entry.hint}", "dim"),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,25 +25,40 @@ DRAFT = 60  # characters of a growing answer shown while it is being written
 
 def search(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words, or a question.")],
-    dataset: options.Dataset,
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="[QUERY]", help="Words, or a question; may be left out with --image or --audio."
+        ),
+    ] = "",
     *,
+    dataset: options.Dataset,
     k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
     mode: Annotated[
         Mode, typer.Option(help="By words (keyword), by meaning (vector), or both (hybrid).")
     ] = "hybrid",
     where: options.Where = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Find pictures that resemble this one.", show_default=False),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(help="Find recordings that resemble this one.", show_default=False),
+    ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Find passages by their words and their meaning.
+    """Find passages, pictures and recordings by words, by meaning, or by likeness.
 
     Each hit says which arm found it, at which rank and with which score.
 
     Example: ragstone search "frost resistance" --dataset stones --where year>=2000
     """
     with reached(context, workspace) as ws:
-        result = ws.search(query, dataset, k=k, mode=mode, where=where or ())
+        result = ws.search(
+            query, dataset, k=k, mode=mode, where=where or (), image=image, audio=audio
+        )
     if as_json:
         print_json(result)
     else:

@@ -9,7 +9,7 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import print_json, print_table, say, styled
-from ragstone.cli.session import opened
+from ragstone.cli.session import reached
 from ragstone.errors import InvalidArgument
 from ragstone.schemas.api import DoctorReport, Finding, Mode
 
@@ -19,13 +19,20 @@ MEASURES = ("ndcg@10", "recall@100", "mrr@10")
 def evaluate_retrieval(
     context: typer.Context,
     dataset: options.DatasetName,
-    queries: Annotated[
-        Path, typer.Option(help="JSONL with _id and text of each query (BEIR layout).")
-    ],
-    qrels: Annotated[
-        Path, typer.Option(help="TSV with query-id, corpus-id and score (BEIR layout).")
-    ],
     *,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSONL with _id and text of each query (BEIR layout).",
+            show_default="the golden queries of the dataset",
+        ),
+    ] = None,
+    qrels: Annotated[
+        Path | None,
+        typer.Option(
+            help="TSV with query-id, corpus-id and score (BEIR layout).", show_default=False
+        ),
+    ] = None,
     mode: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,12 +46,13 @@ def evaluate_retrieval(
 ) -> None:
     """Measure search against judged queries: nDCG@10, recall@100 and MRR@10 per mode.
 
-    Items are ranked by their best chunk, and named as the ingested rows or files were.
+    Items are ranked by their best chunk, and named as the ingested rows or files were. Without
+    files, the golden queries of the dataset are used.
 
     Example: ragstone evaluate retrieval scifact --queries queries.jsonl --qrels test.tsv
     """
     modes = [_known(name) for name in mode or get_args(Mode)]
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         result = ws.evaluate_retrieval(dataset, queries, qrels, modes=modes)
     if as_json:
         print_json(result)
@@ -76,7 +84,7 @@ def doctor(
 
     Example: ragstone doctor --rebuild
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         report = ws.doctor(rebuild=rebuild)
     if as_json:
         print_json(report)

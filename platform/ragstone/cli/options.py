@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+SHORTEST = 8  # characters of the beginning of an id
+
 Workspace = Annotated[
     Path | None,
     typer.Option("--workspace", "-w", help="Folder of the workspace.", show_default=False),
@@ -14,7 +16,11 @@ Workspace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Dataset = Annotated[
     str,
-    typer.Option("--dataset", "-d", help="Dataset, or DATASET@VERSION for an older version."),
+    typer.Option(
+        "--dataset",
+        "-d",
+        help="Dataset, or DATASET@VERSION for another one; a tag or a time will do.",
+    ),
 ]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
 Where = Annotated[

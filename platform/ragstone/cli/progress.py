@@ -1,4 +1,4 @@
-"""How far an ingestion is: a bar on a terminal, JSON lines for programs, a line now and then."""
+"""How far a job is: a bar on a terminal, JSON lines for programs, a line now and then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ragstone.cli.output import console, plural, print_json
-from ragstone.schemas.api import IngestProgress
+from ragstone.schemas.api import IngestProgress, JobProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 JSON_SECONDS = 1.0  # at most one line of progress per second
 LOG_SECONDS = 15.0
 
-Reporter = Callable[[IngestProgress], None]
+Reporter = Callable[[JobProgress], None]
 
 
 @contextmanager
@@ -32,14 +32,30 @@ def reporting(*, as_json: bool) -> Iterator[Reporter]:
         yield _Lines(LOG_SECONDS, lambda event: out.print(describe(event), soft_wrap=True))
 
 
-def describe(event: IngestProgress) -> str:
+@contextmanager
+def interruptible(job: str | None, *, as_json: bool) -> Iterator[None]:
+    """Say what Ctrl-C leaves behind: `job` goes on in a server; without one, work is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out = console(stderr=True)
+        if not as_json and job is None:
+            out.print("Interrupted. The same command goes on from what was finished so far.")
+        if not as_json and job is not None:
+            out.print(f"The server goes on with job {job}.")
+            out.print(f"ragstone jobs {job} --follow shows it, ragstone cancel {job} ends it.")
+        raise
+
+
+def describe(event: JobProgress) -> str:
     """Say in one line how far it is."""
-    total = f" of {event.total:,}" if event.total is not None else ""
     left = f", {clock(event.seconds_left)} left" if event.seconds_left is not None else ""
-    return (
-        f"{event.stage}: {event.seen:,}{total} inputs, {plural(event.chunks, 'chunk')}, "
-        f"{event.rate:,.1f}/s{left}"
-    )
+    if isinstance(event, IngestProgress):
+        total = f" of {event.total:,}" if event.total is not None else ""
+        done = f"{event.seen:,}{total} inputs, {plural(event.chunks, 'chunk')}"
+    else:
+        done = f"{event.done:,} of {event.total:,} chunks"
+    return f"{event.stage}: {done}, {event.rate:,.1f}/s{left}"
 
 
 def clock(seconds: float) -> str:
@@ -56,7 +72,7 @@ class _Lines:
         self._pause, self._write = pause, write
         self._last = time.monotonic()
 
-    def __call__(self, progress: IngestProgress) -> None:
+    def __call__(self, progress: JobProgress) -> None:
         now = time.monotonic()
         if now - self._last >= self._pause:
             self._last = now
@@ -77,15 +93,18 @@ def _bar(out: Console) -> Iterator[Reporter]:
     with Progress(*columns, console=out, transient=True) as progress:
         task = progress.add_task("reading", total=None, note="")
 
-        def show(event: IngestProgress) -> None:
+        def show(event: JobProgress) -> None:
             left = "" if event.seconds_left is None else f" · {clock(event.seconds_left)} left"
-            note = f"{event.rate:,.1f}/s · {plural(event.chunks, 'chunk')}{left}"
+            if isinstance(event, IngestProgress):
+                done, chunks = event.seen, f" · {plural(event.chunks, 'chunk')}"
+            else:
+                done, chunks = event.done, ""
             progress.update(
                 task,
                 description=event.stage,
-                completed=event.seen,
+                completed=done,
                 total=event.total,
-                note=note,
+                note=f"{event.rate:,.1f}/s{chunks}{left}",
             )
 
         yield show

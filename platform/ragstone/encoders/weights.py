@@ -45,6 +45,9 @@ _DEFAULT_FILES = {
 _WEIGHTS = "model.safetensors"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _BLOCK = 2**20  # bytes read at a time while hashing
+# A saved pipeline is one network when nothing but scaling to length 1 follows it.
+_NETWORKS = ("CLIPModel", "Transformer")
+_SCALING = "Normalize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,47 @@ class ModelFiles:
         return self.folder / "tokenizer.json"
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkFiles:
+    """One network of `transformers` on this machine.
+
+    Parameters
+    ----------
+    name
+        What people call it, without folders of this machine.
+    folder
+        Holds `config.json`, the weights, and what prepares the input.
+    digest
+        SHA-256 over all files that decide what it gives.
+    config
+        What `config.json` says.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+    config: Mapping[str, Any]
+
+    @property
+    def architecture(self) -> str:
+        """The `model_type` of its configuration: clip, siglip, clap, whisper, ..."""
+        return str(self.config.get("model_type", ""))
+
+    def number(self, *path: str, default: int) -> int:
+        """Return the whole number at `path` in the configuration.
+
+        Saved configurations leave out what equals the library's default: `default` is that one.
+        """
+        value: Any = self.config
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+    def settings(self, file: str) -> dict[str, Any]:
+        """Return what another JSON file of the folder says; empty when it is not there."""
+        return _json(self.name, self.folder / file)
+
+
 def find_model(name: str) -> ModelFiles:
     """Find the model `name`: the default, a folder, or a hub model already in the local cache.
 
@@ -82,10 +126,35 @@ def find_model(name: str) -> ModelFiles:
     """
     if name.removeprefix(_HUB_PREFIX) == DEFAULT_MODEL and not Path(name).is_dir():
         return _default()
-    path = Path(name).expanduser()
-    folder = path if path.is_dir() else _cached(name)
+    folder = _folder(name)
     _refuse_unsafe(name, folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise EncoderUnavailable(name, f"{folder} holds no tokenizer.json")
     return ModelFiles(_identity(name, folder, _folder_digest(name, folder)), folder, {})
+
+
+def find_network(name: str) -> NetworkFiles:
+    """Find the network `name`: a folder, or a hub model already in the local cache.
+
+    The folder is as `transformers` saves it, or as sentence-transformers saves a pipeline that is
+    one network and at most scales its vectors.
+
+    Raises
+    ------
+    EncoderUnavailable
+        It is not on this machine, has weights that are not safetensors, needs code of its own, or
+        is a pipeline of several networks.
+    """
+    root = _folder(name)
+    _refuse_unsafe(name, root)
+    folder = root / _network_path(name, root)
+    if not any(folder.glob("*.safetensors")):
+        raise EncoderUnavailable(name, f"{folder} holds no safetensors weights")
+    if not (folder / "config.json").is_file():
+        raise EncoderUnavailable(name, f"{folder} holds no config.json")
+    _refuse_code(name, folder)
+    config = _json(name, folder / "config.json")
+    return NetworkFiles(_short(name), folder, _folder_digest(name, root), config)
 
 
 def verify_weights(files: ModelFiles) -> None:
@@ -128,24 +197,33 @@ def _default() -> ModelFiles:
     return ModelFiles(identity, folder, {**_DEFAULT_FILES, _WEIGHTS: _DEFAULT_WEIGHTS})
 
 
+def _folder(name: str) -> Path:
+    path = Path(name).expanduser()
+    return path if path.is_dir() else _cached(name)
+
+
 def _cached(name: str) -> Path:
-    """Return the folder of a hub model in the local cache, without asking the network."""
+    """Return the folder of a hub model in the local cache, without asking the network.
+
+    sentence-transformers may keep a cache of its own; models of others are in the common one.
+    """
+    repository = name if "/" in name else f"{_HUB_PREFIX}{name}"
+    own = os.environ.get("SENTENCE_TRANSFORMERS_HOME")
+    for cache in [own, None] if own else [None]:
+        found = _in_cache(repository, cache)
+        if found is not None:
+            return found
+    raise EncoderUnavailable(name, "it is neither a folder nor a model in the local hub cache")
+
+
+def _in_cache(repository: str, cache: str | None) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    repository = name if "/" in name else f"{_HUB_PREFIX}{name}"
     try:
-        return Path(
-            snapshot_download(
-                repository,
-                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
-                local_files_only=True,
-            )
-        )
-    except (HFValidationError, LocalEntryNotFoundError) as error:
-        raise EncoderUnavailable(
-            name, "it is neither a folder nor a model in the local hub cache"
-        ) from error
+        return Path(snapshot_download(repository, cache_dir=cache, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
 
 
 def _refuse_unsafe(name: str, folder: Path) -> None:
@@ -159,8 +237,40 @@ def _refuse_unsafe(name: str, folder: Path) -> None:
     for module in _modules(name, folder):
         if not str(module.get("type", "")).startswith("sentence_transformers."):
             raise EncoderUnavailable(name, f"it needs code of its own ({module.get('type')})")
-    if not (folder / "tokenizer.json").is_file():
-        raise EncoderUnavailable(name, f"{folder} holds no tokenizer.json")
+
+
+def _refuse_code(name: str, folder: Path) -> None:
+    """Refuse settings that name classes, or kernels on the hub, from outside the library."""
+    for path in sorted(folder.glob("*config.json")):
+        for key, value in _entries(_json(name, path)):
+            if key == "auto_map" and value:
+                raise EncoderUnavailable(name, f"it needs code of its own (auto_map in {path})")
+            if key.endswith("attn_implementation") and "/" in str(value):
+                raise EncoderUnavailable(name, f"it needs code of its own (the kernel {value})")
+
+
+def _entries(settings: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Yield all keys with their values, those of inner settings included."""
+    for key, value in settings.items():
+        yield key, value
+        if isinstance(value, dict):
+            yield from _entries(value)
+
+
+def _network_path(name: str, folder: Path) -> str:
+    """Return where in `folder` the network is that makes the vectors; empty: in the folder."""
+    modules = _modules(name, folder)
+    if not modules:
+        return ""
+    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
+    if kinds[0] not in _NETWORKS or any(kind != _SCALING for kind in kinds[1:]):
+        raise EncoderUnavailable(
+            name, f"it is a pipeline ({', '.join(kinds)}) and not one network of two towers"
+        )
+    path = str(modules[0].get("path", ""))
+    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+        raise EncoderUnavailable(name, f"its modules.json points outside its folder ({path})")
+    return path
 
 
 def _folder_digest(name: str, folder: Path) -> str:

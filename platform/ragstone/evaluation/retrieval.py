@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ir_measures
 from ir_measures import RR, R, ScoredDoc, nDCG
@@ -16,17 +16,16 @@ from ragstone.retrieval.search import MODES
 from ragstone.schemas.api import Mode, RetrievalEvaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ragstone.retrieval.search import Retriever
+    from ragstone.retrieval.search import EncodeQueries, Retriever
     from ragstone.storage.manifests import Manifest
+    from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
 MEASURES = {"ndcg@10": nDCG @ 10, "recall@100": R @ 100, "mrr@10": RR @ 10}
 Judgements = dict[str, dict[str, int]]  # query id -> item name -> grade
+Means = dict[str, dict[str, float]]  # mode -> measure -> mean
+# Number and text of a query, and a mode -> all candidates, best first.
+Rank = Callable[[int, str, Mode], "Ranked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +57,88 @@ def read_judged(queries: Path, qrels: Path) -> JudgedQueries:
 def evaluate(
     store: Store,
     retriever: Retriever,
-    encode: Callable[[Sequence[str], str], NDArray[np.float32]],
+    encode: EncodeQueries,
     manifest: Manifest,
     judged: JudgedQueries,
     modes: Sequence[Mode] = MODES,
 ) -> RetrievalEvaluation:
-    """Rank the items of a version by their best chunk and compare with the judgements."""
-    names = _names(store, manifest)
-    _check_names(judged.judgements, names)
+    """Rank the items of a version by their best chunk and compare with the judgements.
+
+    Raises
+    ------
+    InvalidArgument
+        No judgement names an item of the version.
+    """
+    names = item_names(store, manifest)
+    check_names(judged, names)
     texts = list(judged.queries.values())
-    vectors = encode(texts, manifest.space) if set(modes) != {"keyword"} else None
+    vectors = encode(texts, manifest) if set(modes) != {"keyword"} else None
     allowed = store.live_chunks(manifest.dataset_id, manifest.version)
-    means: dict[str, dict[str, float]] = {}
+
+    def rank(number: int, text: str, mode: Mode) -> Ranked:
+        vector = vectors[number] if vectors is not None else None
+        arms = retriever.arms(manifest, text, vector, mode, allowed)
+        if mode != "keyword":
+            arms |= retriever.media_arms(manifest, text, (), allowed)
+        return retriever.fuse(arms, mode)
+
+    means = measured(names, judged, rank, modes)
+    return RetrievalEvaluation(manifest.dataset, manifest.version, len(texts), means)
+
+
+def measured(
+    names: dict[int, str],
+    judged: JudgedQueries,
+    rank: Rank,
+    modes: Sequence[Mode],
+    measures: Mapping[str, Any] = MEASURES,
+) -> Means:
+    """Return the means over the queries, by mode, of whatever ranks chunks.
+
+    Parameters
+    ----------
+    names
+        From `item_names`.
+    measures
+        Name -> measure of ir-measures.
+    """
+    means: Means = {}
     for mode in modes:
         run: list[ScoredDoc] = []
         for number, (query_id, text) in enumerate(judged.queries.items()):
-            vector = vectors[number] if vectors is not None else None
-            arms = retriever.arms(manifest, text, vector, mode, allowed)
-            best = dict.fromkeys(names[key] for key in retriever.fuse(arms, mode).keys.tolist())
+            best = dict.fromkeys(names[key] for key in rank(number, text, mode).keys.tolist())
             # ir-measures orders by score alone, so equal scores are told apart by our order.
             run += [
                 ScoredDoc(query_id, name, float(len(best) - place))
                 for place, name in enumerate(best)
             ]
-        means[mode] = _means(judged.judgements, run)
-    return RetrievalEvaluation(manifest.dataset, manifest.version, len(texts), means)
+        means[mode] = _means(judged.judgements, run, measures)
+    return means
 
 
-def _check_names(judgements: Judgements, names: dict[int, str]) -> None:
-    """Refuse judgements that name no item at all: all measures would be 0 without a reason."""
-    judged = {item for grades in judgements.values() for item in grades}
-    if judged.isdisjoint(names.values()):
+def check_names(judged: JudgedQueries, names: dict[int, str]) -> None:
+    """Refuse judgements that name no item at all: all measures would be 0 without a reason.
+
+    Raises
+    ------
+    InvalidArgument
+        So it is.
+    """
+    wanted = {item for grades in judged.judgements.values() for item in grades}
+    if wanted.isdisjoint(names.values()):
         example = next(iter(names.values()), "(the version is empty)")
         expected = f"judgements of items by their names, such as {example!r} (see --id)"
-        raise InvalidArgument("qrels", min(judged), expected)
+        raise InvalidArgument("qrels", min(wanted), expected)
 
 
-def _means(judgements: Judgements, run: list[ScoredDoc]) -> dict[str, float]:
-    values = ir_measures.calc_aggregate(list(MEASURES.values()), judgements, run)
-    return {name: round(float(values[measure]), 4) for name, measure in MEASURES.items()}
+def _means(
+    judgements: Judgements, run: list[ScoredDoc], measures: Mapping[str, Any]
+) -> dict[str, float]:
+    values = ir_measures.calc_aggregate(list(measures.values()), judgements, run)
+    return {name: round(float(values[measure]), 4) for name, measure in measures.items()}
 
 
-def _names(store: Store, manifest: Manifest) -> dict[int, str]:
+def item_names(store: Store, manifest: Manifest) -> dict[int, str]:
     """Return chunk key -> name of its item, as judgements call it."""
     version = manifest.version
     rows = store.catalog.rows(

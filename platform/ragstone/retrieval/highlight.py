@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from ragstone.schemas.api import Highlight
-from ragstone.storage.keywords import analyzer
+from ragstone.storage.keyword_segments import analyzer
 from ragstone.text import WORD, Span
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from ragstone.errors import InvalidArgument, InvalidQuery
 from ragstone.retrieval import fusion
 from ragstone.retrieval.filters import allowed_chunks
 from ragstone.retrieval.highlight import Matches, query_terms
 from ragstone.schemas.api import Hit, Mode, SearchResult
-from ragstone.storage.ranked import Ranked
+from ragstone.schemas.records import Modality
+from ragstone.storage.ranked import NOTHING, Ranked, best_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from pyroaring import BitMap64
 
     from ragstone.config import RetrievalSettings
+    from ragstone.encoders.base import MediaEncoder
+    from ragstone.schemas.records import Payload
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
+
+EncodeQueries: TypeAlias = "Callable[[Sequence[str], Manifest], NDArray[np.float32]]"
+OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
+Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 MAX_HITS = 1_000
@@ -32,36 +39,63 @@ class Retriever:
     Parameters
     ----------
     encode
-        Turns queries into unit vectors, float32 of shape (queries, dimension), of the space named.
+        Turns queries into unit vectors, float32 of shape (queries, dimension), of the version's
+        embedding space.
+    open_media
+        Opens the encoder of a version's images or recordings.
     """
 
     def __init__(
         self,
         store: Store,
         settings: RetrievalSettings,
-        encode: Callable[[Sequence[str], str], NDArray[np.float32]],
+        encode: EncodeQueries,
+        open_media: OpenMedia | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._encode = encode
+        self._open_media = open_media
+
+    @property
+    def candidates(self) -> int:
+        """How many chunks an arm gives."""
+        return self._settings.candidates
 
     def search(
-        self, query: str, reference: str, *, k: int, mode: Mode, where: Sequence[str]
+        self,
+        query: str,
+        reference: str,
+        *,
+        k: int,
+        mode: Mode,
+        where: Sequence[str],
+        like: Sequence[Payload] = (),
     ) -> SearchResult:
         """Return the best `k` chunks for `query` in `reference` ("D" or "D@V").
+
+        Parameters
+        ----------
+        like
+            A picture, or the windows of a recording: what resembles it is found as well; with an
+            empty query alone.
 
         Raises
         ------
         InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
         """
-        self._check(query, k, mode, where)
-        manifest = self._store.resolve(reference)
-        allowed = allowed_chunks(self._store, manifest, where)
-        vector = None if mode == "keyword" else self._encode([query], manifest.space)[0]
-        arms = self.arms(manifest, query, vector, mode, allowed, depth=k)
-        found = self.fuse(arms, mode).pairs(k)
-        hits = self._hits(manifest, query, found, arms)
+        self._check(query, k, mode, where, like)
+        with self._store.shared():
+            manifest = self._store.resolve(reference)
+            allowed = allowed_chunks(self._store, manifest, where)
+            words = bool(query.strip())
+            vector = self._encode([query], manifest)[0] if words and mode != "keyword" else None
+            arms = self.arms(manifest, query, vector, mode, allowed, depth=k)
+            text = query if mode != "keyword" else ""
+            arms |= self.media_arms(manifest, text, like, allowed, depth=k)
+            found = self.fuse(arms, mode).pairs(k)
+            hits = self._hits(manifest, query, found, arms)
         return SearchResult(manifest.dataset, manifest.version, query, mode, hits)
 
     def arms(
@@ -81,25 +115,70 @@ class Retriever:
         depth = max(depth, self._settings.candidates)
 
         found: dict[str, Ranked] = {}
-        if mode != "vector":
+        if mode != "vector" and query.strip():
             found["keyword"] = self._store.generations.search(
                 manifest.keywords, query_terms(query), depth, allowed
             )
         if mode != "keyword" and vector is not None:
-            found["vector"] = self._store.segments.search(manifest.segments, vector, depth, allowed)
+            segments = [s for s in manifest.segments if s.space == manifest.space]
+            found["vector"] = self._store.segments.search(segments, vector, depth, allowed)
+        return found
+
+    def media_arms(
+        self,
+        manifest: Manifest,
+        query: str,
+        like: Sequence[Payload],
+        allowed: BitMap64 | None,
+        depth: int = 0,
+    ) -> dict[str, Ranked]:
+        """Return the candidates among images and recordings, each by its best match.
+
+        Words find them where an encoder knows both, a picture or a recording always.
+        """
+        depth = max(depth, self._settings.candidates)
+        found = {}
+        for modality, rows in self._media_vectors(manifest, query, like).items():
+            space = manifest.media[modality].space
+            segments = [s for s in manifest.segments if s.space == space]
+            several = [self._store.segments.search(segments, v, depth, allowed) for v in rows]
+            found[modality] = best_of(several, depth)
+        return found
+
+    def _media_vectors(
+        self, manifest: Manifest, query: str, like: Sequence[Payload]
+    ) -> dict[str, Vectors]:
+        """Return the query's vectors by modality, where the version has such a space."""
+        found: dict[str, Vectors] = {}
+        for name in manifest.media:
+            modality = Modality(name)
+            same = [payload for payload in like if payload.modality is modality]
+            if self._open_media is None or not (same or query.strip()):
+                continue
+            encoder = self._open_media(manifest, modality)
+            if same:
+                found[name] = encoder.encode_media(same)
+            elif encoder.reads_text:
+                found[name] = encoder.encode_queries([query])
         return found
 
     def fuse(self, arms: dict[str, Ranked], mode: Mode) -> Ranked:
-        """Return all candidates with their final scores, best first."""
-        if mode != "hybrid":
-            return arms[mode]
+        """Return all candidates with their final scores, best first.
+
+        An arm of images or recordings counts as much as that of the vectors of texts.
+        """
+        if mode != "hybrid" and len(arms) < 2:
+            return next(iter(arms.values()), NOTHING)
         if self._settings.fusion == "rrf":
             return fusion.reciprocal_rank(arms)
         weight = self._settings.vector_weight
-        return fusion.minmax(arms, {"vector": weight, "keyword": 1 - weight})
+        weights = {name: 1 - weight if name == "keyword" else weight for name in arms}
+        return fusion.minmax(arms, weights)
 
-    def _check(self, query: str, k: int, mode: str, where: Sequence[str]) -> None:
-        if not query.strip():
+    def _check(
+        self, query: str, k: int, mode: str, where: Sequence[str], like: Sequence[Payload]
+    ) -> None:
+        if not (query.strip() or like):
             raise InvalidQuery("is empty", "Give at least one word.")
         words, limit = len(query.split()), self._settings.max_query_words
         if words > limit:
@@ -149,6 +228,7 @@ class Retriever:
                     arms=places[key],
                     highlights=matches.places(row["text"]),
                     metadata=json.loads(row["metadata"]),
+                    modality=row.get("modality", "text"),
                 )
             )
         return hits

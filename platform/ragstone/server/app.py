@@ -2,13 +2,11 @@
 
 # Without `from __future__ import annotations`: FastAPI reads the annotations as values, and those
 # of a nested function could not be looked up by name.
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query
 
 from ragstone import __version__
-from ragstone.errors import Forbidden, Unauthenticated
 from ragstone.schemas.api import (
     Answer,
     ChunkDetail,
@@ -20,25 +18,18 @@ from ragstone.schemas.api import (
     StoredAnswer,
     VersionInfo,
 )
-from ragstone.server import failures
-from ragstone.server.auth import (
-    WORKSPACE,
-    Action,
-    Principal,
-    Resource,
-    allowed,
-    dataset_resource,
-    identify,
-)
+from ragstone.server import care, duplicates, failures, jobs, versions
+from ragstone.server.auth import Action, Resource, dataset_resource
+from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.hosts import HostCheck
 from ragstone.server.models import (
     AskRequest,
     DeleteRequest,
-    ErrorResponse,
     Health,
     Page,
     QuarantineFilter,
     SearchRequest,
+    unpacked,
 )
 from ragstone.workspace import Workspace
 
@@ -57,63 +48,15 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     failures.install(app)
     app.include_router(_open)
     app.include_router(_guarded)
+    app.include_router(versions.router)
+    app.include_router(jobs.router)
+    app.include_router(duplicates.router)
+    app.include_router(care.router)
     return app
 
 
-# ---------------------------------------------------------------- what routes ask for
-
-
-def _workspace(request: Request) -> Workspace:
-    workspace: Workspace = request.app.state.workspace
-    return workspace
-
-
-def _principal(request: Request) -> Principal:
-    principal = identify(request.headers.get("Authorization"), request.app.state.token)
-    if principal is None:
-        raise Unauthenticated
-    return principal
-
-
-def _whole_workspace() -> Resource:
-    return WORKSPACE
-
-
-def _named_dataset(name: str) -> Resource:
-    return dataset_resource(name)
-
-
-def _named_record(id: str) -> Resource:  # noqa: A002
-    return Resource("record", id)
-
-
-def _searched_dataset(body: SearchRequest) -> Resource:
-    return dataset_resource(body.dataset)
-
-
-def _asked_dataset(body: AskRequest) -> Resource:
-    return dataset_resource(body.dataset)
-
-
-def _may(action: Action, resource_of: Callable[..., Resource] = _whole_workspace) -> Any:
-    """Return the dependency that lets a route run only when its caller may do `action`."""
-
-    def check(
-        principal: Annotated[Principal, Depends(_principal)],
-        resource: Annotated[Resource, Depends(resource_of)],
-    ) -> None:
-        if not allowed(principal, action, resource):
-            raise Forbidden(principal.name, action.value, str(resource))
-
-    return Depends(check)
-
-
-Owned = Annotated[Workspace, Depends(_workspace)]
 _open = APIRouter(prefix="/v1")
-_guarded = APIRouter(
-    prefix="/v1",
-    responses={"4XX": {"model": ErrorResponse}, "5XX": {"model": ErrorResponse}},
-)
+_guarded = guarded()
 
 # ---------------------------------------------------------------- routes, run in the thread pool
 
@@ -124,49 +67,65 @@ async def health() -> Health:
     return Health("ok", __version__)
 
 
-@_guarded.get("/datasets", dependencies=[_may(Action.LIST)])
+def _searched_dataset(body: SearchRequest) -> Resource:
+    return dataset_resource(body.dataset)
+
+
+def _asked_dataset(body: AskRequest) -> Resource:
+    return dataset_resource(body.dataset)
+
+
+@_guarded.get("/datasets", dependencies=[may(Action.LIST)])
 def datasets(ws: Owned) -> list[DatasetInfo]:
     """List the datasets, by name."""
     return ws.datasets()
 
 
-@_guarded.get("/datasets/{name:path}/versions", dependencies=[_may(Action.READ, _named_dataset)])
-def versions(ws: Owned, name: str) -> list[VersionInfo]:
+@_guarded.get("/datasets/{name:path}/versions", dependencies=[may(Action.READ, named_dataset)])
+def log(ws: Owned, name: str) -> list[VersionInfo]:
     """List the versions of a dataset, newest first."""
     return ws.log(name)
 
 
-@_guarded.get("/datasets/{name:path}/items", dependencies=[_may(Action.READ, _named_dataset)])
+@_guarded.get("/datasets/{name:path}/items", dependencies=[may(Action.READ, named_dataset)])
 def items(ws: Owned, name: str, page: Annotated[Page, Query()]) -> list[ItemSummary]:
     """List the items of `D` or `D@V`, in the order they came."""
     return ws.items(name, offset=page.offset, limit=page.limit)
 
 
-@_guarded.post("/search", dependencies=[_may(Action.SEARCH, _searched_dataset)])
+@_guarded.post("/search", dependencies=[may(Action.SEARCH, _searched_dataset)])
 def search(ws: Owned, body: SearchRequest) -> SearchResult:
     """Search one version by words, by meaning, or both."""
-    return ws.search(body.query, body.dataset, k=body.k, mode=body.mode, where=body.where)
+    return ws.search(
+        body.query,
+        body.dataset,
+        k=body.k,
+        mode=body.mode,
+        where=body.where,
+        image=unpacked("image", body.image),
+        audio=unpacked("audio", body.audio),
+    )
 
 
-@_guarded.post("/ask", dependencies=[_may(Action.ASK, _asked_dataset)])
+@_guarded.post("/ask", dependencies=[may(Action.ASK, _asked_dataset)])
 def ask(ws: Owned, body: AskRequest) -> Answer:
     """Answer a question from one version, with citations, or say that it does not know."""
     return ws.ask(body.question, body.dataset, generator=body.generator, where=body.where)
 
 
-@_guarded.get("/show/{id:path}", dependencies=[_may(Action.READ, _named_record)])
+@_guarded.get("/show/{id:path}", dependencies=[may(Action.READ, named_record)])
 def show(ws: Owned, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
     """Show the item, chunk or answer with this id, or with this prefix of 8 characters or more."""
     return ws.show(id)
 
 
-@_guarded.get("/quarantine", dependencies=[_may(Action.READ)])
+@_guarded.get("/quarantine", dependencies=[may(Action.READ)])
 def quarantine(ws: Owned, chosen: Annotated[QuarantineFilter, Query()]) -> list[QuarantineInfo]:
     """List the inputs that could not become items, of one dataset or of all."""
     return ws.quarantine(chosen.dataset)
 
 
-@_guarded.post("/datasets/{name:path}/delete", dependencies=[_may(Action.DELETE, _named_dataset)])
+@_guarded.post("/datasets/{name:path}/delete", dependencies=[may(Action.DELETE, named_dataset)])
 def delete(ws: Owned, name: str, body: DeleteRequest) -> VersionInfo:
     """Publish a version of the dataset without these items."""
     return ws.delete(name, body.items, message=body.message)

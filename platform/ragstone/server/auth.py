@@ -16,6 +16,14 @@ class Action(StrEnum):
     SEARCH = "search"
     ASK = "ask"
     DELETE = "delete"  # publish a version without some items
+    INGEST = "ingest"  # take files of the server's machine into a dataset
+    WATCH = "watch"  # see which jobs there are, and how far
+    CANCEL = "cancel"  # take a job back, or have it tried again
+    EVALUATE = "evaluate"  # measure search with files of the server's machine
+    BRANCH = "branch"  # tag, fork and restore versions
+    ERASE = "erase"  # give versions up, and erase items for real
+    COPY = "copy"  # write data to folders of the server's machine
+    MEND = "mend"  # check the storage, and make what is derived anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ ragstone serve --workspace my-workspace
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
 import socket
@@ -19,7 +20,7 @@ from typing import NoReturn
 
 import uvicorn
 
-from ragstone import workspace as workspaces
+from ragstone import opening
 from ragstone.client import Address
 from ragstone.errors import EncoderUnavailable, InvalidArgument
 from ragstone.server.app import create_app
@@ -55,7 +56,8 @@ def serve(
     InvalidArgument
         The host is not this machine's, or the port is taken.
     """
-    with ending_on_signals(), workspaces.open(path) as workspace:
+    _wait_passively()
+    with ending_on_signals(), opening.open(path) as workspace:
         chosen = workspace.settings.server
         host = chosen.host if host is None else host
         sock = _listen(host, chosen.port if port is None else port)
@@ -63,6 +65,16 @@ def serve(
             (on_ready or _announce)(address)
             threading.Thread(target=_warm_up, args=[workspace], name="warm-up").start()
             server.run(sockets=[sock])
+
+
+def _wait_passively() -> None:
+    """Let torch's threads sleep while they wait for each other, here and in working processes.
+
+    They spin otherwise, on the very processor that the awaited one needs when others are busy: a
+    vector search beside an ingestion, or beside anything else, took 20 times as long. Read when
+    torch is loaded, which is later.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def _warm_up(workspace: Workspace) -> None:
@@ -98,17 +110,21 @@ def _prepared(
 ) -> Iterator[tuple[uvicorn.Server, Address]]:
     """Make the server for a listening socket; `owner.json` names it meanwhile."""
     address = Address(_url(host, sock), secrets.token_urlsafe(32))
+    app = create_app(workspace, address.token, host=host)
     config = uvicorn.Config(
-        create_app(workspace, address.token, host=host),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
         lifespan="off",
     )
+    server = uvicorn.Server(config)
+    app.state.ending = lambda: server.should_exit  # who waits for news need not wait any longer
     _publish(workspace.path, {"url": address.url, "token": address.token})
     try:
-        yield uvicorn.Server(config), address
+        with workspace.running_jobs():
+            yield server, address
     finally:
         _publish(workspace.path, {"url": None, "token": None})
 

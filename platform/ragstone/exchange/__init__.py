@@ -1,0 +1,1 @@
+"""Versions that leave a workspace and come into another: export and import."""

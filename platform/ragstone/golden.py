@@ -1,0 +1,101 @@
+"""Golden queries: what should be found in a dataset, so that its search can be measured any time.
+
+They are operational data, as jobs and answers are: kept in the catalog alone, of a dataset and not
+of a version.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ragstone.errors import InvalidArgument
+from ragstone.schemas.api import GoldenQuery
+
+if TYPE_CHECKING:
+    from ragstone.evaluation.retrieval import JudgedQueries
+    from ragstone.storage.store import Store
+
+_COLUMNS = ["dataset_id", "query_id", "query", "document", "grade"]
+
+
+def add(store: Store, dataset: str, queries: Path, qrels: Path) -> None:
+    """Take judged queries in; see `Workspace.add_golden`."""
+    from ragstone.evaluation.retrieval import check_names, item_names, read_judged
+
+    head = store.head(dataset)
+    judged = read_judged(queries, qrels)
+    check_names(judged, item_names(store, head))
+    rows = [
+        (head.dataset_id, query, text, document, grade)
+        for query, text in judged.queries.items()
+        for document, grade in judged.judgements[query].items()
+    ]
+    columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    with store.catalog.transaction() as cursor:
+        cursor.register("incoming", pa.table(columns))
+        cursor.execute(
+            "DELETE FROM golden_queries WHERE dataset_id = ? "
+            "AND query_id IN (SELECT query_id FROM incoming)",
+            [head.dataset_id],
+        )
+        names = ", ".join(_COLUMNS)
+        cursor.execute(f"INSERT INTO golden_queries SELECT {names} FROM incoming")  # noqa: S608
+        cursor.unregister("incoming")
+
+
+def listed(store: Store, dataset: str) -> list[GoldenQuery]:
+    """Return the golden queries of `dataset`, by id."""
+    found: dict[str, GoldenQuery] = {}
+    rows = store.catalog.rows(
+        "SELECT query_id, query, document, grade FROM golden_queries WHERE dataset_id = ? "
+        "ORDER BY query_id, grade DESC, document",
+        [store.head(dataset).dataset_id],
+    )
+    for query_id, query, document, grade in rows:
+        entry = found.setdefault(query_id, GoldenQuery(query_id, query, {}))
+        entry.documents[document] = grade
+    return list(found.values())
+
+
+def clear(store: Store, dataset: str) -> None:
+    """Take all golden queries of `dataset` away."""
+    sql = "DELETE FROM golden_queries WHERE dataset_id = ?"
+    store.catalog.write(sql, [store.head(dataset).dataset_id])
+
+
+def judged(store: Store, dataset: str) -> JudgedQueries | None:
+    """Return the golden queries of `dataset` as `evaluate` takes them; None when it has none."""
+    from ragstone.evaluation.retrieval import JudgedQueries
+
+    found = listed(store, dataset)
+    if not found:
+        return None
+    return JudgedQueries(
+        {entry.query_id: entry.query for entry in found},
+        {entry.query_id: entry.documents for entry in found},
+    )
+
+
+def chosen(store: Store, dataset: str, queries: Path | None, qrels: Path | None) -> JudgedQueries:
+    """Return the judged queries in the files, without files the golden queries of the dataset.
+
+    Raises
+    ------
+    InvalidArgument
+        Only one of the files is given, or none, and the dataset has no golden queries.
+    """
+    from ragstone.evaluation.retrieval import read_judged
+
+    if queries is not None and qrels is not None:
+        return read_judged(queries, qrels)
+    if queries is not None or qrels is not None:
+        missing = "qrels" if qrels is None else "queries"
+        raise InvalidArgument(missing, None, "given: queries and qrels go together")
+    golden = judged(store, dataset)
+    if golden is None:
+        expected = f"a file, or golden queries of the dataset: ragstone golden {dataset}"
+        raise InvalidArgument("queries", None, expected)
+    return golden

@@ -1,0 +1,1 @@
+"""Jobs: long work, computed anywhere, committed by the owner of the workspace, never lost."""

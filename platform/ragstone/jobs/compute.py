@@ -1,0 +1,270 @@
+"""The first step of an ingestion: everything is read and embedded into parts, by any process.
+
+What comes out is plain data; the owner of the workspace makes a version of it (`jobs/commit.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyroaring import BitMap64
+from ulid import ULID
+
+from ragstone.errors import SpaceMismatch
+from ragstone.ingestion import chunking, parsers
+from ragstone.ingestion.buffer import Opener, PartBuffer
+from ragstone.ingestion.engines import Engine, ProcessEngine, SerialEngine
+from ragstone.ingestion.ledger import Ledger, Refusal
+from ragstone.ingestion.pipeline import Pipeline
+from ragstone.ingestion.reading import ReadSettings
+from ragstone.ingestion.sources import Source, open_source, source_prefix
+from ragstone.jobs.folder import JobFolder
+from ragstone.jobs.reuse import ReusingEncoder
+from ragstone.jobs.spec import IngestSpec
+from ragstone.schemas.api import IngestProgress, ItemCounts, QuarantineInfo
+from ragstone.storage.blobs import Blobs
+from ragstone.storage.changes import Change
+from ragstone.storage.files import digest_bytes
+from ragstone.storage.manifests import (
+    Manifest,
+    MediaSpace,
+    PartRef,
+    pack_bitmap,
+    unpack_bitmap,
+)
+
+if TYPE_CHECKING:
+    from ragstone.config import Settings
+    from ragstone.encoders.base import MediaEncoder, TextEncoder
+    from ragstone.schemas.records import Modality
+
+Heard = Callable[[IngestProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestTask:
+    """All that a process needs to know."""
+
+    root: Path  # of the workspace
+    job: str
+    spec: IngestSpec
+    settings: Settings
+    head: Manifest | None  # what the job builds on
+    quarantined: tuple[str, ...]  # sources of the dataset that are in quarantine
+    datasets: dict[str, Manifest] = field(default_factory=dict)  # that are read, by `dataset:…`
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A finished change, and what became of the source objects."""
+
+    reading: str  # digest of what shaped the chunks, whatever the encoder
+    parts: list[PartRef]
+    removed_items: str  # packed as in a manifest
+    removed_sources: str
+    media: dict[str, MediaSpace]
+    next_item: int
+    next_source: int
+    next_chunk: int
+    added: int
+    counts: ItemCounts
+    chunks: int
+    resumed: int  # of these, chunks that an earlier try had finished
+    refused: list[QuarantineInfo] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)  # quarantined sources that were met again
+
+    def fill(self, change: Change) -> None:
+        """Make an empty change on the same head the one that was computed."""
+        change.parts = list(self.parts)
+        change.removed_items = BitMap64(unpack_bitmap(self.removed_items))
+        change.removed_sources = BitMap64(unpack_bitmap(self.removed_sources))
+        change.next_item, change.next_source = self.next_item, self.next_source
+        change.next_chunk, change.added = self.next_chunk, self.added
+        change.media = dict(self.media)
+
+
+def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -> Computed:
+    """Read and embed what `task` asks for; go on where an earlier try of the job was cut off.
+
+    Raises
+    ------
+    UnknownSource, InvalidArgument
+        A source, or its columns, went away after the job was accepted.
+    JobConflict
+        Another process works on the job.
+    """
+    folder = JobFolder(task.root, task.job)
+    opened = _opened(task)
+    space = encoder.identity.space
+    with folder.held(), closing(_engine(task.settings)) as engine:
+        change = Change(task.root, task.spec.dataset, task.head, space, folder.parts)
+        reading = _reading(task.settings, encoder)
+        settings_digest = _settings_digest(task.settings)
+        media = [task.settings.encoder.image, task.settings.encoder.audio]
+        shape = _shape(settings_digest, reading, encoder, media)
+        reusing = ReusingEncoder(encoder, task.root, folder.aside(shape))
+        pipeline = Pipeline(
+            ledger=Ledger(change, folder.live()),
+            buffer=PartBuffer(
+                change,
+                reusing,
+                media_opener(task.settings, task.spec.dataset, task.head),
+                lambda: folder.stage(shape, change.parts),
+            ),
+            engine=engine,
+            blobs=Blobs(task.root / "blobs"),
+            reading=reading,
+            limits=task.settings.limits,
+            settings_digest=settings_digest,
+            part_chunks=task.settings.ingestion.part_chunks,
+            on_progress=on_progress,
+        )
+        staged = folder.staged(shape)
+        kept = pipeline.resume(opened, staged)
+        if len(kept) < len(staged):
+            folder.put_aside(shape, staged[len(kept) :])
+            reusing.learn(staged[len(kept) :])
+        folder.stage(shape, kept)
+        pipeline.run(opened)
+        if task.spec.removes:
+            places = task.spec.opened_with()
+            pipeline.ledger.remove_unmet([source_prefix(p, options) for p, options in places])
+        pipeline.ledger.settle()
+        computed = _computed(task, change, pipeline)
+        folder.keep_computed(computed)
+    return computed
+
+
+def _opened(task: IngestTask) -> list[Source]:
+    from ragstone.ingestion.dataset_sources import DatasetSource
+
+    datasets: dict[str, Source] = {}
+    for place, options in task.spec.opened_with():
+        if place in task.datasets:
+            datasets[place] = DatasetSource(task.root, task.datasets[place], options.columns)
+    return [
+        open_source(
+            place,
+            options,
+            limits=task.settings.limits,
+            fetch=task.settings.fetch,
+            datasets=datasets,
+        )
+        for place, options in task.spec.opened_with()
+    ]
+
+
+def media_opener(settings: Settings, dataset: str, head: Manifest | None) -> Opener:
+    """Return what opens the encoders of images and recordings: the dataset's own, once it has any.
+
+    Its result raises EncoderUnavailable and SpaceMismatch.
+    """
+
+    @cache
+    def opened(modality: Modality) -> tuple[MediaEncoder, str]:
+        from ragstone.encoders.media import open_media_encoder
+
+        held = head.media.get(modality.value) if head else None
+        name: str = held.encoder if held else getattr(settings.encoder, modality.value)
+        encoder = open_media_encoder(modality, name, settings.encoder)
+        if held and encoder.identity.space != held.space:
+            raise SpaceMismatch(dataset, held.space, encoder.identity.space)
+        return encoder, name
+
+    return opened
+
+
+def _computed(task: IngestTask, change: Change, pipeline: Pipeline) -> Computed:
+    ledger = pipeline.ledger
+    return Computed(
+        reading=pipeline.settings_digest,
+        parts=change.parts,
+        removed_items=pack_bitmap(change.removed_items),
+        removed_sources=pack_bitmap(change.removed_sources),
+        media=change.media,
+        next_item=change.next_item,
+        next_source=change.next_source,
+        next_chunk=change.next_chunk,
+        added=change.added,
+        counts=ledger.counts,
+        chunks=pipeline.embedded,
+        resumed=pipeline.resumed,
+        refused=_kept(task, ledger.refusals),
+        cleared=[source for source in task.quarantined if ledger.met(source)],
+    )
+
+
+def _kept(task: IngestTask, refusals: Sequence[Refusal]) -> list[QuarantineInfo]:
+    """Keep the bytes that were refused and return what to record of them."""
+    kept = Blobs(task.root / "quarantine")
+    for refusal in refusals:
+        if refusal.content is not None:
+            kept.put(refusal.content)
+    return [_entry(task.spec.dataset, refusal) for refusal in refusals]
+
+
+def _entry(dataset: str, refusal: Refusal) -> QuarantineInfo:
+    return QuarantineInfo(
+        id=str(ULID()),
+        dataset=dataset,
+        source=refusal.raw.source,
+        stage=refusal.stage,
+        code=refusal.reason.code,
+        reason=refusal.reason.message,
+        hint=refusal.reason.hint,
+        item_id=refusal.item_id,
+        size=len(refusal.content) if refusal.content is not None else 0,
+        created=datetime.now(UTC),
+    )
+
+
+def _engine(settings: Settings) -> Engine:
+    if not settings.ingestion.workers:
+        return SerialEngine()
+    limits = settings.limits
+    return ProcessEngine(settings.ingestion.workers, limits.seconds, limits.memory_mb)
+
+
+def _reading(settings: Settings, encoder: TextEncoder) -> ReadSettings:
+    return ReadSettings(
+        limits=settings.limits,
+        tokenizer_file=encoder.tokenizer_file,
+        max_tokens=min(settings.chunking.max_tokens, encoder.identity.max_tokens),
+        context_tokens=settings.chunking.context_tokens,
+    )
+
+
+def _settings_digest(settings: Settings) -> str:
+    """Return the digest of what shapes the chunks of an item: part of its work key.
+
+    The encoder is not in it, though chunks are counted in its tokens: a dataset that was moved to
+    another one holds the same items, and what has not changed is not read again.
+    """
+    shaping = {
+        "parsers": parsers.REVISION,
+        "chunking": chunking.REVISION,
+        "max_tokens": settings.chunking.max_tokens,
+        "context_tokens": settings.chunking.context_tokens,
+    }
+    return digest_bytes(json.dumps(shaping, sort_keys=True).encode())
+
+
+def _shape(
+    settings_digest: str, reading: ReadSettings, encoder: TextEncoder, media: list[str]
+) -> str:
+    """Return the digest of all that shapes a part, its vectors above all: others never get in."""
+    shape = {
+        "settings": settings_digest,
+        "max_tokens": reading.max_tokens,
+        "space": encoder.identity.space,
+        "encoder": encoder.identity.digest,
+        "media": media,
+    }
+    return digest_bytes(json.dumps(shape, sort_keys=True).encode())
