@@ -35,8 +35,9 @@ ui: $(STAMP) ## Show the demonstration's workspace in the browser
 test: $(STAMP) ## Run the tests (minutes, offline)
 	$(BIN)/python -m pytest -q
 
-torture: $(STAMP) ## Run every failpoint of the storage, not a sample (long)
-	RAGSTONE_TORTURE=1 $(BIN)/python -m pytest -q tests/storage/test_failpoints.py
+torture: $(STAMP) ## Break the storage at every point, kill a server 2,000 times (long)
+	RAGSTONE_TORTURE=1 $(BIN)/python -m pytest -q tests/storage/test_failpoints.py \
+	tests/storage/test_flipped_bytes.py tests/server/test_kills.py
 
 check: $(STAMP) ## Check style, types and layers, as the CI does
 	$(BIN)/ruff check .

@@ -53,7 +53,7 @@ def embedded_texts(workspace: Path) -> tuple[list[str], str]:
     with ragstone.open(workspace) as opened:
         head = opened._store.head("d")
         texts = [document.text for document in keyword_documents(opened.path, head.parts)]
-        return texts, str(opened._encoder().tokenizer_file.parent)
+        return texts, str(opened._encoders.chosen().tokenizer_file.parent)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ import ragstone
 from ragstone.encoders.base import EncoderIdentity
 from ragstone.retrieval.highlight import query_terms
 from ragstone.storage.changes import keyword_documents
-from ragstone.storage.keywords import analyzer
+from ragstone.storage.keyword_segments import analyzer
 from ragstone.storage.parts import PartRows, read_vectors
 from ragstone.workspace import Workspace
 
@@ -96,6 +96,7 @@ def fill(workspace: Workspace, texts: list[str], vectors: np.ndarray) -> None:
                         "chunk_key": key, "chunk_id": f"{key:032x}", "item_key": key,
                         "ordinal": 0, "start": 0, "end": len(texts[key]), "page": None,
                         "heading": "", "tokens": 100, "text": texts[key],
+                        "modality": "text",
                     }
                 )  # fmt: skip
             change.add_part(rows, vectors[begin : begin + 4_096])
@@ -153,12 +154,12 @@ def measure_dataset(path: Path, dataset: str, questions: Path) -> Figures:
         asked = [str(json.loads(line)["text"]) for line in file]
     with ragstone.open(path) as workspace:
         head = workspace._store.head(dataset)
-        found = workspace._encode_queries(asked, head.space)
+        found = workspace._encode_queries(asked, head)
         folders = [workspace.path / part.path for part in head.parts]
         vectors = np.concatenate([read_vectors(folder, head.space) for folder in folders])
         texts = [document.text for document in keyword_documents(workspace.path, head.parts)]
     encoder = SeededEncoder(dict(zip(asked, found, strict=True)))
-    encoder.identity = workspace._encoder().identity
+    encoder.identity = workspace._encoders.chosen().identity
     with ragstone.open(path, encoder=encoder) as workspace:
         return compare(workspace, dataset, texts, vectors.astype(np.float32), encoder.vectors)
 
