@@ -82,7 +82,8 @@ class ZipArchive:
             self._zip = zipfile.ZipFile(file)
         except (*_ZIP_ERRORS, NotImplementedError) as error:
             raise MalformedInput("ZIP", clean(str(error))) from error
-        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        # Not `is_dir`: before Python 3.12 a name without any letter stops it.
+        infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         _check_number(len(infos))
         if sum(info.compress_size for info in infos) > size:
             raise MalformedInput("ZIP", "its members overlap: they share packed bytes")

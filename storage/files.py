@@ -12,7 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from blake3 import blake3
+from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from ragstone.errors import DamagedFile
 
@@ -93,6 +96,17 @@ def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+def write_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Write `array` as a .npy file that `np.load` reads and maps into memory.
+
+    `np.save` to a file does not look at what closing it says, and takes a file that lost its last
+    bytes for written.
+    """
+    with path.open("wb") as file:
+        npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
+        file.write(np.ascontiguousarray(array).data)
 
 
 def publish_once(path: Path, content: bytes) -> None:

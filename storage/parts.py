@@ -22,7 +22,7 @@ from ulid import ULID
 
 from ragstone.errors import DamagedFile
 from ragstone.schemas.arrow import CHUNKS, ITEMS, PART_FORMAT, SIGNATURES, SOURCES
-from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, stamp
+from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, stamp, write_array
 from ragstone.storage.manifests import PartRef
 
 TABLES = {"items": ITEMS, "sources": SOURCES, "chunks": CHUNKS, "signatures": SIGNATURES}
@@ -63,7 +63,7 @@ def write_tables(
     for table, content in tables.items():
         pq.write_table(content, temporary / f"{table}.parquet", compression="zstd")
     for space, rows in vectors.items():
-        np.save(temporary / vector_file(space), rows, allow_pickle=False)
+        write_array(temporary / vector_file(space), rows)
     counts = {table: content.num_rows for table, content in tables.items()}
     dimensions = {space: int(rows.shape[1]) for space, rows in vectors.items()}
     description = _description(identity, dimensions, counts)
@@ -95,7 +95,7 @@ def write_vectors(
     )
     for file in stay:
         os.link(root / part.path / file, temporary / file)
-    np.save(temporary / vector_file(space), vectors, allow_pickle=False)
+    write_array(temporary / vector_file(space), vectors)
     tables = [file.removesuffix(".parquet") for file in stay if file.endswith(".parquet")]
     counts = {name: pq.read_metadata(temporary / f"{name}.parquet").num_rows for name in tables}
     dimensions = {s: read_vectors(temporary, s).shape[1] for s in [space, *others]}

@@ -334,6 +334,14 @@ def test_no_damage_stops_the_reading(tmp_path: Path, name: str, data: st.DataObj
         assert len({raw.source for raw in found}) == len(found)
 
 
+def test_a_member_whose_name_is_cut_to_nothing(tmp_path: Path) -> None:
+    nameless = zipped(FILES).replace(b"a.txt", b"\0.txt")  # `zipfile` ends a name at a zero
+    found = raws(saved(tmp_path, nameless))
+    assert len(found) == len(FILES)
+    (problem,) = problems(found).values()
+    assert "leads out of it" in problem
+
+
 def test_twelve_thousand_images_of_a_real_archive(data: Path) -> None:
     folder = data / "cifar10_subset"
     options = SourceOptions(captions=str(folder / "labels.csv"))
