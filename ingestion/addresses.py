@@ -126,6 +126,12 @@ def parse_url(text: str, ports: Collection[int]) -> Target:
     return _agreed(text, Target(scheme, host, port, match[3] or "/"))
 
 
+def same_site(host: str, of: str) -> bool:
+    """Tell whether `host` is the site of the host `of`, or below it; `www.` aside."""
+    site = of.removeprefix("www.")
+    return host == site or host.endswith(f".{site}")
+
+
 def _no_url(text: str) -> str:
     scheme = _SCHEME.match(text)
     if scheme is None or scheme[0].lower() in ("http:", "https:"):

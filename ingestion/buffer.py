@@ -133,6 +133,8 @@ class PartBuffer:
                 "tokens": chunk.tokens,
                 "text": chunk.text,
                 "modality": chunk.modality.value,
+                "from_ms": chunk.time and chunk.time[0],
+                "to_ms": chunk.time and chunk.time[1],
             }
         )
         self.change.next_chunk += 1
@@ -149,5 +151,5 @@ def chunk_id(item_id: str, chunk: Chunk) -> str:
     """Return the id of a chunk, 32 hex digits: a function of its item, place and text."""
     identity = f"{item_id}\0{chunk.start}\0{chunk.end}\0{chunk.context}\0{chunk.text}"
     if chunk.modality is not Modality.TEXT:
-        identity += f"\0{chunk.modality}"
+        identity += f"\0{chunk.modality}\0{chunk.time}"
     return blake3(identity.encode()).hexdigest(length=16)

@@ -47,11 +47,11 @@ def load(raw: Raw, limits: LimitSettings) -> bytes:
         raise raw.problem
     if raw.content is not None:
         return raw.content
-    if raw.path is not None and raw.path.is_dir():
-        raise UnreadableInput("the folder cannot be listed")
-    if raw.path is None or not raw.path.is_file():
-        raise UnreadableInput("it is not a regular file")
     try:
+        if raw.path is not None and raw.path.is_dir():
+            raise UnreadableInput("the folder cannot be listed")
+        if raw.path is None or not raw.path.is_file():
+            raise UnreadableInput("it is not a regular file")
         size = raw.path.stat().st_size
         if size > limits.bytes:
             raise LimitExceeded("Its size in bytes", size, limits.bytes, "limits.bytes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from ragstone.errors import DatabaseUnavailable, SourceUnavailable, UnknownSource
+from ragstone.ingestion.passwords import safe_url, stored_password
 from ragstone.ingestion.tabular import path_text
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import URL, Connection, Engine
 
 _BATCH = 1_000  # rows fetched at a time
 _SQLITE = "sqlite:"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]*)://")
 _PACKAGES = "sqlalchemy pg8000"
-_VARIABLE = "PGPASSWORD"  # which PostgreSQL's own programs read too
+_PORT = 5432  # of PostgreSQL
 # What a statement may do in a SQLite file.
 _ALLOWED = frozenset(
     (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
@@ -83,15 +82,6 @@ def sqlite_path(where: str) -> Path:
     named = Path(rest.removeprefix("//").removeprefix("/")).expanduser().absolute()
     rooted = Path("/") / rest.lstrip("/")
     return rooted if not named.exists() and rooted.exists() else named
-
-
-def safe_url(url: str) -> str:
-    """Return a URL without user, password and options, whatever they are made of."""
-    scheme = _SCHEME.match(url)
-    if scheme is None:
-        return "?"
-    place = url[scheme.end() :].rpartition("@")[2]
-    return f"{scheme[1].partition('+')[0]}://{place.partition('?')[0]}"
 
 
 class SqliteDatabase:
@@ -198,14 +188,19 @@ def _engine(url: str, place: str) -> Engine:
         if parsed.drivername in ("postgresql", "postgres"):
             options = _encryption(str(parsed.query.get("sslmode", "")))
             parsed = parsed.set(drivername="postgresql+pg8000").difference_update_query(["sslmode"])
-        if parsed.password is None and _VARIABLE in os.environ:
-            parsed = parsed.set(password=os.environ[_VARIABLE])
+        parsed = parsed.set(password=_password(parsed))
         return create_engine(parsed, poolclass=NullPool, connect_args=options)
     except ImportError as error:
         raise _missing(place) from error
     except (SQLAlchemyError, ValueError):
         # Its own message may show parts of the password.
         raise UnknownSource(place) from None
+
+
+def _password(url: URL) -> str | None:
+    """Return the password for a server, which its URL does not hold."""
+    user = url.username or ""
+    return stored_password(url.host or "localhost", url.port or _PORT, url.database or user, user)
 
 
 def _encryption(mode: str) -> dict[str, Any]:

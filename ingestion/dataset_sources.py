@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,15 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ragstone.config import LimitSettings
-from ragstone.errors import DamagedFile, MalformedInput, Rejected, UnreadableInput
+from ragstone.errors import (
+    DamagedFile,
+    InvalidArgument,
+    MalformedInput,
+    Rejected,
+    UnreadableInput,
+)
 from ragstone.ingestion.options import SourceOptions
+from ragstone.ingestion.pages import LISTING
 from ragstone.ingestion.parsers.base import clean
 from ragstone.ingestion.parsers.rows import parse_row
 from ragstone.ingestion.parsers.templates import cell_text
@@ -108,11 +115,22 @@ class DatasetSource:
 
 
 class ExportSource:
-    """A folder that `ragstone export` made; its items are read anew, with what they came with."""
+    """A folder that `ragstone export` made; its items are read anew, with what they came with.
 
-    def __init__(self, folder: Path, columns: RowColumns | None = None) -> None:
+    Parameters
+    ----------
+    promised
+        Names of the files with its items, be they there or not.
+    columns
+        As in `DatasetSource`.
+    """
+
+    def __init__(
+        self, folder: Path, promised: Iterable[str], columns: RowColumns | None = None
+    ) -> None:
         self._folder = folder
-        self._files = sorted((folder / "data").glob("*.parquet"))
+        there = (path.name for path in (folder / "data").glob("*.parquet"))
+        self._files = [folder / "data" / name for name in sorted({*promised, *there})]
         self._rows = OwnRows(columns)
 
     @property
@@ -121,7 +139,10 @@ class ExportSource:
         return None
 
     def raws(self) -> Iterator[Raw]:
-        """Yield each source of each item."""
+        """Yield each source of each item; a file that cannot be read on with the reason.
+
+        That one has `pages.LISTING` in its metadata.
+        """
         columns = [*_FIELDS, "sources", "original"]
         for path in self._files:
             try:
@@ -131,7 +152,7 @@ class ExportSource:
                             yield from self._of(item)
             except (OSError, pa.ArrowException) as error:
                 problem = MalformedInput("Parquet", clean(str(error)[:200]))
-                yield Raw(str(path), path.name, problem=problem)
+                yield Raw(str(path), path.name, metadata={LISTING: True}, problem=problem)
 
     def _of(self, item: Row) -> Iterator[Raw]:
         for row in item["sources"]:
@@ -150,14 +171,27 @@ class ExportSource:
 
 
 def open_export(path: Path, options: SourceOptions) -> ExportSource | None:
-    """Open a folder that `ragstone export` made; None when it is none."""
+    """Open a folder that `ragstone export` made; None when it is none.
+
+    Raises
+    ------
+    InvalidArgument
+        What it says of itself cannot be read: it must not be taken for a folder of another kind.
+    """
     try:
         values = json.loads((path / EXPORT_FILE).read_bytes())
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    if not isinstance(values, dict) or not {"dataset", "content", "files"} <= values.keys():
+    except (OSError, ValueError) as error:
+        expected = f"an export whose {EXPORT_FILE} can be read ({error})"
+        raise InvalidArgument("sources", str(path), expected) from error
+    if not isinstance(values, dict) or not {"dataset", "content"} <= values.keys():
         return None
-    return ExportSource(path, options.columns)
+    if not isinstance(values.get("files"), dict):
+        return None
+    promised = [PurePosixPath(name) for name in values["files"]]
+    items = [name.name for name in promised if name.parts[:1] == ("data",)]
+    return ExportSource(path, items, options.columns)
 
 
 @dataclass(slots=True)
@@ -217,7 +251,8 @@ def _with_item(
 ) -> Raw:
     """Return `raw` with the bytes of an item, and what was known of it beside them."""
     metadata = json.loads(item["metadata"])
-    caption = item["text"] if item["modality"] in _SEEN else ""
+    found = metadata.pop("found_text", {"start": None})  # to be found again, or not
+    caption = item["text"][: found["start"]].strip() if item["modality"] in _SEEN else ""
     return Raw(raw.source, raw.name, path, content, None, metadata, caption)
 
 

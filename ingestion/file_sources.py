@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -42,6 +43,11 @@ class FileSource:
         self._folder = Folder(root, self._selection)
 
     @property
+    def is_folder(self) -> bool:
+        """False for one file, which may be an archive or a table."""
+        return not self._single
+
+    @property
     def total(self) -> int | None:
         """Number of files; unknown when some of them are archives or tables to be read by rows."""
         beside = Beside(self._folder, self._captions)
@@ -51,7 +57,7 @@ class FileSource:
             if table or self._is_archive(name):
                 return None
             beside_others = beside.might_take(name) or self._is_captions(name)
-            count += self._takes(name) and not beside_others
+            count += self._is_object(name) and not beside_others
         return count
 
     def raws(self) -> Iterator[Raw]:
@@ -62,7 +68,7 @@ class FileSource:
                 continue
             if self._is_archive(name) and is_readable(self._folder.path(name)):
                 yield from self._unpacked(name)
-            elif self._takes(name):
+            elif self._is_object(name):
                 yield from self._object(self._folder, name, beside)
 
     def check_columns(self) -> None:
@@ -91,6 +97,10 @@ class FileSource:
 
     def _takes(self, name: str) -> bool:
         return self._single or self._selection.takes(name)
+
+    def _is_object(self, name: str) -> bool:
+        """Tell whether a path is taken, or cannot be opened and may hold what would be."""
+        return self._takes(name) or self._is_archive(name) or _is_closed(self._folder.path(name))
 
     def _is_archive(self, name: str) -> bool:
         return self._options.archives and is_archive(name)
@@ -157,6 +167,16 @@ class FileSource:
             return
         size = len(raw.content)
         yield from self._members(io.BytesIO(raw.content), size, origin, f"{base}{name}/", raw)
+
+
+def _is_closed(path: Path) -> bool:
+    """Tell whether a path among the files is a folder, or cannot be looked at."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _unfitting(wanted: str, tables: list[Path]) -> InvalidArgument:

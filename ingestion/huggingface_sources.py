@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from pyarrow import parquet
 
 from ragstone.errors import InvalidArgument, MalformedInput, UnreadableInput
 from ragstone.ingestion.options import SourceOptions
+from ragstone.ingestion.pages import LISTING
 from ragstone.ingestion.parsers.base import clean
 from ragstone.ingestion.parsers.templates import text_fields
 from ragstone.ingestion.sidecars import caption_of
@@ -85,10 +87,11 @@ class HuggingFaceSource:
     def __init__(self, folder: Path, shards: list[Shard], columns: RowColumns | None) -> None:
         self._folder = folder
         self._shards = shards
-        self._schema = shards[0].schema()
+        known = _readable(shards)
+        self._schema = known.schema()
         self._media = [field.name for field in self._schema if _is_media(field.type)]
         self._columns = columns or RowColumns((_TEXT,))
-        self._labels = _labels(self._schema, shards[0].path.parent)
+        self._labels = _labels(self._schema, known.path.parent)
 
     @cached_property
     def total(self) -> int | None:
@@ -112,20 +115,24 @@ class HuggingFaceSource:
                 raise InvalidArgument("text", piece, f"columns of the dataset: {there}")
 
     def raws(self) -> Iterator[Raw]:
-        """Yield the objects; a file that cannot be read on is yielded with the reason."""
+        """Yield the objects; a file that cannot be read on is yielded with the reason.
+
+        So are those after it whose rows cannot be numbered: under the number of another row, one
+        would take its place. Both have `pages.LISTING` in their metadata.
+        """
         free = Free()
-        numbers: dict[str, int] = {}
+        numbers: dict[str, int | None] = {}  # of the next row of each split, where it is known
         for shard in self._shards:
+            first = numbers.get(shard.split, 0)
+            if first is None:
+                yield _broken(shard, "it is not known how many rows come before it")
+                continue
             try:
-                for row in shard.rows():
-                    number = numbers.get(shard.split, 0)
-                    numbers[shard.split] = number + 1
+                for number, row in enumerate(shard.rows(), first):
                     yield from self._row(self._named(row), f"{shard.split}/{number}", free)
             except _ERRORS as error:
-                reason = clean(str(error)[:200])
-                kind = "Parquet" if shard.is_parquet else "Arrow"
-                source = path_text(shard.path)
-                yield Raw(source, shard.path.name, problem=MalformedInput(kind, reason))
+                yield _broken(shard, str(error))
+            numbers[shard.split] = _after(shard, first)
 
     def _row(self, row: Row, place: str, free: Free) -> Iterator[Raw]:
         if not self._media:
@@ -184,14 +191,17 @@ def open_huggingface(path: Path, options: SourceOptions) -> HuggingFaceSource | 
 
 
 def _saved(folder: Path) -> list[Shard]:
-    """Return the files that `save_to_disk` wrote, of all splits."""
+    """Return the files that `save_to_disk` wrote, of all splits, be they there or not.
+
+    A split without a list of its files is one that cannot be read.
+    """
     splits = _object(folder / "dataset_dict.json").get("splits")
     if isinstance(splits, list):
         return [
             shard
             for split in splits
             if isinstance(split, str) and Path(split).name == split
-            for shard in _state(folder / split, split)
+            for shard in _state(folder / split, split) or [Shard(split, folder / split)]
         ]
     return _state(folder, "")
 
@@ -204,7 +214,7 @@ def _state(folder: Path, split: str) -> list[Shard]:
     split = split or str(state.get("_split") or "train")
     names = [entry.get("filename") for entry in files if isinstance(entry, dict)]
     safe = [name for name in names if isinstance(name, str) and Path(name).name == name]
-    return [Shard(split, folder / name) for name in safe if (folder / name).is_file()]
+    return [Shard(split, folder / name) for name in safe]
 
 
 def _on_the_hub(folder: Path) -> list[Shard]:
@@ -233,6 +243,29 @@ def _labels(schema: pa.Schema, folder: Path) -> dict[str, list[str]]:
 
 def _is_media(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) and {field.name for field in kind} == _MEDIA
+
+
+def _readable(shards: list[Shard]) -> Shard:
+    """Return the first file whose columns can be read; without any, the last."""
+    for shard in shards[:-1]:
+        with suppress(*_ERRORS):
+            shard.schema()
+            return shard
+    return shards[-1]
+
+
+def _after(shard: Shard, first: int) -> int | None:
+    """Return the number of the row after those of a file; a damaged one may not say."""
+    try:
+        return first + shard.count()
+    except _ERRORS:
+        return None
+
+
+def _broken(shard: Shard, reason: str) -> Raw:
+    problem = MalformedInput("Parquet" if shard.is_parquet else "Arrow", clean(reason[:200]))
+    source = path_text(shard.path)
+    return Raw(source, shard.path.name, metadata={LISTING: True}, problem=problem)
 
 
 def _inside(folder: Path, stored: object) -> Path | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ragstone.errors import Rejected
 from ragstone.schemas.api import ItemCounts
@@ -56,6 +58,7 @@ class Ledger:
     _refused: dict[str, Refusal] = field(default_factory=dict)
     _expected: set[tuple[str, str]] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
+    _sorted: list[str] | None = None  # of what was seen
 
     def __post_init__(self) -> None:
         for row in self.live.to_pylist():
@@ -77,6 +80,16 @@ class Ledger:
     def met(self, source: str) -> bool:
         """Return True when this job has met `source`."""
         return source in self._seen
+
+    def met_within(self, source: str) -> bool:
+        """Return True when this job has met an object in the folder, archive or table `source`."""
+        if self._sorted is None or len(self._sorted) != len(self._seen):
+            self._sorted = sorted(self._seen)
+        for mark in ("/", "!", "#"):
+            place = bisect_left(self._sorted, source + mark)
+            if place < len(self._sorted) and self._sorted[place].startswith(source + mark):
+                return True
+        return False
 
     def unchanged(self, source: str, item_id: str, work_key: str) -> bool:
         """Return True, and count it, when the dataset holds exactly this."""
@@ -121,14 +134,23 @@ class Ledger:
         """Return why the first object with the same bytes was refused."""
         return self._refused[item_id].reason
 
-    def remove_unmet(self, places: Sequence[str]) -> None:
+    def remove_unmet(self, places: Sequence[str], partial: Sequence[str] = ()) -> None:
         """Let go of the source objects that `places` have no longer.
 
-        What lies in a folder or an archive that could not be read stays.
+        What lies in a folder, an archive or a table that could not be read stays.
+
+        Parameters
+        ----------
+        places
+            What `ingestion.sources.source_prefix` gives of those that were seen whole; with `/` at
+            the end, only what lies below.
+        partial
+            The same of places that may hold more than was seen: all that is theirs stays.
         """
         unread = [refusal.raw.source for refusal in self.refusals]
+        stays = [*partial, *unread]
         for source in sorted(self._sources.keys() - self._seen):
-            if covered(source, places) and not covered(source, unread):
+            if covered(source, places) and not covered(source, stays):
                 self._release(source)
                 del self._sources[source]
                 self._count("removed")
@@ -156,10 +178,23 @@ def covered(source: str, places: Iterable[str]) -> bool:
 
 
 def _lies_in(source: str, place: str) -> bool:
-    if place.startswith("sitemap:"):  # its pages are those of its host
-        host = "/".join(place.removeprefix("sitemap:").split("/")[:3])
-        return source.startswith(f"{host}/")
+    if place.startswith("sitemap:"):
+        return _of_site(source, place.removeprefix("sitemap:"))
     if place.startswith("dataset:"):
         return source.startswith(f"{place.partition('@')[0]}#")
-    base = place.rstrip("/")
-    return source.startswith(base) and source[len(base) : len(base) + 1] in {"/", "#", "!"}
+    if place.endswith("/"):
+        return source.startswith(place)
+    return source.startswith(place) and source[len(place) : len(place) + 1] in {"/", "#", "!"}
+
+
+def _of_site(source: str, sitemap: str) -> bool:
+    """Tell whether a source object is a page for which a sitemap can speak."""
+    from ragstone.ingestion.addresses import same_site  # loads much that files do without
+
+    if not source.startswith(("http:", "https:")):
+        return False
+    try:
+        host, of = urlsplit(source).hostname, urlsplit(sitemap).hostname
+    except ValueError:  # what is no address has no pages
+        return False
+    return host is not None and of is not None and same_site(host, of)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import codecs
 import re
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ragstone.errors import Rejected
-from ragstone.ingestion.fetching import Fetched
 from ragstone.ingestion.parsers import PARSERS
 from ragstone.ingestion.parsers.base import clean
 from ragstone.schemas.records import Raw
 
+if TYPE_CHECKING:
+    from ragstone.ingestion.fetching import Fetched
+
 # In the metadata of a raw object that stands for a list that could not be had, or not whole: what
-# it would have named is unknown, so nothing may be taken for gone.
+# it would have named is unknown, so nothing of its place may be taken for gone. A folder, archive
+# or table that could not be read needs no such mark: what it hides lies below its own name.
 LISTING = "listing"
 
 _HEAD = 1024  # bytes in which a page has to say what its encoding is

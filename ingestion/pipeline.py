@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -16,16 +16,20 @@ from ragstone.errors import Rejected
 from ragstone.ingestion.buffer import PartBuffer
 from ragstone.ingestion.candidates import Candidate, Outcome, ReadTask, load, read_task, tasks
 from ragstone.ingestion.ledger import Ledger, Refusal
+from ragstone.ingestion.parsers.sniff import media_of
+from ragstone.ingestion.reading import ReadResult
 from ragstone.ingestion.resumption import take_over, usable
+from ragstone.ingestion.transcripts import transcribed
 from ragstone.schemas.api import IngestProgress
 from ragstone.storage.files import digest_bytes
 
 if TYPE_CHECKING:
     from ragstone.config import LimitSettings
+    from ragstone.encoders.speech import Transcriber
     from ragstone.ingestion.engines import Engine
     from ragstone.ingestion.reading import ReadSettings
     from ragstone.ingestion.sources import Source
-    from ragstone.schemas.records import Raw
+    from ragstone.schemas.records import Modality, Raw
     from ragstone.storage.blobs import Blobs
     from ragstone.storage.manifests import PartRef
 
@@ -42,6 +46,10 @@ class Pipeline:
         Digest of all settings that shape chunks: part of each work key.
     part_chunks
         Chunks after which a part is written.
+    transcriber
+        Writes down what recordings say.
+    media_digests
+        What else shapes the chunks of images and of recordings.
     """
 
     ledger: Ledger
@@ -53,6 +61,8 @@ class Pipeline:
     settings_digest: str
     part_chunks: int
     on_progress: Callable[[IngestProgress], None] | None = None
+    transcriber: Transcriber | None = None
+    media_digests: Mapping[Modality, str] = field(default_factory=dict)
     made: int = 0  # chunks
     embedded: int = 0  # chunks
     resumed: int = 0  # chunks of parts that an earlier try had finished
@@ -105,18 +115,20 @@ class Pipeline:
                 self.ledger.refuse(Refusal(raw, "read", reason, "", None))
                 continue
             item_id = digest_bytes(content)
-            work_key = self._work_key(raw, item_id)
+            work_key = self._work_key(raw, item_id, media_of(content))
             if self.ledger.unchanged(raw.source, item_id, work_key):
                 continue
             known = self.ledger.duplicate(item_id, work_key)
             yield Candidate(raw, item_id, work_key, len(content), None if known else content)
 
-    def _work_key(self, raw: Raw, item_id: str) -> str:
+    def _work_key(self, raw: Raw, item_id: str, modality: Modality | None) -> str:
         columns = "\0".join((*raw.columns.text, raw.columns.name or "")) if raw.columns else ""
         beside = ""
         if raw.caption or raw.metadata:  # written about it elsewhere
             beside = json.dumps([raw.caption, raw.metadata], sort_keys=True, default=str)
         identity = f"{item_id}\0{self.settings_digest}\0{columns}\0{beside}"
+        if modality is not None and modality in self.media_digests:
+            identity += f"\0{self.media_digests[modality]}"
         return digest_bytes(identity.encode())[:32]
 
     def _each(
@@ -134,6 +146,7 @@ class Pipeline:
 
     def _finish(self, candidate: Candidate, outcome: Outcome) -> None:
         raw, item_id, work_key = candidate.raw, candidate.item_id, candidate.work_key
+        outcome = self._with_transcript(outcome)
         if isinstance(outcome, Rejected):
             self.ledger.refuse(Refusal(raw, "parse", outcome, item_id, candidate.content))
             return
@@ -149,6 +162,14 @@ class Pipeline:
             self.ledger.refuse(Refusal(raw, "parse", reason, item_id, None))
         else:
             self.buffer.add_source(candidate, key)
+
+    def _with_transcript(self, outcome: Outcome) -> Outcome:
+        if self.transcriber is None or not isinstance(outcome, ReadResult):
+            return outcome
+        try:
+            return transcribed(outcome, self.transcriber, self.reading)
+        except Rejected as reason:
+            return reason
 
     def _flush(self) -> None:
         before = self.embedded

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +13,10 @@ from ragstone.errors import EmptyInput
 from ragstone.ingestion.chunking import Chunker
 from ragstone.ingestion.dedup.text import sign_text
 from ragstone.ingestion.parsers import parse
+from ragstone.ingestion.parsers.image import PLAIN, ImageOptions
 from ragstone.ingestion.provenance import provenance
-from ragstone.ingestion.signals import text_signals
-from ragstone.schemas.records import Chunk, Document, Modality, Raw
+from ragstone.ingestion.signals import detect_language, text_signals
+from ragstone.schemas.records import Block, Chunk, Document, Modality, Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class ReadSettings:
     tokenizer_file: Path
     max_tokens: int
     context_tokens: int
+    images: ImageOptions = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,29 @@ def read(raw: Raw, content: bytes, settings: ReadSettings) -> ReadResult:
     Rejected
         It cannot become an item; the error survives the way to another process.
     """
-    document = described(parse(raw, content, settings.limits), raw)
-    chunker = _chunker(settings.tokenizer_file, settings.max_tokens, settings.context_tokens)
-    chunks = _with_media(document, chunker.cut(document) if document.text else [])
+    parsed = parse(raw, content, settings.limits, settings.images)
+    document = with_found(described(parsed, raw))
+    chunks = chunked(document, settings)
     if not chunks:
         raise EmptyInput("The file holds no text")
     return ReadResult(document, chunks)
+
+
+def chunked(document: Document, settings: ReadSettings) -> list[Chunk]:
+    """Return all chunks of a document.
+
+    An image has its caption in its own chunk; text that was found in it, and the windows and the
+    words of a recording, are chunks beside each other.
+    """
+    chunker = _chunker(settings.tokenizer_file, settings.max_tokens, settings.context_tokens)
+    border = document.found.start if document.found else len(document.text)
+    beside = tuple(block for block in document.blocks if block.start < border)
+    within = document.blocks[len(beside) :]
+    captions, texts = (
+        _timed(chunker.cut(replace(document, blocks=blocks)), blocks) if blocks else []
+        for blocks in (beside, within)
+    )
+    return _with_media(document, captions, texts)
 
 
 def described(document: Document, raw: Raw) -> Document:
@@ -65,16 +86,44 @@ def described(document: Document, raw: Raw) -> Document:
     return replace(document, metadata={**found, **own}, signatures=signatures)
 
 
-def _with_media(document: Document, texts: list[Chunk]) -> list[Chunk]:
-    """Return all chunks: an image has its words in its own, a recording its windows beside them."""
-    if document.modality is Modality.IMAGE:
-        (payload,) = document.payloads
-        first, *rest = texts or [Chunk(0, 0, "", document.title, None, 0)]
-        return [replace(first, modality=Modality.IMAGE, payload=payload), *rest]
-    windows = [
-        Chunk(p.start, p.end, "", document.title, None, 0, p.modality, p) for p in document.payloads
+def with_found(document: Document) -> Document:
+    """Return `document` with a note of the text that was found in it, and that text's language."""
+    if document.found is None:
+        return document
+    note = {"start": document.found.start, "by": document.found.by}
+    language, confidence = detect_language(document.text[document.found.start :])
+    found = {"found_text": note, "language": language, "language_confidence": confidence}
+    return replace(document, metadata={**found, **document.metadata})
+
+
+def _with_media(document: Document, captions: list[Chunk], texts: list[Chunk]) -> list[Chunk]:
+    """Return all chunks: an image has its caption in its own, the rest is beside each other."""
+    payloads = [
+        Chunk(0, 0, "", document.title, None, 0, p.modality, p, p.time) for p in document.payloads
     ]
-    return [*texts, *windows]
+    if document.modality is Modality.IMAGE and captions:
+        first, *more = captions
+        captions = more
+        payloads = [replace(first, modality=Modality.IMAGE, payload=payloads[0].payload)]
+    if document.modality is Modality.IMAGE:
+        return [*payloads, *captions, *texts]
+    return [*captions, *texts, *payloads]
+
+
+def _timed(chunks: list[Chunk], blocks: Sequence[Block]) -> list[Chunk]:
+    """Return the chunks with the time in which their blocks are heard, if they are."""
+    timed = [block for block in blocks if block.time]
+    if not timed:
+        return chunks
+    ends = [block.end for block in timed]
+    starts = [block.start for block in timed]
+    found = []
+    for chunk in chunks:
+        within = timed[bisect_right(ends, chunk.start) : bisect_left(starts, chunk.end)]
+        times = [block.time for block in within if block.time]
+        time = (min(t for t, _ in times), max(t for _, t in times)) if times else None
+        found.append(replace(chunk, time=time))
+    return found
 
 
 @lru_cache(maxsize=2)

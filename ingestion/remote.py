@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ragstone.config import FetchSettings, LimitSettings
@@ -46,11 +47,10 @@ def open_remote(where: str, settings: FetchSettings, limits: LimitSettings) -> S
     SourceUnavailable
         The package for this kind of object store is not installed.
     """
-    if where.lower().startswith(_SITEMAP):
-        return SitemapSource(where[len(_SITEMAP) :], settings, limits)
+    sitemap = _sitemap(where)
+    if sitemap is not None:
+        return SitemapSource(sitemap, settings, limits)
     if _WEB.match(where):
-        if _SITEMAP_FILE.search(where):
-            return SitemapSource(where, settings, limits)
         return UrlSource([where], settings, limits)
     scheme = _SCHEME.match(where)
     name = scheme[1].lower() if scheme else ""
@@ -65,12 +65,25 @@ def open_remote(where: str, settings: FetchSettings, limits: LimitSettings) -> S
 def remote_prefix(where: str) -> str:
     """Return what the sources of a remote place begin with; then come `/` or nothing more.
 
-    That of a sitemap is no source: its pages are anywhere on its site.
+    That of a sitemap is no source, but `sitemap:URL`: its pages are anywhere on its site.
     """
     scheme = _SCHEME.match(where)
     if scheme and scheme[1].lower() in PROTOCOLS:
         return store_root(where)
-    try:
-        return parse_url(where, range(2**16)).url
-    except BlockedAddress:
-        return where
+    sitemap = _sitemap(where)
+    url = where if sitemap is None else sitemap
+    with suppress(BlockedAddress):
+        url = parse_url(url, range(2**16)).url
+    return url if sitemap is None else f"{_SITEMAP}{url}"
+
+
+def is_page(where: str) -> bool:
+    """Tell whether a place is one document of the web."""
+    return bool(_WEB.match(where)) and _sitemap(where) is None
+
+
+def _sitemap(where: str) -> str | None:
+    """Return the address of a sitemap; None when the place is none."""
+    if where.lower().startswith(_SITEMAP):
+        return where[len(_SITEMAP) :]
+    return where if _WEB.match(where) and _SITEMAP_FILE.search(where) else None

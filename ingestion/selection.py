@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -81,13 +82,11 @@ def walk(folder: Path, selection: Selection, own: Own) -> Iterator[Path]:
     seen = {folder}
     while pending:
         current = pending.pop()
-        if not current.is_dir():
-            yield current
-            continue
         try:
-            entries = sorted(current.iterdir(), reverse=True)
+            entries = sorted(current.iterdir(), reverse=True) if current.is_dir() else None
         except OSError:
-            # Yielded as an object in its own right, to be rejected as unreadable.
+            entries = None  # what cannot be listed is an object, to be rejected as unreadable
+        if entries is None:
             yield current
             continue
         left_out = own(entries)
@@ -113,8 +112,10 @@ def _wanted(entry: Path, root: Path, seen: set[Path], selection: Selection) -> b
             seen.add(real)
         elif selection.follow and not real.exists():
             return False  # a link to nothing
-    except (OSError, RuntimeError):
+    except RuntimeError:
         return False  # a link that leads round in a circle
+    except OSError as error:
+        return error.errno != errno.ELOOP  # what may not be looked at is to be rejected
     return True
 
 

@@ -12,6 +12,7 @@ from ragstone.errors import UnknownSource
 from ragstone.ingestion.file_sources import FileSource
 from ragstone.ingestion.options import SourceOptions
 from ragstone.ingestion.parsers.templates import text_fields
+from ragstone.ingestion.passwords import check_address
 from ragstone.ingestion.tabular import path_text
 from ragstone.schemas.records import Raw, RowColumns
 
@@ -67,8 +68,10 @@ def open_source(
     UnknownSource
         Nothing is there.
     InvalidArgument
-        The options do not fit what is there: no table has a text column, a glob is none.
+        The options do not fit what is there: no table has a text column, a glob is none; or the
+        address holds a password.
     """
+    check_address(str(where))
     if not isinstance(options, SourceOptions):
         options = SourceOptions(columns=options)
     if options.columns is not None:
@@ -79,7 +82,7 @@ def open_source(
         return _open_path(where, options, limits)
     if scheme == _DATASET:
         return _open_dataset(str(where), datasets or {})
-    if scheme.partition("+")[0] in _DATABASES:
+    if is_database(where):
         from ragstone.ingestion.sql_sources import open_database
 
         return open_database(str(where), options)
@@ -94,6 +97,20 @@ def scheme_of(where: str | Path) -> str | None:
     scheme = match[1].lower()
     known = scheme.partition("+")[0] in _KNOWN or match.string.startswith("/", match.end())
     return scheme if known else None
+
+
+def is_database(where: str | Path) -> bool:
+    """Tell whether a place is a database."""
+    return (scheme_of(where) or "").partition("+")[0] in _DATABASES
+
+
+def is_page(where: str) -> bool:
+    """Tell whether a place is one document of the web, not a sitemap."""
+    if scheme_of(where) not in ("http", "https"):
+        return False
+    from ragstone.ingestion import remote
+
+    return remote.is_page(where)
 
 
 def absolute_place(where: str | Path) -> str:
@@ -112,18 +129,19 @@ def source_prefix(where: str | Path, options: SourceOptions | None = None) -> st
     """Return what all sources of a place begin with; then come `/`, `!`, `#`, or nothing more.
 
     It tells which sources of a dataset are of this place, and holds no password. The pages of a
-    sitemap have no such beginning: they are anywhere on its host.
+    sitemap have no such beginning: they are anywhere on its site, so `sitemap:URL` stands for them.
     """
     scheme = scheme_of(where)
     if scheme is None:
         return path_text(Path(where).expanduser().resolve())
     if scheme == _DATASET:
         return str(where).partition("@")[0]
-    if scheme.partition("+")[0] not in _DATABASES:
+    if not is_database(where):
         from ragstone.ingestion.remote import remote_prefix
 
         return remote_prefix(str(where))
-    from ragstone.ingestion.databases import safe_url, sqlite_path
+    from ragstone.ingestion.databases import sqlite_path
+    from ragstone.ingestion.passwords import safe_url
     from ragstone.ingestion.sql_sources import base_of
 
     if scheme == "sqlite":

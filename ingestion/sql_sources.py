@@ -5,14 +5,19 @@ No name, source or message ever holds what lets one into a database.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from ragstone.errors import DatabaseUnavailable, InvalidArgument, MalformedInput
 from ragstone.ingestion.databases import Database, open_sql
 from ragstone.ingestion.options import Cursor, SourceOptions
+from ragstone.ingestion.pages import LISTING
 from ragstone.ingestion.parsers.base import clean
 from ragstone.ingestion.parsers.templates import text_fields
 from ragstone.ingestion.tabular import Free
@@ -55,21 +60,31 @@ class SqlSource:
         """Unknown: counting the rows of a query may take as long as reading them."""
         return None
 
+    @property
+    def has_cursor(self) -> bool:
+        """True when a row that is not yielded may still be in the database."""
+        return self._cursor is not None
+
     def raws(self) -> Iterator[Raw]:
-        """Yield each row; when the database breaks off, an object that says so at the end."""
+        """Yield each row; when the database breaks off, an object that says so at the end.
+
+        That object has `pages.LISTING` in its metadata.
+        """
         free = Free()
         statement = self._statement()
+        self.last_cursor = self._after
         try:
             for values in self._database.rows(statement):
                 yield self._raw(dict(zip(self._names, values, strict=True)), free)
         except (ValueError, DatabaseUnavailable) as error:
             reason = f"the database broke off: {error}"
-            yield Raw(self._base, self._base, problem=MalformedInput("SQL", clean(reason)))
+            problem = MalformedInput("SQL", clean(reason))
+            yield Raw(self._base, self._base, metadata={LISTING: True}, problem=problem)
 
     def _raw(self, row: Row, free: Free) -> Raw:
-        if self._cursor is not None and row[self._cursor] is not None:
-            value = row[self._cursor]
-            self.last_cursor = value if isinstance(value, int | float | str) else plain(value)
+        if self._cursor is not None:
+            value = _as_cursor(row[self._cursor])
+            self.last_cursor = self.last_cursor if value is None else value
         if row[self._key] is None:
             problem = MalformedInput("SQL row", f"its key {self._key} is NULL")
             return Raw(f"{self._base}#{free('NULL')}", "NULL", problem=problem)
@@ -145,6 +160,21 @@ def _select(options: SourceOptions) -> str:
     if any(match[0] == ";" for match in _LEXEMES.finditer(query)):
         raise InvalidArgument("query", options.query, "a single SELECT, without ';' in it")
     return f"SELECT * FROM ({query}\n) AS ragstone_rows"  # noqa: S608  # asked for as it stands
+
+
+def _as_cursor(value: Any) -> Cursor | None:
+    """Return what SQL can be asked with later; None for a value without such a form.
+
+    Rows are in the order of the cursor, so keeping an earlier value instead loses none.
+    """
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return None
+    if isinstance(value, int | float | str):
+        return value
+    if isinstance(value, date | time | Decimal | UUID):
+        known: Cursor = plain(value)
+        return known
+    return None
 
 
 def _quoted(name: str) -> str:

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ragstone.errors import Rejected
+from ragstone.errors import MalformedInput, Rejected
 from ragstone.ingestion.parsers.base import clean
 from ragstone.ingestion.parsers.decode import decode
 from ragstone.ingestion.parsers.tables import sniff_delimiter
@@ -80,8 +80,7 @@ class Table:
     def raws(self, columns: RowColumns) -> Iterator[Raw]:
         """Yield each row, broken ones too; the parser finds out and says what is wrong.
 
-        Where the file itself cannot be read on, the whole file is yielded, to be rejected with
-        its own reason.
+        Where the file itself cannot be read on, the whole file is yielded with the reason.
         """
         file = self.source or path_text(self.path)
         free = Free()
@@ -91,9 +90,9 @@ class Table:
                 name = _name(content, columns.name) or str(number)
                 source = f"{file}#{free(name)}"
                 yield Raw(source=source, name=name, content=content, columns=columns)
-        except _errors():
-            whole = None if self.content is not None else self.path
-            yield Raw(file, path_text(Path(self.path.name)), whole, self.content)
+        except _errors() as error:
+            problem = error if isinstance(error, Rejected) else self._broken(error)
+            yield Raw(file, path_text(Path(self.path.name)), problem=problem)
 
     def objects(self, verbatim: frozenset[str] = frozenset()) -> Iterator[dict[str, Any]]:
         """Yield the rows that are objects, up to where the file cannot be read on.
@@ -121,6 +120,10 @@ class Table:
 
     def _named(self) -> Iterable[Iterable[str]]:
         return self.objects() if self._is_json else [self._head()]
+
+    def _broken(self, error: Exception) -> MalformedInput:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return MalformedInput(ending(self.path).removeprefix("."), clean(lines[0][:200]))
 
     def _rows(self, verbatim: Verbatim) -> Iterator[bytes]:
         return _READERS[ending(self.path)](self._open, verbatim)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ragstone.config import FetchSettings, LimitSettings
 from ragstone.errors import BlockedAddress, LimitExceeded, Rejected
-from ragstone.ingestion.addresses import Target, parse_url
+from ragstone.ingestion.addresses import Target, parse_url, same_site
 from ragstone.ingestion.fetching import Fetcher
 from ragstone.ingestion.pages import refused
 from ragstone.ingestion.sitemaps import Entry, entries
@@ -169,13 +169,11 @@ class _Walk:
         yield refused(url, BlockedAddress(url, reason, hint))
 
     def _is_of_site(self, url: str) -> bool:
-        """Tell whether `url` is on the host of the start, or below it; `www.` aside."""
         try:
             host = parse_url(url, self.settings.ports).host
         except BlockedAddress:
             return True  # to be refused with its own reason
-        site = self.start.host.removeprefix("www.")
-        return host == site or host.endswith(f".{site}")
+        return same_site(host, self.start.host)
 
     def _too_many(self, what: str) -> Raw:
         limit = self.settings.pages

@@ -259,7 +259,9 @@ class Hit:
     arms: dict[str, ArmScore]
     highlights: list[Highlight]
     metadata: dict[str, Any]
-    modality: str = "text"  # of the chunk; of a recording, start and end are milliseconds
+    modality: str = "text"  # of the chunk
+    from_ms: int | None = None  # milliseconds of the recording in which it is heard
+    to_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,8 @@ class Citation:
     quote: str
     start: int  # of the quote in the item's text, in code points
     end: int
+    from_ms: int | None = None  # when the passage is heard, in a recording
+    to_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +351,9 @@ class ChunkDetail:
     end: int
     tokens: int
     text: str
+    modality: str = "text"
+    from_ms: int | None = None  # milliseconds of the recording in which it is heard
+    to_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +369,14 @@ class ItemSummary:
     size: int  # bytes
     chunks: int
     added: int  # version
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Bytes, and what they are."""
+
+    content: bytes
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)

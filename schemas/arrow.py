@@ -38,7 +38,7 @@ CHUNKS = pa.schema(
         pa.field("chunk_id", pa.string(), nullable=False),
         pa.field("item_key", pa.int64(), nullable=False),
         pa.field("ordinal", pa.int32(), nullable=False),
-        # code points of the item's text; of a window of a recording milliseconds
+        # code points of the item's text
         pa.field("start", pa.int64(), nullable=False),
         pa.field("end", pa.int64(), nullable=False),
         pa.field("page", pa.int32()),
@@ -46,6 +46,9 @@ CHUNKS = pa.schema(
         pa.field("tokens", pa.int32(), nullable=False),  # 0: it has no words to embed
         pa.field("text", pa.large_string(), nullable=False),
         pa.field("modality", pa.string(), nullable=False),
+        # milliseconds of the recording or film in which it is heard
+        pa.field("from_ms", pa.int64()),
+        pa.field("to_ms", pa.int64()),
     ]
 )
 

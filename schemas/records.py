@@ -58,6 +58,9 @@ class Raw:
     problem: Rejected | None = None  # why its bytes cannot be had
 
 
+Time = tuple[int, int]  # milliseconds from the beginning: the first, and that after the last
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A stretch of `Document.text`, as code points `[start, end)`; blocks do not overlap."""
@@ -67,6 +70,7 @@ class Block:
     kind: BlockKind = BlockKind.PARAGRAPH
     level: int = 0  # of a heading: 1 is the highest
     page: int | None = None  # counted from 1: page, slide or sheet
+    time: Time | None = None  # when it is said, in a recording or a film
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,12 @@ class Payload:
     """What an encoder sees of an image, or of one window of a recording.
 
     `data` is uint8 of shape (height, width, 3), RGB, no side longer than 512; or int16 of shape
-    (samples,), one channel at 16 kHz. `start` and `end` are milliseconds of the recording, 0 for an
-    image.
+    (samples,), one channel at 16 kHz, whose `time` in the recording is given.
     """
 
     modality: Modality
     data: NDArray[np.uint8] | NDArray[np.int16]
-    start: int = 0
-    end: int = 0
+    time: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,14 @@ class Signature:
     kind: str  # payload, text, image, audio
     algorithm: str  # with all its parameters: other ones are never compared
     value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The text of an image or a recording from `start` on stands in it, not beside it."""
+
+    start: int
+    by: str  # fingerprint of what read or heard it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +115,19 @@ class Document:
     modality: Modality = Modality.TEXT
     payloads: tuple[Payload, ...] = ()  # of an image one, of a recording its windows in order
     signatures: tuple[Signature, ...] = ()
+    found: Found | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """The retrievable unit: `text == document.text[start:end]`."""
 
-    start: int  # of a window of a recording: milliseconds
+    start: int
     end: int
-    text: str  # of an image or a window: its caption or transcript, often none
+    text: str  # of an image its caption, of a window of a recording none
     context: str  # title and heading path, embedded and indexed together with the text
     page: int | None
     tokens: int  # of context and text together, special tokens included
     modality: Modality = Modality.TEXT
     payload: Payload | None = None  # embedded by the encoder of its modality
+    time: Time | None = None

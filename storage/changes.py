@@ -42,6 +42,8 @@ _CHUNK_FIELDS = [
     "heading",
     "text",
     "modality",
+    "from_ms",
+    "to_ms",
 ]
 
 
@@ -67,6 +69,7 @@ class Change:
     pairs: list[PairsRef] = field(default_factory=list)  # of duplicates that were found
     policy: dict[str, Any] = field(default_factory=dict)
     hidden: BitMap64 = field(default_factory=BitMap64)  # items of the next version, old and new
+    cursors: dict[str, int | float | str] = field(default_factory=dict)  # that have moved on
     manifest: Manifest | None = None  # of the next version, from when it may be published
     _written: list[str] = field(default_factory=list)  # index files, by path in the workspace
     _staged: dict[int, PartRef] = field(default_factory=dict)  # what was placed, by its number

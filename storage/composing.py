@@ -58,6 +58,7 @@ def next_manifest(
         pairs=[*(head.pairs if head else []), *change.pairs],
         policy=change.policy,
         hidden=manifests.pack_bitmap(change.hidden) if change.hidden else "",
+        cursors={**(head.cursors if head else {}), **change.cursors},
     )
     return manifests.seal(manifest)
 

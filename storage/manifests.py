@@ -108,6 +108,8 @@ class Manifest:
     pairs: list[PairsRef] = field(default_factory=list)  # of duplicates among its items
     policy: dict[str, Any] = field(default_factory=dict)  # which duplicates are hidden
     hidden: str = ""  # those items, which are in `removed_items` too
+    # How far databases were read whose rows it holds: last value by digest of place and reading.
+    cursors: dict[str, int | float | str] = field(default_factory=dict)
     format: int = MANIFEST_FORMAT
     digest: str = ""
 

@@ -26,6 +26,7 @@ from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, stamp
 from ragstone.storage.manifests import PartRef
 
 TABLES = {"items": ITEMS, "sources": SOURCES, "chunks": CHUNKS, "signatures": SIGNATURES}
+_SINCE_FORMAT_2 = {"modality": "text", "from_ms": None, "to_ms": None}
 _EMBEDDED_BY = ["chunk_key", "modality", "tokens"]
 
 
@@ -230,7 +231,7 @@ def read_table(part: Path, name: str, columns: Sequence[str] | None = None) -> p
     asked = list(columns) if columns else None
     try:
         if name == "chunks" and asked and "modality" not in pq.read_schema(path).names:
-            asked = [column for column in asked if column != "modality"]
+            asked = [column for column in asked if column not in _SINCE_FORMAT_2]
         table = pq.read_table(path, columns=asked)
     except (OSError, pa.ArrowInvalid) as error:
         raise DamagedFile(path, str(error)) from error
@@ -240,11 +241,12 @@ def read_table(part: Path, name: str, columns: Sequence[str] | None = None) -> p
 
 
 def _as_texts(chunks: pa.Table, columns: Sequence[str] | None) -> pa.Table:
-    """Give chunks of format 1 their modality, when it is asked for."""
-    if columns and "modality" not in columns:
-        return chunks
-    texts = chunks.append_column("modality", pa.array(["text"] * len(chunks), pa.string()))
-    return texts.select(columns) if columns else texts
+    """Give chunks of format 1 what they lack of `columns`: they are texts that nobody hears."""
+    for name, value in _SINCE_FORMAT_2.items():
+        if columns is None or name in columns:
+            kind = CHUNKS.field(name).type
+            chunks = chunks.append_column(name, pa.repeat(pa.scalar(value, kind), len(chunks)))
+    return chunks.select(columns) if columns else chunks
 
 
 def read_item(part: Path, item_key: int) -> dict[str, Any]:

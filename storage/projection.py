@@ -44,6 +44,8 @@ _CHUNK_COLUMNS = (
     "heading",
     "tokens",
     "modality",
+    "from_ms",
+    "to_ms",
 )
 PROJECTED = ("versions", "items", "sources", "chunks", "signatures", "minhash_bands", "datasets")
 

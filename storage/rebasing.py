@@ -2,8 +2,8 @@
 
 It can be carried over when both touched different sources: its rows take the keys that are free
 now, and its removals are those that still stand. It is refused when both touched the same source,
-when what one refers to is what the other removed, or when both brought the same bytes, which the
-dataset would then hold twice.
+when what one refers to is what the other removed, when both brought the same bytes, which the
+dataset would then hold twice, or when it went on from rows that the new head does not hold.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def rebase(store: Store, change: Change, current: Manifest) -> None:
         if theirs.space != ours.space:
             raise SpaceMismatch(change.name, theirs.space, ours.space)
     sides = _sides(store, change, current)
-    if _collide(change, sides):
+    if _collide(change, sides) or _read_from_elsewhere(change, current):
         raise VersionConflict(change.name, current.version)
     head = change.head
     shift = Shift(
@@ -109,6 +109,12 @@ def _collide(change: Change, sides: _Sides) -> bool:
     known = {_identity(row) for row in sides.current.values()}
     known -= {_identity(row) for row in sides.base.values()}
     return not needed <= live or not known.isdisjoint(sides.our_items.values())
+
+
+def _read_from_elsewhere(change: Change, current: Manifest) -> bool:
+    """Tell whether a database was read from where `current` is not: rows between would be lost."""
+    before = change.head.cursors if change.head else {}
+    return any(before.get(key) != current.cursors.get(key) for key in change.cursors)
 
 
 def _place(sources: dict[str, Row], name: str) -> tuple[int, int] | None:

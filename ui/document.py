@@ -76,6 +76,7 @@ def _drawer(id: str, span: str | None) -> None:  # noqa: A002
     with shown():
         place = place_of(id, span)
         _facts(place.item)
+        _media(place.item)
         view = st.segmented_control(
             "View",
             [_TEXT, _PARTS],
@@ -104,6 +105,16 @@ def _facts(item: ItemDetail) -> None:
         inert.facts(*item.sources),
         inert.pairs(item.metadata),
     )
+
+
+def _media(item: ItemDetail) -> None:
+    """Show an image, or a recording with its waveform."""
+    if item.modality == "image":
+        st.image(session.preview(item.item_id).content)
+    elif item.modality == "audio":
+        sound = session.original(item.item_id)
+        st.image(session.preview(item.item_id).content)
+        st.audio(sound.content, format=sound.media_type)
 
 
 def _text(place: Place) -> None:
@@ -171,6 +182,7 @@ def _chunks(place: Place) -> None:
                 inert.title(chunk.heading or "No heading", chunk.ordinal + 1),
                 inert.facts(
                     wording.page(chunk.page),
+                    wording.time(chunk.from_ms, chunk.to_ms),
                     wording.span(chunk.start, chunk.end),
                     wording.count(chunk.tokens, "token"),
                 ),

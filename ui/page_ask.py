@@ -90,6 +90,7 @@ def _citations(citations: list[Citation]) -> None:
                 inert.title(citation.title or citation.source, citation.number),
                 inert.facts(
                     wording.page(citation.page),
+                    wording.time(citation.from_ms, citation.to_ms),
                     wording.span(citation.start, citation.end),
                     citation.source,
                 ),

@@ -87,7 +87,11 @@ def _hit(hit: Hit, best: dict[str, float]) -> None:
     inert.show(
         inert.title(hit.title or hit.name, hit.rank),
         inert.facts(
-            hit.heading, wording.page(hit.page), hit.name, wording.span(hit.start, hit.end)
+            hit.heading,
+            wording.page(hit.page),
+            wording.time(hit.from_ms, hit.to_ms),
+            hit.name,
+            wording.span(hit.start, hit.end),
         ),
         inert.text(hit.text, marks),
         inert.bars(_breakdown(hit, best)),

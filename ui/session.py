@@ -10,7 +10,14 @@ import streamlit as st
 
 from ragstone.client import Address, Client, connect, find_server
 from ragstone.errors import ServerUnavailable
-from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, StoredAnswer, VersionInfo
+from ragstone.schemas.api import (
+    ChunkDetail,
+    DatasetInfo,
+    ItemDetail,
+    Media,
+    StoredAnswer,
+    VersionInfo,
+)
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"
@@ -48,6 +55,17 @@ def record(id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
     return _record(address.url, address.token, id)
 
 
+def original(item: str) -> Media:
+    """Return the bytes of an item; raises as `record`."""
+    return client().original(item)
+
+
+def preview(item: str) -> Media:
+    """Return a small picture of an image or a recording; raises as `record`."""
+    address = _address()
+    return _preview(address.url, address.token, item)
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:
@@ -63,6 +81,11 @@ def _client(url: str, token: str) -> Client:
 @st.cache_resource(ttl=30, max_entries=32, show_spinner=False)
 def _record(url: str, token: str, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
     return _client(url, token).show(id)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _preview(url: str, token: str, item: str) -> Media:
+    return _client(url, token).preview(item)
 
 
 # ---------------------------------------------------------------- dataset and version

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from ragstone.text import heard
+
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _STEP = 1_000
 DIGEST = 12  # characters of a digest that tell versions apart on a page
@@ -44,6 +46,11 @@ def span(start: int, end: int) -> str:
 def page(number: int | None) -> str:
     """Return `page 3`, or nothing."""
     return "" if number is None else f"page {number:,}"
+
+
+def time(from_ms: int | None, to_ms: int | None) -> str:
+    """Return `0:08 to 0:18`, when something is heard in a recording, or nothing."""
+    return "" if from_ms is None else heard(from_ms, to_ms)
 
 
 def _reader_zone() -> ZoneInfo | None:

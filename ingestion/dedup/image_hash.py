@@ -30,6 +30,7 @@ _HASH_BYTES = BITS * BITS // 8
 _HEAD = _HASH_BYTES + 2
 _LENGTH = _HEAD + SIDE * SIDE
 _DETAIL = 2.0  # standard deviation of the blur that is taken off to leave the detail
+_BORDER = 4  # samples, two of these deviations
 _COARSE = 3.0  # of the one that leaves the shapes
 _DETAIL_STEP = 10.0  # steps of the stored detail in one grey level
 
@@ -88,7 +89,9 @@ def near_signature(payload: NDArray[np.uint8]) -> bytes:
     grey = grey_copy(payload, SIDE)
     blur = blurring(_DETAIL, SIDE)
     smooth = blur @ grey @ blur.T
-    detail = round(float((grey - smooth).std()) * _DETAIL_STEP)
+    # Not at the borders: there the blur leaves detail of a smooth gradient.
+    inner = (grey - smooth)[_BORDER:-_BORDER, _BORDER:-_BORDER]
+    detail = round(float(inner.std()) * _DETAIL_STEP)
     low, high = float(grey.min()), float(grey.max())
     stretched = (grey - low) * (255.0 / max(high - low, 1e-6))
     stored = np.rint(stretched).astype(np.uint8)

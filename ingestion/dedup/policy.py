@@ -81,8 +81,9 @@ class Policy:
 
     exact: Rule = field(default_factory=lambda: Rule(Keep.FIRST, 0.0))
     text: Rule = field(default_factory=lambda: Rule(Keep.FIRST, 0.2))  # Jaccard similarity 0.8
-    image: Rule = field(default_factory=lambda: Rule(Keep.FIRST, 31 / 256))  # bits that differ
-    audio: Rule = field(default_factory=lambda: Rule(Keep.FIRST, 0.25))
+    # Of these two all that is recorded: it was verified to be the same picture, or recording.
+    image: Rule = field(default_factory=lambda: Rule(Keep.FIRST, 0.25))  # 1 - correlation
+    audio: Rule = field(default_factory=lambda: Rule(Keep.FIRST, 0.25))  # bits that differ
     semantic: Rule = field(default_factory=lambda: Rule(Keep.ALL, 0.05))  # 1 - cosine
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from ragstone.ingestion.parsers.audio import parse_audio
 from ragstone.ingestion.parsers.base import Parser, TextWriter
 from ragstone.ingestion.parsers.docx import parse_docx
 from ragstone.ingestion.parsers.epub import parse_epub
-from ragstone.ingestion.parsers.image import parse_image
+from ragstone.ingestion.parsers.image import PLAIN, ImageOptions, parse_image
 from ragstone.ingestion.parsers.mail import parse_mail
 from ragstone.ingestion.parsers.markdown import parse_markdown
 from ragstone.ingestion.parsers.markup import parse_xml
@@ -94,7 +94,9 @@ _ENDINGS = frozenset(PARSERS)
 _GZIP = b"\x1f\x8b"
 
 
-def parse(raw: Raw, content: bytes, limits: LimitSettings) -> Document:
+def parse(
+    raw: Raw, content: bytes, limits: LimitSettings, images: ImageOptions = PLAIN
+) -> Document:
     """Turn the bytes of a source object into a document.
 
     Parameters
@@ -106,6 +108,8 @@ def parse(raw: Raw, content: bytes, limits: LimitSettings) -> Document:
         The bytes of the source object.
     limits
         What the input may cost; time and memory are watched by the caller.
+    images
+        What is taken out of images.
 
     Raises
     ------
@@ -119,7 +123,8 @@ def parse(raw: Raw, content: bytes, limits: LimitSettings) -> Document:
     if raw.columns is not None:
         document = parse_row(content, raw.columns, limits)
     else:
-        document = _parse_file(raw.path.name if raw.path else raw.name, content, limits)
+        name = raw.path.name if raw.path else raw.name
+        document = _parse_file(name, content, limits, images)
     if document.payloads:
         document = _captioned(document, raw, limits)
     elif not document.text.strip():
@@ -128,16 +133,21 @@ def parse(raw: Raw, content: bytes, limits: LimitSettings) -> Document:
 
 
 def _captioned(document: Document, raw: Raw, limits: LimitSettings) -> Document:
-    """Return an image or a recording with what is written beside it, and its name as the title."""
+    """Return an image or a recording with what is written beside it, and its name as the title.
+
+    Text that was found in an image comes after it.
+    """
     writer = TextWriter(document.media_type, limits)
     for line in raw.caption.splitlines():
         writer.add(line)
-    beside = writer.document()
+    starts = [writer.add(document.text[block.start : block.end]) for block in document.blocks]
+    whole = writer.document()
     title = document.title or PurePosixPath(raw.name).stem
-    return replace(document, text=beside.text, blocks=beside.blocks, title=title)
+    found = document.found and replace(document.found, start=min(starts))
+    return replace(document, text=whole.text, blocks=whole.blocks, title=title, found=found)
 
 
-def _parse_file(name: str, content: bytes, limits: LimitSettings) -> Document:
+def _parse_file(name: str, content: bytes, limits: LimitSettings, images: ImageOptions) -> Document:
     if content.startswith(_GZIP):
         content = gunzip(content, limits)
         name = name.removesuffix(".gz")
@@ -146,6 +156,8 @@ def _parse_file(name: str, content: bytes, limits: LimitSettings) -> Document:
         if not content:
             raise EmptyInput
     ending = detect(name, content, _ENDINGS)
+    if ending in IMAGES:
+        return parse_image(content, limits, images)
     if ending:
         return PARSERS[ending](content, limits)
     try:

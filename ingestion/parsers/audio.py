@@ -78,8 +78,8 @@ def windows(samples: Samples) -> Iterator[Payload]:
     start = 0
     while True:
         window = samples[start : start + WINDOW]
-        begin, end = (place * 1_000 // RATE for place in (start, start + len(window)))
-        yield Payload(Modality.AUDIO, window, begin, end)
+        time = (start * 1_000 // RATE, (start + len(window)) * 1_000 // RATE)
+        yield Payload(Modality.AUDIO, window, time)
         if start + WINDOW >= len(samples):
             return
         start += STEP

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ragstone.config import LimitSettings
 from ragstone.errors import LimitExceeded, MalformedInput
-from ragstone.schemas.records import Block, BlockKind, Document
+from ragstone.schemas.records import Block, BlockKind, Document, Time
 
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0]+")
 # NUL, lone surrogates and the two noncharacters that PDF writers leave behind: no UTF-8 storage
@@ -106,7 +106,8 @@ def source_document(
 class TextWriter:
     """Writes a document's text block by block, within the character limit.
 
-    Blocks are set apart by one blank line; text that is only white space makes no block.
+    Blocks are set apart by one blank line unless `add` is told otherwise; text that is only white
+    space makes no block.
     """
 
     def __init__(self, media_type: str, limits: LimitSettings) -> None:
@@ -128,20 +129,26 @@ class TextWriter:
         kind: BlockKind = BlockKind.PARAGRAPH,
         level: int = 0,
         page: int | None = None,
-    ) -> None:
-        """Write one block; `level` counts headings from 1, `page` pages from 1."""
+        time: Time | None = None,
+        joint: str = "\n\n",
+    ) -> int:
+        """Write one block after `joint`, and return where it begins.
+
+        `level` counts headings from 1, `page` pages from 1.
+        """
         text = clean(text).strip()
         if not text:
-            return
+            return self._length
         if self._pieces:
-            self._pieces.append("\n\n")
-            self._length += 2
+            self._pieces.append(joint)
+            self._length += len(joint)
         start, self._length = self._length, self._length + len(text)
         check_characters(self._length, self._limits)
         self._pieces.append(text)
         if kind is BlockKind.HEADING and not self.first_heading:
             self.first_heading = text
-        self._blocks.append(Block(start, self._length, kind, level, page))
+        self._blocks.append(Block(start, self._length, kind, level, page, time))
+        return start
 
     def document(self, title: str = "", metadata: dict[str, Any] | None = None) -> Document:
         """Return what has been written."""

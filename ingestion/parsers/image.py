@@ -1,7 +1,9 @@
-"""Images: pixels for the encoder, what the camera wrote, quality, and signatures of duplicates."""
+"""Images: pixels for the encoder, what the camera wrote, text in them, quality, signatures."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,22 +11,35 @@ from numpy.typing import NDArray
 
 from ragstone.config import LimitSettings
 from ragstone.ingestion.dedup.image_hash import sign_image
-from ragstone.ingestion.parsers.base import without_empty
+from ragstone.ingestion.parsers.base import TextWriter, without_empty
 from ragstone.ingestion.parsers.pixels import decode, pixels
-from ragstone.schemas.records import Document, Modality, Payload
+from ragstone.schemas.records import Document, Found, Modality, Payload
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from ragstone.encoders.ocr import TextReader
 
 PAYLOAD_SIDE = 512  # of what an encoder sees, at most
 _QUALITY_SIDE = 256  # signals are measured at one size, so that they can be compared
 
 
-def parse_image(content: bytes, limits: LimitSettings, *, keep_gps: bool = False) -> Document:
+@dataclass(frozen=True, slots=True)
+class ImageOptions:
+    """What is taken out of an image beside its pixels."""
+
+    keep_gps: bool = False  # where it was taken
+    ocr: str = ""  # languages that text in it is read in, as of `Tesseract`; empty: none is read
+
+
+PLAIN = ImageOptions()
+
+
+def parse_image(content: bytes, limits: LimitSettings, options: ImageOptions = PLAIN) -> Document:
     """Return the first picture of a PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, HEIC or PNM file.
 
     The metadata has width and height (upright), format and mode, what EXIF says, and `quality`, as
-    of `measure`. The place where it was taken is left out unless `keep_gps`.
+    of `measure`. The text is what was read in the image, if that is asked for.
 
     Raises
     ------
@@ -34,27 +49,56 @@ def parse_image(content: bytes, limits: LimitSettings, *, keep_gps: bool = False
         It has more than `limits.pixels`.
     MalformedInput
         It is damaged or cut off.
+    ParserTimeout
+        Its text takes more than half of `limits.seconds` to read.
+    Unavailable
+        What reads text is not installed.
     """
     picture = decode(content, limits)
     payload = pixels(shrunk(picture.image, PAYLOAD_SIDE))
     width, height = picture.image.size
+    media_type = picture.media_type
+    written, found = TextWriter(media_type, limits), None
+    if options.ocr:
+        reader = text_reader(options.ocr, limits.seconds)
+        for paragraph in reader.read(pixels(picture.image)).text.split("\n\n"):
+            written.add(paragraph)
+        found = None if written.empty else Found(0, reader.fingerprint)
+    read = written.document()
     metadata = {
         "width": width,
         "height": height,
         "format": picture.media_type.removeprefix("image/"),
         "mode": picture.mode,
-        **{name: note for name, note in picture.notes.items() if keep_gps or name != "gps"},
+        **{k: note for k, note in picture.notes.items() if options.keep_gps or k != "gps"},
         "quality": measure(payload),
     }
     return Document(
-        text="",
-        blocks=(),
-        media_type=picture.media_type,
+        text=read.text,
+        blocks=read.blocks,
+        media_type=media_type,
         metadata=without_empty(metadata),
         modality=Modality.IMAGE,
         payloads=(Payload(Modality.IMAGE, payload),),
         signatures=sign_image(pixels(picture.image), payload),
+        found=found,
     )
+
+
+@lru_cache(maxsize=4)
+def text_reader(languages: str, seconds: float) -> TextReader:
+    """Return what reads text in images; one image may take half of `seconds`.
+
+    The process that reads it is ended at `seconds`, and would leave the program behind.
+
+    Raises
+    ------
+    Unavailable
+        The program or one of the languages is not installed.
+    """
+    from ragstone.encoders.ocr import Tesseract
+
+    return Tesseract(languages, seconds=seconds / 2)
 
 
 def shrunk(image: Image, side: int) -> Image:

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import PurePosixPath
 
 from ragstone.errors import EncryptedInput, UnsupportedFormat
+from ragstone.schemas.records import Modality
 
 _PDF_WITHIN = 1024  # the header may stand behind so much junk
 _HEAD = 4096
@@ -92,6 +93,14 @@ _XML = re.compile(rb"\s*<\?xml\s")
 # Only these endings may turn out to be HTML or XML: in others (.md, .py, .eml) markup is content.
 _TEXT_HINTS = frozenset({"", ".txt", ".text", ".xml", ".htm", ".html", ".xhtml", ".doc", ".xls"})
 _ZIP_ENDINGS = frozenset({".docx", ".pptx", ".xlsx", ".xlsm", ".epub"})
+
+
+def media_of(head: bytes) -> Modality | None:
+    """Return whether the bytes, which begin with `head`, are an image or a recording, or None."""
+    for offset, magic, ending in _MEDIA:
+        if head.startswith(magic, offset):
+            return Modality.IMAGE if ending in IMAGES else Modality.AUDIO
+    return None
 
 
 def detect(name: str, content: bytes, endings: frozenset[str]) -> str:

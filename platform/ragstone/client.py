@@ -17,6 +17,7 @@ from typing import Any, Self
 from ragstone import errors
 from ragstone.errors import ServerUnavailable
 from ragstone.schemas import api
+from ragstone.text import text_columns
 from ragstone.transport import (
     Address,
     RemoteError,
@@ -144,6 +145,18 @@ class Client:
         )
         return found
 
+    def original(self, item: str) -> api.Media:
+        """Return the bytes that an item came as."""
+        return self._media(f"/items/{part(item)}/original")
+
+    def preview(self, item: str) -> api.Media:
+        """Return a small picture of an image, or the waveform of a recording."""
+        return self._media(f"/items/{part(item)}/preview")
+
+    def _media(self, path: str) -> api.Media:
+        response = self._http.send("GET", path)
+        return api.Media(response.content, response.headers["Content-Type"])
+
     def quarantine(self, dataset: str | None = None) -> list[api.QuarantineInfo]:
         """List the inputs that could not become items."""
         query = {} if dataset is None else {"dataset": dataset}
@@ -162,7 +175,7 @@ class Client:
         dataset: str,
         *,
         message: str = "",
-        text: Sequence[str] = (),
+        text: str | Sequence[str] = (),
         id: str | None = None,  # noqa: A002
         options: Mapping[str, Any] | None = None,
         on_progress: Callable[[api.IngestProgress], None] | None = None,
@@ -220,7 +233,7 @@ class Client:
         dataset: str,
         *,
         message: str = "",
-        text: Sequence[str] = (),
+        text: str | Sequence[str] = (),
         id: str | None = None,  # noqa: A002
         options: Mapping[str, Any] | None = None,
     ) -> api.JobInfo:
@@ -229,7 +242,7 @@ class Client:
         body = {
             "sources": [place(source) for source in several],
             "message": message,
-            "text": list(text),
+            "text": list(text_columns(text)),
             "id": id,
             "options": dict(options or {}),
         }

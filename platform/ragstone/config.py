@@ -51,6 +51,22 @@ class EncoderSettings(_Section):
         description="Encoder of recordings: the embedded one, a hub name already on this machine, "
         "or a path; those of the CLAP kind let words find sounds.",
     )
+    transcripts: str = Field(
+        "",
+        description="Network of the Whisper kind that writes down what recordings say: a hub name "
+        "already on this machine, or a path. Empty: none.",
+    )
+    language: str = Field(
+        "",
+        pattern=r"^([a-z]{2,3})?$",
+        description="Language of the recordings, such as 'en'; empty: recognised in each.",
+    )
+    ocr: str = Field(
+        "",
+        pattern=r"^([A-Za-z_]{3,}(\+[A-Za-z_]{3,})*)?$",
+        description="Read the text in images with the program tesseract, in these languages: "
+        "'eng' or 'eng+deu'. Empty: do not.",
+    )
     device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:N'.")
     # 16 passages of 256 tokens. Beside batches of 32 texts, on two cores: 1.35 times as fast at
     # 2,048 and 4,096 tokens, 1.08 at 16,384, 0.75 at 32,768 (the caches overflow).
@@ -140,6 +156,11 @@ class IngestionSettings(_Section):
     )
     part_chunks: int = Field(
         4_096, ge=1, description="Chunks after which a part of the version is written."
+    )
+    keep_gps: bool = Field(
+        False,
+        description="Keep where a photograph was taken in the metadata of its item. The stored "
+        "original holds it in any case.",
     )
 
 

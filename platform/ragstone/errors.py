@@ -660,7 +660,7 @@ class DatabaseUnavailable(Unavailable):
         self.place = place
         super().__init__(
             f"The database {place} cannot be read: {reason}",
-            "See that it runs and lets you in; the password may be in PGPASSWORD.",
+            "See that it runs and lets you in; the password may be in PGPASSWORD or ~/.pgpass.",
         )
 
 

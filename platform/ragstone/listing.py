@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import InvalidArgument, UnknownId
@@ -31,8 +32,8 @@ def datasets(store: Store) -> list[DatasetInfo]:
     rows = store.catalog.rows(
         "SELECT d.name, d.dataset_id, v.version, v.items, v.chunks, d.created, v.created "
         "FROM datasets d JOIN versions v USING (dataset_id) "
-        "QUALIFY row_number() OVER (PARTITION BY dataset_id ORDER BY v.version DESC) = 1 "
-        "ORDER BY d.name"
+        "WHERE list_contains(?, dataset_id || '@' || version) ORDER BY d.name",
+        [[f"{head.dataset_id}@{head.version}" for head in store.heads()]],
     )
     return [
         DatasetInfo(name, identity, version, items, chunks, utc(created), utc(changed))
@@ -42,11 +43,13 @@ def datasets(store: Store) -> list[DatasetInfo]:
 
 def versions(store: Store, dataset: str) -> list[VersionInfo]:
     """Return the versions of `dataset` that are kept, newest first."""
-    dataset_id = store.head(dataset).dataset_id
+    head = store.head(dataset)
+    dataset_id = head.dataset_id
     rows = store.catalog.records(
         "SELECT version, digest, content, parent, message, created, items, chunks, added, "
-        "removed, space FROM versions WHERE dataset_id = ? ORDER BY version DESC",
-        [dataset_id],
+        "removed, space FROM versions WHERE dataset_id = ? AND version <= ? ORDER BY version DESC",
+        # The catalog hears of a version a moment before it can be read.
+        [dataset_id, head.version],
     )
     names: dict[int, list[str]] = {}
     for tag in store.tags.of(dataset_id).values():
@@ -122,6 +125,24 @@ def find_item(store: Store, item: str) -> str:
     return str(rows[0][0])
 
 
+def item_row(store: Store, item: str) -> dict[str, Any]:
+    """Return the catalog's row of the item, of any dataset or version, that `item` begins.
+
+    Raises
+    ------
+    UnknownId
+        There is none, or the prefix fits several ids.
+    """
+    rows = store.catalog.records(
+        "SELECT * FROM items WHERE starts_with(item_id, ?) "
+        "ORDER BY removed IS NOT NULL, added DESC",
+        [_prefix(item, "item")],
+    )
+    if len({row["item_id"] for row in rows}) != 1:
+        raise UnknownId(item, "item")
+    return rows[0]
+
+
 def find_item_keys(store: Store, manifest: Manifest, item: str) -> list[int]:
     """Return the keys of the live items of a version whose id is, or begins with, `item`.
 
@@ -183,9 +204,8 @@ def _chunks(store: Store, condition: str, parameters: list[object]) -> list[dict
 def _chunk_detail(store: Store, row: dict[str, Any], text: str | None = None) -> ChunkDetail:
     if text is None:
         text = store.item_text(row["dataset_id"], row["item_key"])
-    names = ("chunk_id", "item_id", "dataset", "ordinal", "heading", "page", "start", "end")
-    fields = {name: row[name] for name in names}
-    return ChunkDetail(**fields, tokens=row["tokens"], text=text[row["start"] : row["end"]])
+    known = {field.name: row[field.name] for field in fields(ChunkDetail) if field.name in row}
+    return ChunkDetail(**known, text=text[row["start"] : row["end"]])
 
 
 def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:

@@ -1,9 +1,9 @@
-"""Sentences and words of a text, as code point spans."""
+"""Sentences and words of a text, as code point spans; times and columns as people write them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 Span = tuple[int, int]
 
@@ -61,3 +61,24 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
         end -= 1
     if start < end:
         yield start, end
+
+
+def heard(from_ms: int, to_ms: int | None) -> str:
+    """Return when something is heard in a recording, as `0:08 to 0:18`; in whole seconds."""
+    begin, end = (_clock(moment // 1_000) for moment in (from_ms, to_ms or from_ms))
+    return begin if begin == end else f"{begin} to {end}"
+
+
+def _clock(seconds: int) -> str:
+    minutes, hours = seconds // 60 % 60, seconds // 3_600
+    whole = f"{hours}:{minutes:02}" if hours else str(minutes)
+    return f"{whole}:{seconds % 60:02}"
+
+
+def text_columns(text: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that are named with commas between them, or the template that it is."""
+    if not isinstance(text, str):
+        return tuple(text)
+    if "{" in text:
+        return (text,)
+    return tuple(name.strip() for name in text.split(",") if name.strip())

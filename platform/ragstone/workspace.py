@@ -14,6 +14,7 @@ from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
+from ragstone.text import text_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,7 @@ class Workspace:
         dataset: str,
         *,
         message: str = "",
-        text: Sequence[str] = (),
+        text: str | Sequence[str] = (),
         id: str | None = None,  # noqa: A002
         options: Mapping[str, Any] | None = None,
         on_progress: Callable[[api.IngestProgress], None] | None = None,
@@ -84,8 +85,8 @@ class Workspace:
         message
             Stored with the version.
         text
-            Columns whose values are the text of a row; given, the rows of JSONL, CSV and Parquet
-            files become items.
+            Columns whose values are the text of a row (a list, or a text with commas), or a
+            template; given, the rows of JSONL, CSV and Parquet files become items.
         id
             Column that names a row.
         options
@@ -100,7 +101,7 @@ class Workspace:
         """
         from ragstone.jobs.ingest import ingest_result
 
-        spec = self._jobs.spec(absolute(sources), dataset, message, tuple(text), id, options)
+        spec = self._jobs.spec(absolute(sources), dataset, message, text_columns(text), id, options)
         return ingest_result(self._jobs.ingest(spec, on_progress))
 
     def sync(
@@ -112,8 +113,9 @@ class Workspace:
     ) -> api.IngestResult:
         """Read everything again that was ever ingested into `dataset`, as one new version.
 
-        What is new or changed comes in, and what its places have no longer goes. A place that
-        cannot be reached at all is an error, and nothing is changed.
+        What is new or changed comes in, and what its places have no longer goes; not what a list
+        that could not be had may hide, nor rows of a database that is read by a cursor. A place
+        that cannot be reached at all is an error, and nothing is changed.
 
         Raises
         ------
@@ -258,6 +260,32 @@ class Workspace:
             Nothing has it, or a prefix fits more than one.
         """
         return listing.show(self._store, id)
+
+    def original(self, item: str) -> api.Media:
+        """Return the bytes that an item came as, byte for byte.
+
+        Raises
+        ------
+        UnknownId
+            There is no such item, or a prefix fits more than one.
+        """
+        from ragstone.originals import original
+
+        return original(self._store, item)
+
+    def preview(self, item: str) -> api.Media:
+        """Return a small picture: of an image itself (WebP), of a recording its waveform (PNG).
+
+        Raises
+        ------
+        UnknownId
+            There is no such item, or a prefix fits more than one.
+        InvalidArgument
+            It is neither.
+        """
+        from ragstone.originals import preview
+
+        return preview(self._store, item, self.settings.limits)
 
     def retry_quarantined(
         self,
@@ -551,7 +579,7 @@ class Workspace:
         dataset: str,
         *,
         message: str = "",
-        text: Sequence[str] = (),
+        text: str | Sequence[str] = (),
         id: str | None = None,  # noqa: A002
         options: Mapping[str, Any] | None = None,
     ) -> api.JobInfo:
@@ -564,7 +592,7 @@ class Workspace:
         """
         places = absolute(sources)
         return self._jobs.submit(
-            self._jobs.spec(places, dataset, message, tuple(text), id, options, served=True)
+            self._jobs.spec(places, dataset, message, text_columns(text), id, options, served=True)
         )
 
     def submit_sync(self, dataset: str, *, message: str = "") -> api.JobInfo:

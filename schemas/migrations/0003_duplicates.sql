@@ -8,6 +8,8 @@ DELETE FROM sources;
 DELETE FROM chunks;
 
 ALTER TABLE chunks ADD COLUMN modality VARCHAR;
+ALTER TABLE chunks ADD COLUMN from_ms BIGINT; -- when it is heard, in its recording
+ALTER TABLE chunks ADD COLUMN to_ms BIGINT;
 
 CREATE TABLE signatures (
     dataset_id  VARCHAR NOT NULL,

@@ -194,7 +194,7 @@ def sounds() -> list[Payload]:
     random = np.random.default_rng(0)
     lengths = [16_000, 4_000, 160, 40_000]
     noise = [(random.normal(size=n) * 3_000).astype(np.int16) for n in lengths]
-    return [Payload(Modality.AUDIO, data, 0, len(data) // 16) for data in noise]
+    return [Payload(Modality.AUDIO, data, (0, len(data) // 16)) for data in noise]
 
 
 def payloads(name: str) -> list[Payload]:

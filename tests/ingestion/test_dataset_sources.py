@@ -17,6 +17,7 @@ from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument, MalformedInput, UnknownSource, UnreadableInput
 from ragstone.ingestion.dataset_sources import DatasetSource, ExportSource, OwnRows
 from ragstone.ingestion.options import SourceOptions
+from ragstone.ingestion.pages import LISTING
 from ragstone.ingestion.parsers import parse
 from ragstone.ingestion.sources import open_source
 from ragstone.schemas.records import Raw, RowColumns
@@ -291,9 +292,42 @@ def test_a_damaged_file_is_refused_where_it_breaks(tmp_path: Path) -> None:
     first = folder / "data-00000-of-00002.arrow"
     first.write_bytes(first.read_bytes()[: first.stat().st_size // 2])
     found = list(open_source(folder).raws())
-    broken = [raw for raw in found if raw.problem]
-    assert [raw.name for raw in broken] == [first.name]
-    assert isinstance(broken[0].problem, MalformedInput)
-    assert 200 < len(found) < 401
+    broken, after = (raw for raw in found if raw.problem)
+    assert broken.name == first.name
+    assert isinstance(broken.problem, MalformedInput)
+    assert 2 < len(found) < 202
+    # The rows of the second file would have the numbers of rows of the first one.
+    assert after.name == "data-00001-of-00002.arrow"
+    assert "how many rows come before" in str(after.problem)
+    assert broken.metadata == after.metadata == {LISTING: True}
     (folder / "state.json").write_text("{}")
     assert all(raw.path for raw in open_source(folder).raws())  # an ordinary folder
+
+
+def test_a_damaged_parquet_file_that_says_how_many_rows_it_has_costs_itself(tmp_path: Path) -> None:
+    rows = pa.table({"text": [f"row {n}" * 50 for n in range(400)]})
+    folder = hub(tmp_path / "d", rows, shards=2)
+    first = folder / "data" / "train-00000-of-00002.parquet"
+    content = bytearray(first.read_bytes())
+    content[4:400] = bytes(396)
+    first.write_bytes(content)
+    found = list(open_source(folder).raws())
+    assert [raw.name for raw in found if raw.problem] == [first.name]
+    assert found[-1].source == f"{folder}#train/399"
+    assert text_of(found[-1]).startswith("row 399")
+
+
+def test_files_that_a_saved_dataset_promises_are_missed(tmp_path: Path) -> None:
+    rows = pa.table({"text": ["Granite", "Gneiss"], "label": [0, 1]})
+    for split in ("test", "train"):
+        saved(tmp_path / split, rows, shards=2)
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["test", "train"]}))
+    (tmp_path / "train" / "data-00001-of-00002.arrow").unlink()
+    (tmp_path / "test" / "state.json").unlink()
+    found = list(open_source(tmp_path).raws())
+    assert [(raw.name, raw.problem is None, LISTING in raw.metadata) for raw in found] == [
+        ("test", False, True),
+        ("train/0", True, False),
+        ("data-00001-of-00002.arrow", False, True),
+    ]
+    assert json.loads(found[1].content or b"") == {"label": "cat", "text": "Granite"}

@@ -83,7 +83,7 @@ def test_every_format(name: str) -> None:
     (payload,) = document.payloads
     assert payload.data.dtype == np.int16
     assert payload.data.shape == (24_000,)
-    assert (payload.modality, payload.start, payload.end) == (Modality.AUDIO, 0, 1_500)
+    assert (payload.modality, payload.time) == (Modality.AUDIO, (0, 1_500))
     assert {s.kind: s.algorithm for s in document.signatures} == {
         "payload": "blake3-pcm-1",
         "audio": "subband-1",
@@ -127,8 +127,8 @@ def test_channels_are_mixed() -> None:
 def test_windows(seconds: float, ends: list[float]) -> None:
     samples = np.arange(round(seconds * RATE)).astype(np.int16)
     cut = list(windows(samples))
-    assert [payload.end for payload in cut] == [end * 1_000 for end in ends]
-    assert [payload.start for payload in cut] == [8_000 * i for i in range(len(ends))]
+    times = [(8_000 * number, end * 1_000) for number, end in enumerate(ends)]
+    assert [payload.time for payload in cut] == times
     for number, payload in enumerate(cut):
         assert np.array_equal(payload.data, samples[number * STEP :][:WINDOW])
     if len(cut) > 1:

@@ -25,7 +25,7 @@ from ragstone.errors import (
     Rejected,
     UnsupportedFormat,
 )
-from ragstone.ingestion.parsers.image import measure, parse_image
+from ragstone.ingestion.parsers.image import ImageOptions, measure, parse_image
 from ragstone.ingestion.previews import image_thumbnail
 from ragstone.schemas.records import Document, Modality
 
@@ -202,7 +202,7 @@ def test_what_the_camera_wrote_becomes_plain_fields(kind: str) -> None:
 def test_the_place_is_kept_only_when_asked_for() -> None:
     content = encoded(scene(), "JPEG", exif=camera_notes())
     assert "gps" not in parse_image(content, LIMITS).metadata
-    kept = parse_image(content, LIMITS, keep_gps=True).metadata["gps"]
+    kept = parse_image(content, LIMITS, ImageOptions(keep_gps=True)).metadata["gps"]
     assert kept == {"latitude": -33.51, "longitude": 151.2, "altitude": 58.0}
 
 
@@ -210,7 +210,7 @@ def test_a_place_that_is_none_is_left_out() -> None:
     bad = camera_notes()
     bad.get_ifd(0x8825)[2] = (99.0, 0.0, 0.0)
     content = encoded(scene(), "JPEG", exif=bad)
-    metadata = parse_image(content, LIMITS, keep_gps=True).metadata
+    metadata = parse_image(content, LIMITS, ImageOptions(keep_gps=True)).metadata
     assert "gps" not in metadata
     assert metadata["camera"] == "Canon EOS 5D"
 
@@ -223,7 +223,7 @@ def test_damaged_notes_do_not_cost_the_picture() -> None:
         for position in range(8, 120, 5):
             broken = bytearray(content)
             broken[place + position] ^= 0xFF
-            document = parse_image(bytes(broken), LIMITS, keep_gps=True)
+            document = parse_image(bytes(broken), LIMITS, ImageOptions(keep_gps=True))
             assert len(document.payloads) == 1
 
 

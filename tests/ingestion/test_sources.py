@@ -17,6 +17,7 @@ from pyarrow import parquet
 import ragstone
 from ragstone.config import LimitSettings
 from ragstone.errors import EmptyInput, InvalidArgument, MalformedInput, UnknownSource
+from ragstone.ingestion.ledger import covered
 from ragstone.ingestion.options import SourceOptions
 from ragstone.ingestion.parsers import parse
 from ragstone.ingestion.sources import open_source, scheme_of, source_prefix
@@ -184,7 +185,9 @@ def test_packed_tables_are_read_and_a_cut_off_one_yields_the_file_at_its_end(
     file.write_bytes(packed[: len(packed) // 2])
     found = raws(file, BEIR)
     assert 1_000 < len(found) < 20_000
-    assert found[-1] == Raw(str(file), "c.jsonl.gz", file)
+    assert (found[-1].source, found[-1].name) == (str(file), "c.jsonl.gz")
+    assert isinstance(found[-1].problem, MalformedInput)
+    assert "jsonl file: Compressed file ended" in str(found[-1].problem)
 
 
 def test_missing_text_column_names_those_there_are(tmp_path: Path) -> None:
@@ -384,6 +387,20 @@ def test_sources_of_a_place_begin_alike(tmp_path: Path) -> None:
     assert source_prefix("postgresql://u:p@h/d") == "postgresql://h/d"
     assert source_prefix(f"sqlite:{tmp_path}/link/x.db") == f"sqlite:///{tmp_path}/real/x.db"
     assert source_prefix("https://x.org/a") == "https://x.org/a"
+    sitemaps = ("sitemap:HTTPS://X.org:443/", "https://X.org/sitemap.xml", "sitemap:what")
+    assert [source_prefix(where) for where in sitemaps] == [
+        "sitemap:https://x.org/",
+        "sitemap:https://x.org/sitemap.xml",
+        "sitemap:what",
+    ]
+    pages = ["https://x.org/a", "http://www.x.org:8080/a", "https://sub.x.org/", "https://y.org/a"]
+    of_site = [covered(page, ["sitemap:https://www.x.org/"]) for page in pages]
+    assert of_site == [True, True, True, False]
+    assert not covered("/files/x.org", ["sitemap:https://x.org/"])
+    assert not covered("https://x.org/a", ["sitemap:what"])
+    assert not covered("http://[x", ["sitemap:https://x.org/"])
+    below = ["/docs/a.txt", "/docs#train/0", "/docs"]
+    assert [covered(source, ["/docs/"]) for source in below] == [True, False, False]
 
 
 def test_options_that_are_none() -> None:

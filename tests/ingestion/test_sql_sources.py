@@ -16,13 +16,17 @@ from typing import Any
 
 import pytest
 
+import ragstone
 from ragstone.config import LimitSettings
+from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument, MalformedInput, RagstoneError, UnknownSource
-from ragstone.ingestion.databases import DatabaseUnavailable, safe_url, sqlite_path
+from ragstone.ingestion.databases import DatabaseUnavailable, sqlite_path
 from ragstone.ingestion.options import SourceOptions
+from ragstone.ingestion.pages import LISTING
 from ragstone.ingestion.parsers import parse
 from ragstone.ingestion.sources import absolute_place, open_source
 from ragstone.ingestion.sql_sources import SqlSource
+from ragstone.schemas.api import ItemCounts
 from ragstone.schemas.records import Raw, RowColumns
 
 BODY = RowColumns(("body",))
@@ -204,6 +208,7 @@ def test_a_database_that_breaks_off_says_so_at_the_end(url: str, file: Path) -> 
     found = raws(url, table="notes")
     assert isinstance(found[-1].problem, MalformedInput)
     assert "malformed" in str(found[-1].problem)
+    assert found[-1].metadata == {LISTING: True}
     assert all(raw.problem is None for raw in found[:-1])
 
 
@@ -220,18 +225,17 @@ def test_places_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: s
         assert absolute_place(address) == address
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "postgresql://ann:s3cr3t@host:5432/db",
-        "postgresql://ann:s3cr3t@host:5432/db?sslmode=require&password=s3cr3t",
-        "postgresql+pg8000://ann:s3cr3t@host:5432/db",
-        "postgresql://ann:s3cr3t/s3cr3t?s3cr3t#s3cr3t@host:5432/db",
-        "postgresql://ann:s3cr3t@s3cr3t@host:5432/db",
-    ],
-)
-def test_no_place_holds_a_password(address: str) -> None:
-    assert safe_url(address) == "postgresql://host:5432/db"
+def test_values_of_a_cursor_that_sql_cannot_be_asked_with(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t (id INTEGER, body TEXT, at)")
+        rows = [(1, "a", 7), (2, "b", float("inf")), (3, "c", b"\x00")]
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    first = source(f"sqlite:///{path}", table="t", cursor="at")
+    assert len(list(first.raws())) == 3
+    assert first.last_cursor == 7
+    again = raws(f"sqlite:///{path}", table="t", cursor="at", after=first.last_cursor)
+    assert [raw.name for raw in again] == ["2", "3"]  # read twice rather than never
 
 
 # ---------------------------------------------------------------- a real PostgreSQL
@@ -351,16 +355,60 @@ def test_postgresql_says_what_does_not_fit_and_is_never_written(postgres: str) -
     assert len(raws(postgres, table="notes")) == 2_500
 
 
-def test_no_error_holds_the_password(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_takes_the_password_from_its_file(
+    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("PGPASSWORD", raising=False)
+    host, _, rest = server.partition(":")
+    entry = PASSWORD.replace(":", "\\:")
+    file = tmp_path / ".pgpass"
+    file.write_text(f"{host}:{rest.partition('/')[0]}:*:rag:{entry}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    assert len(raws(f"postgresql://rag@{server}", table="notes")) == 2_500
+
+
+def test_no_password_is_at_rest_and_sync_connects_again(
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    encoder: TextEncoder,
+) -> None:
+    def opened() -> ragstone.Workspace:
+        given = {"encoder": encoder, "ingestion": {"workers": 0}}
+        return ragstone.open(tmp_path / "ws", create=True, **given)
+
+    address = f"postgresql://rag@{server}"
+    asked: dict[str, Any] = {
+        "text": ["body"],
+        "options": {"query": "SELECT id, body FROM notes WHERE id < 4", "key": "id"},
+    }
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    with opened() as ws:
+        for reckless in (address.replace("@", f":{PASSWORD}@"), f"{address}?password={PASSWORD}"):
+            for take_in in (ws.ingest, ws.submit):
+                with pytest.raises(InvalidArgument, match="an address without a password"):
+                    take_in(reckless, "notes", **asked)
+        assert ws.jobs() == []
+        assert ws.ingest(address, "notes", **asked).items == ItemCounts(added=3)
+    with opened() as ws:  # as after a restart
+        assert ws.sync("notes").items == ItemCounts(unchanged=3)
+        assert all(job.sources == [address] for job in ws.jobs())
+    kept = [path for path in (tmp_path / "ws").rglob("*") if path.is_file()]
+    assert len(kept) > 10
+    assert not any(PASSWORD.encode() in path.read_bytes() for path in kept)
+
+
+def test_no_error_holds_the_password(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "very-s3cret"  # noqa: S105
+    monkeypatch.setenv("PGPASSWORD", secret)
     port = _free_port()
     for address in (
-        f"postgresql://rag:{secret}@{server}",
-        f"postgresql://rag:{secret}@127.0.0.1:{port}/postgres",
-        f"postgresql://rag:{secret}@{server}?wrong_option={secret}",
-        f"postgresql://rag:{secret}@127.0.0.1:port/postgres",
-        f"postgresql+nodriver://rag:{secret}@{server}",
+        f"postgresql://rag@{server}",
+        f"postgresql://rag@127.0.0.1:{port}/postgres",
+        f"postgresql://rag@{server}?wrong_option={secret}",
+        "postgresql://rag@127.0.0.1:port/postgres",
+        f"postgresql+nodriver://rag@{server}",
     ):
         with pytest.raises(RagstoneError) as caught:
             source(address, table="notes")

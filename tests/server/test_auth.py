@@ -31,6 +31,8 @@ GUARDED = [
     ("POST", "/v1/search"),
     ("POST", "/v1/ask"),
     ("GET", "/v1/show/0123456789"),
+    ("GET", "/v1/items/0123456789/original"),
+    ("GET", "/v1/items/0123456789/preview"),
     ("GET", "/v1/quarantine"),
     ("POST", "/v1/datasets/rocks/delete"),
     ("POST", "/v1/datasets/rocks/ingest"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import ragstone
@@ -48,9 +51,17 @@ def write_sources(folder: Path) -> Path:
     return folder
 
 
+def write_media(folder: Path) -> Path:
+    folder.mkdir()
+    Image.linear_gradient("L").save(folder / "sky.png")
+    tone = (np.sin(np.arange(16_000) / 10) * 9_000).astype(np.int16)
+    soundfile.write(folder / "horn.wav", tone, 16_000)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def owned(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Iterator[Workspace]:
-    """A workspace with two datasets, one of them with two versions."""
+    """A workspace with three datasets, one of them with two versions, one of other media."""
     folder = tmp_path_factory.mktemp("shown")
     sources = write_sources(folder / "sources")
     with ragstone.open(
@@ -61,6 +72,7 @@ def owned(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Ite
         chalk.write_text("Chalk is soft and white.", encoding="utf-8")
         opened.ingest([chalk], "stones", message="chalk too")
         opened.ingest([chalk], "another")
+        opened.ingest([write_media(folder / "media")], "media")
         yield opened
 
 

@@ -43,8 +43,8 @@ def test_datasets_lists_them_and_the_items_of_one(open_page: Open) -> None:
     app = open_page("datasets", dataset="stones")
     assert not app.exception
     overview, items, refused = (table.value for table in app.dataframe)
-    assert list(overview["Dataset"]) == ["another", "stones"]
-    assert list(overview["Items"]) == [1, 5]
+    assert list(overview["Dataset"]) == ["another", "media", "stones"]
+    assert list(overview["Items"]) == [1, 2, 5]
     assert {"granite.md", "chalk.txt"} <= set(items["Name"])
     assert next(iter(refused["Source"])).endswith("broken.pdf")
     assert [metric.value for metric in app.metric][:2] == ["2", "5"]
@@ -98,6 +98,15 @@ def test_an_item_opens_with_its_text_and_its_chunks(open_page: Open, owned: Work
     view.set_value("Chunks").run()
     assert not app.exception
     assert "tokens" in text(app)
+
+
+def test_a_picture_and_a_recording_are_seen_and_heard(open_page: Open, owned: Workspace) -> None:
+    for item in owned.items("media"):
+        app = open_page("datasets", dataset="media", open=item.item_id)
+        assert not app.exception
+        assert drawer(app)
+        assert len(app.get("image")) == 1
+        assert len(app.get("audio")) == (item.modality == "audio")
 
 
 def test_a_long_text_is_shown_in_windows(open_page: Open, owned: Workspace) -> None:

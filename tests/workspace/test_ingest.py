@@ -21,6 +21,7 @@ from ragstone.errors import (
     UnknownWorkspace,
 )
 from ragstone.schemas.api import IngestProgress, ItemCounts, ItemDetail
+from ragstone.storage import store
 from ragstone.workspace import Workspace
 
 TEXTS = {
@@ -309,6 +310,26 @@ def test_delete_makes_a_version_without_the_item(workspace: Workspace, folder: P
 def test_dataset_names_are_checked(workspace: Workspace, folder: Path, name: str) -> None:
     with pytest.raises(InvalidArgument, match="dataset is"):
         workspace.ingest([folder], name)
+
+
+def test_a_version_is_listed_only_once_it_can_be_read(
+    workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.ingest([folder], "stones")
+    apply = store.projection.apply
+    seen: list[tuple[list[int], list[int]]] = []
+
+    def look(*arguments: object) -> None:
+        apply(*arguments)  # type: ignore[arg-type]
+        listed = [version.version for version in workspace.log("stones")]
+        seen.append((listed, [dataset.version for dataset in workspace.datasets()]))
+        workspace.items(f"stones@{max(listed)}")
+
+    monkeypatch.setattr(store.projection, "apply", look)
+    (folder / "new.txt").write_text("Marble is metamorphosed limestone.")
+    workspace.ingest([folder], "stones")
+    assert seen == [([1], [1])]
+    assert [version.version for version in workspace.log("stones")] == [2, 1]
 
 
 def test_wrong_calls_change_nothing(workspace: Workspace, folder: Path) -> None:

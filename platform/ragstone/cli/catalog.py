@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from ragstone.cli import options
 from ragstone.cli.details import show_detail
 from ragstone.cli.output import plural, print_json, print_table, say, styled
 from ragstone.cli.session import reached
+from ragstone.errors import InvalidArgument
 
 ID_SHOWN = 12  # characters of an id in tables; 8 are enough to name a thing
 
@@ -104,6 +107,22 @@ def show(
         ),
     ],
     *,
+    original: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the bytes that the item came as to this file; `-` is the output.",
+            show_default=False,
+        ),
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a small picture of an image (WebP), or the waveform of a recording (PNG).",
+            show_default=False,
+        ),
+    ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -112,11 +131,28 @@ def show(
     Example: ragstone show 3f9a2c41
     """
     with reached(context, workspace) as ws:
+        wanted = [(original, ws.original), (preview, ws.preview)]
+        for target, method in wanted:
+            if target is not None:
+                _write(target, method(id).content)
+        if original is not None or preview is not None:
+            return
         found = ws.show(id)
     if as_json:
         print_json(found)
     else:
         show_detail(found)
+
+
+def _write(target: Path, content: bytes) -> None:
+    if str(target) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        expected = f"a file that can be written ({error.strerror})"
+        raise InvalidArgument("file", str(target), expected) from error
 
 
 def delete(

@@ -7,6 +7,7 @@ import json
 from ragstone.cli.find import show_answer, title_of
 from ragstone.cli.output import plural, say, styled
 from ragstone.schemas.api import ChunkDetail, ItemDetail, StoredAnswer
+from ragstone.text import heard
 
 LONGEST = 4_000  # characters of an item's text; --json gives all
 
@@ -49,6 +50,8 @@ def _show_chunk(chunk: ChunkDetail) -> None:
     _field("dataset", chunk.dataset)
     page = f", page {chunk.page}" if chunk.page is not None else ""
     _field("place", f"number {chunk.ordinal}, characters {chunk.start}-{chunk.end}{page}")
+    if chunk.from_ms is not None:
+        _field("heard", heard(chunk.from_ms, chunk.to_ms))
     _field("tokens", chunk.tokens)
     say("", styled(chunk.text))
 

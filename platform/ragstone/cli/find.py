@@ -14,6 +14,7 @@ from ragstone.cli.output import console, plural, print_json, say, styled
 from ragstone.cli.session import reached
 from ragstone.cli.snippet import snippet
 from ragstone.schemas.api import Answer, Citation, Hit, Mode, SearchResult
+from ragstone.text import heard
 
 if TYPE_CHECKING:
     from ragstone.client import Client
@@ -159,12 +160,13 @@ def _show_hit(hit: Hit) -> None:
 
 
 def title_of(place: Hit | Citation) -> str:
-    """Return title (or name, or source) with the page."""
+    """Return title (or name, or source) with the page, or the time."""
     name = place.title or getattr(place, "name", "") or PurePath(place.source).name
     heading = getattr(place, "heading", "")
     parts = [name, *([heading] if heading and heading != name else [])]
     page = f", page {place.page}" if place.page is not None else ""
-    return " › ".join(parts) + page
+    time = f", {heard(place.from_ms, place.to_ms)}" if place.from_ms is not None else ""
+    return " › ".join(parts) + page + time
 
 
 def show_answer(answer: Answer) -> None:

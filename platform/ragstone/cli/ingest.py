@@ -14,6 +14,7 @@ from ragstone.cli.output import clean, console, plural, print_json, say, styled
 from ragstone.cli.progress import interruptible, reporting
 from ragstone.cli.session import CONFIG_FILE, DEFAULT_NAME, reached
 from ragstone.schemas.api import IngestResult
+from ragstone.text import text_columns
 
 if TYPE_CHECKING:
     from ragstone.client import Client
@@ -176,13 +177,6 @@ class Wanted:
     text: tuple[str, ...]
     name: str | None
     options: dict[str, Any]
-
-
-def text_columns(text: str) -> tuple[str, ...]:
-    """Return the columns in `text`, or the template that it is."""
-    if "{" in text:
-        return (text,)
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _ingested(ws: Workspace | Client, wanted: Wanted, *, as_json: bool) -> IngestResult:

@@ -178,7 +178,8 @@ def joined(windows: Sequence[Payload]) -> Samples:
 
     What lies between windows, if anything, is silence.
     """
-    begins = [window.start * _PER_MILLISECOND for window in windows]
+    times = [window.time or (0, 0) for window in windows]
+    begins = [begin * _PER_MILLISECOND for begin, _ in times]
     ends = [begin + len(window.data) for begin, window in zip(begins, windows, strict=True)]
     whole = np.zeros(max(ends, default=0), dtype=np.int16)
     for begin, end, window in zip(begins, ends, windows, strict=True):

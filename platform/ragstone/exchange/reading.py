@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ragstone.exchange.layout import Export
 
 CHUNK_FIELDS = ["chunk_id", "ordinal", "start", "end", "page", "heading", "tokens", "text"]
-CHUNK_FIELDS += ["modality"]
+CHUNK_FIELDS += ["modality", "from_ms", "to_ms"]
 _ROWS = 64  # items that are taken in together
 
 

@@ -19,6 +19,8 @@ class Passage:
     page: int | None
     text: str
     start: int  # of the text in the item's text, in code points
+    from_ms: int | None = None  # when it is heard, in a recording
+    to_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,8 @@ def _number(support: Support, numbered: dict[tuple[str, int, int], Citation]) ->
             quote=support.quote,
             start=start,
             end=end,
+            from_ms=passage.from_ms,
+            to_ms=passage.to_ms,
         )
     return numbered[key].number
 

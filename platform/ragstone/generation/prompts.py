@@ -84,6 +84,8 @@ def pack(hits: Iterable[Hit], limit: int) -> list[Passage]:
                 page=hit.page,
                 text=text,
                 start=start,
+                from_ms=hit.from_ms,
+                to_ms=hit.to_ms,
             )
         )
     return packed

@@ -6,7 +6,7 @@ What comes out is plain data; the owner of the workspace makes a version of it (
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,14 +21,17 @@ from ragstone.errors import SpaceMismatch
 from ragstone.ingestion import chunking, parsers
 from ragstone.ingestion.buffer import Opener, PartBuffer
 from ragstone.ingestion.engines import Engine, ProcessEngine, SerialEngine
-from ragstone.ingestion.ledger import Ledger, Refusal
+from ragstone.ingestion.ledger import Ledger, Refusal, covered
+from ragstone.ingestion.opened import Opened, last_cursors, open_places, seen_whole
+from ragstone.ingestion.options import Cursor
+from ragstone.ingestion.parsers.image import ImageOptions, text_reader
 from ragstone.ingestion.pipeline import Pipeline
 from ragstone.ingestion.reading import ReadSettings
-from ragstone.ingestion.sources import Source, open_source, source_prefix
 from ragstone.jobs.folder import JobFolder
 from ragstone.jobs.reuse import ReusingEncoder
 from ragstone.jobs.spec import IngestSpec
 from ragstone.schemas.api import IngestProgress, ItemCounts, QuarantineInfo
+from ragstone.schemas.records import Modality
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.changes import Change
 from ragstone.storage.files import digest_bytes
@@ -43,7 +46,8 @@ from ragstone.storage.manifests import (
 if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
-    from ragstone.schemas.records import Modality
+    from ragstone.encoders.speech import Transcriber
+    from ragstone.ingestion.sources import Source
 
 Heard = Callable[[IngestProgress], None]
 
@@ -78,7 +82,8 @@ class Computed:
     chunks: int
     resumed: int  # of these, chunks that an earlier try had finished
     refused: list[QuarantineInfo] = field(default_factory=list)
-    cleared: list[str] = field(default_factory=list)  # quarantined sources that were met again
+    cleared: list[str] = field(default_factory=list)  # sources that leave the quarantine
+    cursors: dict[str, Cursor] = field(default_factory=dict)  # how far databases were read
 
     def fill(self, change: Change) -> None:
         """Make an empty change on the same head the one that was computed."""
@@ -87,7 +92,7 @@ class Computed:
         change.removed_sources = BitMap64(unpack_bitmap(self.removed_sources))
         change.next_item, change.next_source = self.next_item, self.next_source
         change.next_chunk, change.added = self.next_chunk, self.added
-        change.media = dict(self.media)
+        change.media, change.cursors = dict(self.media), dict(self.cursors)
 
 
 def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -> Computed:
@@ -107,8 +112,9 @@ def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -
         change = Change(task.root, task.spec.dataset, task.head, space, folder.parts)
         reading = _reading(task.settings, encoder)
         settings_digest = _settings_digest(task.settings)
-        media = [task.settings.encoder.image, task.settings.encoder.audio]
-        shape = _shape(settings_digest, reading, encoder, media)
+        transcriber = _transcriber(task.settings)
+        media = _media_digests(task.settings, transcriber)
+        shape = _shape(settings_digest, reading, encoder, task.settings, media)
         reusing = ReusingEncoder(encoder, task.root, folder.aside(shape))
         pipeline = Pipeline(
             ledger=Ledger(change, folder.live()),
@@ -125,6 +131,8 @@ def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -
             settings_digest=settings_digest,
             part_chunks=task.settings.ingestion.part_chunks,
             on_progress=on_progress,
+            transcriber=transcriber,
+            media_digests=media,
         )
         staged = folder.staged(shape)
         kept = pipeline.resume(opened, staged)
@@ -134,31 +142,28 @@ def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -
         folder.stage(shape, kept)
         pipeline.run(opened)
         if task.spec.removes:
-            places = task.spec.opened_with()
-            pipeline.ledger.remove_unmet([source_prefix(p, options) for p, options in places])
+            pipeline.ledger.remove_unmet(*seen_whole(opened))
         pipeline.ledger.settle()
-        computed = _computed(task, change, pipeline)
+        change.cursors = last_cursors(opened)
+        computed = _computed(task, change, pipeline, opened)
         folder.keep_computed(computed)
     return computed
 
 
-def _opened(task: IngestTask) -> list[Source]:
+def _opened(task: IngestTask) -> list[Opened]:
     from ragstone.ingestion.dataset_sources import DatasetSource
 
     datasets: dict[str, Source] = {}
     for place, options in task.spec.opened_with():
         if place in task.datasets:
             datasets[place] = DatasetSource(task.root, task.datasets[place], options.columns)
-    return [
-        open_source(
-            place,
-            options,
-            limits=task.settings.limits,
-            fetch=task.settings.fetch,
-            datasets=datasets,
-        )
-        for place, options in task.spec.opened_with()
-    ]
+    return open_places(
+        task.spec.opened_with(),
+        task.settings,
+        datasets=datasets,
+        cursors=task.head.cursors if task.head and not task.spec.from_start else {},
+        shape=_settings_digest(task.settings),
+    )
 
 
 def media_opener(settings: Settings, dataset: str, head: Manifest | None) -> Opener:
@@ -181,7 +186,9 @@ def media_opener(settings: Settings, dataset: str, head: Manifest | None) -> Ope
     return opened
 
 
-def _computed(task: IngestTask, change: Change, pipeline: Pipeline) -> Computed:
+def _computed(
+    task: IngestTask, change: Change, pipeline: Pipeline, opened: Sequence[Opened]
+) -> Computed:
     ledger = pipeline.ledger
     return Computed(
         reading=pipeline.settings_digest,
@@ -197,8 +204,26 @@ def _computed(task: IngestTask, change: Change, pipeline: Pipeline) -> Computed:
         chunks=pipeline.embedded,
         resumed=pipeline.resumed,
         refused=_kept(task, ledger.refusals),
-        cleared=[source for source in task.quarantined if ledger.met(source)],
+        cleared=_cleared(task, ledger, opened),
+        cursors=change.cursors,
     )
+
+
+def _cleared(task: IngestTask, ledger: Ledger, opened: Sequence[Opened]) -> list[str]:
+    """Return the sources that leave the quarantine.
+
+    They were met again, are lists that work again, or a synchronisation finds them gone.
+    """
+    lists = {place.listing for place in opened if place.whole}
+    whole, partial = seen_whole(opened) if task.spec.removes else ([], [])
+    return [
+        source
+        for source in task.quarantined
+        if ledger.met(source)
+        or ledger.met_within(source)
+        or source.rstrip("/") in lists
+        or (covered(source, whole) and not covered(source, partial))
+    ]
 
 
 def _kept(task: IngestTask, refusals: Sequence[Refusal]) -> list[QuarantineInfo]:
@@ -238,7 +263,35 @@ def _reading(settings: Settings, encoder: TextEncoder) -> ReadSettings:
         tokenizer_file=encoder.tokenizer_file,
         max_tokens=min(settings.chunking.max_tokens, encoder.identity.max_tokens),
         context_tokens=settings.chunking.context_tokens,
+        images=ImageOptions(settings.ingestion.keep_gps, settings.encoder.ocr),
     )
+
+
+def _transcriber(settings: Settings) -> Transcriber | None:
+    from ragstone.encoders.speech import open_transcriber
+
+    chosen = settings.encoder
+    if not chosen.transcripts:
+        return None
+    return open_transcriber(chosen.transcripts, chosen, chosen.language)
+
+
+def _media_digests(settings: Settings, transcriber: Transcriber | None) -> dict[Modality, str]:
+    """Return what shapes the chunks of images and recordings; nothing for the defaults.
+
+    Raises
+    ------
+    Unavailable
+        What reads text in images is not installed.
+    """
+    found: dict[Modality, str] = {}
+    languages = settings.encoder.ocr
+    if languages or settings.ingestion.keep_gps:
+        reader = text_reader(languages, settings.limits.seconds).fingerprint if languages else ""
+        found[Modality.IMAGE] = f"{reader}\0{settings.ingestion.keep_gps}"
+    if transcriber is not None:
+        found[Modality.AUDIO] = transcriber.fingerprint
+    return found
 
 
 def _settings_digest(settings: Settings) -> str:
@@ -257,7 +310,11 @@ def _settings_digest(settings: Settings) -> str:
 
 
 def _shape(
-    settings_digest: str, reading: ReadSettings, encoder: TextEncoder, media: list[str]
+    settings_digest: str,
+    reading: ReadSettings,
+    encoder: TextEncoder,
+    settings: Settings,
+    media: Mapping[Modality, str],
 ) -> str:
     """Return the digest of all that shapes a part, its vectors above all: others never get in."""
     shape = {
@@ -265,6 +322,6 @@ def _shape(
         "max_tokens": reading.max_tokens,
         "space": encoder.identity.space,
         "encoder": encoder.identity.digest,
-        "media": media,
+        "media": [settings.encoder.image, settings.encoder.audio, media],
     }
     return digest_bytes(json.dumps(shape, sort_keys=True).encode())

@@ -129,14 +129,18 @@ class JobDesk:
     def _again(
         self, dataset: str, jobs: Sequence[str], message: str, *, removes: bool, served: bool
     ) -> IngestSpec:
-        """Return one job over the places of several, the oldest first, each once."""
+        """Return one job over the places of several, the oldest first, each once.
+
+        Without `removes` nothing is left out: what was refused may lie below the last value of a
+        cursor.
+        """
         from ragstone.jobs.spec import IngestSpec
 
         places: dict[str, dict[str, Any]] = {}
         for job in sorted(set(jobs)):
             spec = self._records.spec(job)
             for place in _places_of(spec) if isinstance(spec, IngestSpec) else ():
-                places[json.dumps(place, sort_keys=True)] = place
+                places[_what_is_read(place)] = place
         if not places:
             raise InvalidArgument("dataset", dataset, "one that something was ingested into")
         return IngestSpec(
@@ -145,6 +149,7 @@ class JobDesk:
             message,
             places=tuple(places.values()),
             removes=removes,
+            from_start=not removes,
             settings=self._given,
             served=served,
         )
@@ -357,6 +362,19 @@ def _places_of(spec: IngestSpec) -> Iterator[dict[str, Any]]:
         options = {name: value for name, value in several["options"].items() if name != "after"}
         rest = {"text": list(several["text"]), "name": several["name"], "options": options}
         yield from ({"sources": [source], **rest} for source in several["sources"])
+
+
+def _what_is_read(place: dict[str, Any]) -> str:
+    """Return what two readings of a place have in common when the later one stands for both.
+
+    Those of a database do, with whatever columns and cursor: they name the same rows.
+    """
+    from ragstone.ingestion.sources import is_database
+
+    (source,) = place["sources"]
+    if not is_database(source):
+        return json.dumps(place, sort_keys=True)
+    return json.dumps([source, *(place["options"].get(name) for name in ("table", "query"))])
 
 
 def _with_encoder(settings: Settings, name: str) -> Settings:

@@ -33,6 +33,8 @@ class IngestSpec:
         Of a synchronisation: the sources, text, name and options of the jobs that it repeats.
     removes
         What the places have no longer goes from the dataset too.
+    from_start
+        Databases are read from their beginning, wherever their cursors are.
     settings
         Sections that the caller laid over those of the workspace.
     served
@@ -49,6 +51,7 @@ class IngestSpec:
     options: dict[str, Any] = field(default_factory=dict)
     places: tuple[dict[str, Any], ...] = ()
     removes: bool = False
+    from_start: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     served: bool = False
 

@@ -228,7 +228,10 @@ class Retriever:
                     arms=places[key],
                     highlights=matches.places(row["text"]),
                     metadata=json.loads(row["metadata"]),
+                    # rows of older workspaces have neither
                     modality=row.get("modality", "text"),
+                    from_ms=row.get("from_ms"),
+                    to_ms=row.get("to_ms"),
                 )
             )
         return hits

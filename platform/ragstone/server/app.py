@@ -4,7 +4,7 @@
 # of a nested function could not be looked up by name.
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query, Response
 
 from ragstone import __version__
 from ragstone.schemas.api import (
@@ -13,6 +13,7 @@ from ragstone.schemas.api import (
     DatasetInfo,
     ItemDetail,
     ItemSummary,
+    Media,
     QuarantineInfo,
     SearchResult,
     StoredAnswer,
@@ -117,6 +118,23 @@ def ask(ws: Owned, body: AskRequest) -> Answer:
 def show(ws: Owned, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
     """Show the item, chunk or answer with this id, or with this prefix of 8 characters or more."""
     return ws.show(id)
+
+
+@_guarded.get("/items/{id}/original", dependencies=[may(Action.READ, named_record)])
+def original(ws: Owned, id: str) -> Response:  # noqa: A002
+    """Send the bytes that an item came as, as a file that no browser runs."""
+    return _sent(ws.original(id), {"Content-Disposition": "attachment"})
+
+
+@_guarded.get("/items/{id}/preview", dependencies=[may(Action.READ, named_record)])
+def preview(ws: Owned, id: str) -> Response:  # noqa: A002
+    """Send a small picture of an image, or the waveform of a recording."""
+    return _sent(ws.preview(id), {})
+
+
+def _sent(media: Media, headers: dict[str, str]) -> Response:
+    headers = {"X-Content-Type-Options": "nosniff", **headers}
+    return Response(media.content, media_type=media.media_type, headers=headers)
 
 
 @_guarded.get("/quarantine", dependencies=[may(Action.READ)])

@@ -218,7 +218,7 @@ def test_the_defaults() -> None:
     assert Policy().as_dict() == {
         "exact": {"keep": "first", "threshold": 0.0},
         "text": {"keep": "first", "threshold": 0.2},
-        "image": {"keep": "first", "threshold": 31 / 256},
+        "image": {"keep": "first", "threshold": 0.25},
         "audio": {"keep": "first", "threshold": 0.25},
         "semantic": {"keep": "all", "threshold": 0.05},
     }
