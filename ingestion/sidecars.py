@@ -16,8 +16,8 @@ from ragstone.ingestion.tabular import Table, is_table
 from ragstone.schemas.records import Raw
 
 MEDIA_ENDINGS = frozenset(
-    ".png .jpg .jpeg .jpe .webp .gif .tif .tiff .bmp .heic .heif .avif .wav .flac .ogg .oga .opus "
-    ".mp3 .m4a .aac .aif .aiff .wma".split()
+    ".png .jpg .jpeg .jpe .webp .gif .tif .tiff .bmp .heic .heif .avif .pbm .pgm .ppm .pnm .wav "
+    ".flac .ogg .oga .opus .mp3 .m4a .aac .aif .aiff .wma".split()
 )
 _SIDECARS = (".txt", ".json")
 _LONGEST = 2**20  # bytes; what is longer is a document of its own

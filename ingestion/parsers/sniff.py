@@ -38,7 +38,8 @@ _MEDIA = (
     (0, b"OggS", ".ogg"),
     (0, b"fLaC", ".flac"),
 )
-IMAGES = (".png", ".jpg", ".gif", ".bmp", ".tiff", ".webp", ".heic", ".avif")
+_PORTABLE = (".pbm", ".pgm", ".ppm", ".pnm")  # begin like a text: the ending tells
+IMAGES = (".png", ".jpg", ".gif", ".bmp", ".tiff", ".webp", ".heic", ".avif", *_PORTABLE)
 RECORDINGS = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 
 # Beginnings of formats that no parser here reads: (offset, bytes, what it is).

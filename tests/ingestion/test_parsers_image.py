@@ -25,9 +25,10 @@ from ragstone.errors import (
     Rejected,
     UnsupportedFormat,
 )
+from ragstone.ingestion.parsers import parse
 from ragstone.ingestion.parsers.image import ImageOptions, measure, parse_image
 from ragstone.ingestion.previews import image_thumbnail
-from ragstone.schemas.records import Document, Modality
+from ragstone.schemas.records import Document, Modality, Raw
 
 LIMITS = LimitSettings()
 TYPES = {
@@ -79,6 +80,16 @@ def test_every_format_gives_its_pixels(kind: str, media_type: str) -> None:
     assert (document.metadata["width"], document.metadata["height"]) == (60, 40)
     off = np.abs(pixels_of(document).astype(int) - np.asarray(scene()).astype(int))
     assert off.mean() < 6
+
+
+@pytest.mark.parametrize(("ending", "mode"), [(".pbm", "1"), (".pgm", "L"), (".ppm", "RGB")])
+def test_portable_pictures_are_known_by_their_ending(ending: str, mode: str) -> None:
+    raw = Raw("x", f"x{ending}")
+    document = parse(raw, encoded(scene().convert(mode), "PPM"), LIMITS)
+    assert (document.modality, document.metadata["mode"]) == (Modality.IMAGE, mode)
+    with pytest.raises(MalformedInput):
+        parse(raw, b"P6\nand then a text", LIMITS)
+    assert parse(Raw("x", "x.txt"), b"P6\nand then a text", LIMITS).modality is Modality.TEXT
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
