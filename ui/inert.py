@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType
 
@@ -88,9 +88,17 @@ def facts(*values: str) -> Html:
     return Html(f'<div class="rs-facts">{spans}</div>') if spans else Html("")
 
 
+def _flat(values: Mapping[str, object], before: str) -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
 def pairs(values: Mapping[str, object]) -> Html:
-    """Facts with their names, as metadata has them."""
-    return facts(*(f"{key}: {value}" for key, value in values.items()))
+    """Facts with their names, as metadata has them; those of an inner object as `outer.name`."""
+    return facts(*(f"{key}: {value}" for key, value in _flat(values, "")))
 
 
 def text(content: str, marks: Iterable[Mark] = ()) -> Html:

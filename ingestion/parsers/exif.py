@@ -27,7 +27,7 @@ _DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)(?:[ T](\d\d):(\d\d):(\d\d))?")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _LONGEST = 500  # characters of one field
 # A hostile directory fails in as many ways as there are types in it.
-_DAMAGED = (
+DAMAGED = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -65,14 +65,14 @@ def describe(exif: Exif) -> dict[str, Any]:
 def _tag(exif: Exif, tag: int) -> object:
     try:
         return exif.get(tag)
-    except _DAMAGED:
+    except DAMAGED:
         return None
 
 
 def _directory(exif: Exif, tag: int) -> dict[int, Any]:
     try:
         return dict(exif.get_ifd(tag))
-    except _DAMAGED:
+    except DAMAGED:
         return {}
 
 
@@ -130,6 +130,6 @@ def _degrees(value: object, side: object, negative: str, limit: float) -> float 
 def _number(value: object) -> float | None:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except _DAMAGED:
+    except DAMAGED:
         return None
     return number if math.isfinite(number) else None

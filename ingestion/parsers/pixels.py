@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ragstone.config import LimitSettings
 from ragstone.errors import EmptyInput, LimitExceeded, MalformedInput, UnsupportedFormat
 from ragstone.ingestion.parsers.base import malformed
-from ragstone.ingestion.parsers.exif import describe, orientation
+from ragstone.ingestion.parsers.exif import DAMAGED, describe, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -53,19 +53,7 @@ _MAGIC = (
 )
 
 # What Pillow raises on files that are damaged or made to hurt, besides its own OSErrors.
-_DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+_DAMAGED = (*DAMAGED, struct.error, zlib.error)
 # Numbers of EXIF: what has to be done so that the picture stands upright.
 _UPRIGHT = {
     2: "FLIP_LEFT_RIGHT",

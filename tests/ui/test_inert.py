@@ -91,6 +91,13 @@ def test_lines_are_one_line_and_short(first: str, second: str) -> None:
     assert "\n" not in inert.title(first)
 
 
+def test_inner_objects_are_named_by_their_path() -> None:
+    shown = readable(inert.pairs({"width": 3, "quality": {"blur": 1.5, "of": {"a": [1, 2]}}}))
+    for fact in ("width: 3", "quality.blur: 1.5", "quality.of.a: [1, 2]"):
+        assert fact in shown
+    assert "{" not in shown
+
+
 def test_a_value_of_a_megabyte_is_cut() -> None:
     assert len(readable(inert.facts("<b> " * 250_000))) <= 300
 
