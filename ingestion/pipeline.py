@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ragstone.ingestion.engines import Engine
     from ragstone.ingestion.reading import ReadSettings
     from ragstone.ingestion.sources import Source
-    from ragstone.schemas.records import Modality, Raw
+    from ragstone.schemas.records import Raw
     from ragstone.storage.blobs import Blobs
     from ragstone.storage.manifests import PartRef
 
@@ -49,7 +49,7 @@ class Pipeline:
     transcriber
         Writes down what recordings say.
     media_digests
-        What else shapes the chunks of images and of recordings.
+        What else shapes the chunks of images, recordings and PDF files, by what `media_of` says.
     """
 
     ledger: Ledger
@@ -62,7 +62,7 @@ class Pipeline:
     part_chunks: int
     on_progress: Callable[[IngestProgress], None] | None = None
     transcriber: Transcriber | None = None
-    media_digests: Mapping[Modality, str] = field(default_factory=dict)
+    media_digests: Mapping[str, str] = field(default_factory=dict)
     made: int = 0  # chunks
     embedded: int = 0  # chunks
     resumed: int = 0  # chunks of parts that an earlier try had finished
@@ -115,20 +115,21 @@ class Pipeline:
                 self.ledger.refuse(Refusal(raw, "read", reason, "", None))
                 continue
             item_id = digest_bytes(content)
-            work_key = self._work_key(raw, item_id, media_of(content))
+            work_key = self._work_key(raw, item_id, content)
             if self.ledger.unchanged(raw.source, item_id, work_key):
                 continue
             known = self.ledger.duplicate(item_id, work_key)
             yield Candidate(raw, item_id, work_key, len(content), None if known else content)
 
-    def _work_key(self, raw: Raw, item_id: str, modality: Modality | None) -> str:
+    def _work_key(self, raw: Raw, item_id: str, content: bytes) -> str:
         columns = "\0".join((*raw.columns.text, raw.columns.name or "")) if raw.columns else ""
         beside = ""
         if raw.caption or raw.metadata:  # written about it elsewhere
             beside = json.dumps([raw.caption, raw.metadata], sort_keys=True, default=str)
         identity = f"{item_id}\0{self.settings_digest}\0{columns}\0{beside}"
-        if modality is not None and modality in self.media_digests:
-            identity += f"\0{self.media_digests[modality]}"
+        shaping = self.media_digests.get(media_of(content)) if self.media_digests else None
+        if shaping is not None:
+            identity += f"\0{shaping}"
         return digest_bytes(identity.encode())[:32]
 
     def _each(

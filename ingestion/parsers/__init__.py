@@ -15,7 +15,7 @@ from ragstone.ingestion.parsers.audio import parse_audio
 from ragstone.ingestion.parsers.base import Parser, TextWriter
 from ragstone.ingestion.parsers.docx import parse_docx
 from ragstone.ingestion.parsers.epub import parse_epub
-from ragstone.ingestion.parsers.image import PLAIN, ImageOptions, parse_image
+from ragstone.ingestion.parsers.image import PLAIN, ImageOptions, parse_image, text_reader
 from ragstone.ingestion.parsers.mail import parse_mail
 from ragstone.ingestion.parsers.markdown import parse_markdown
 from ragstone.ingestion.parsers.markup import parse_xml
@@ -158,6 +158,8 @@ def _parse_file(name: str, content: bytes, limits: LimitSettings, images: ImageO
     ending = detect(name, content, _ENDINGS)
     if ending in IMAGES:
         return parse_image(content, limits, images)
+    if ending == ".pdf" and images.ocr:
+        return parse_pdf(content, limits, text_reader(images.ocr, limits.seconds))
     if ending:
         return PARSERS[ending](content, limits)
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ragstone.config import LimitSettings
-from ragstone.errors import EncryptedInput, MalformedInput, NeedsOcr
+from ragstone.errors import EmptyInput, EncryptedInput, MalformedInput, NeedsOcr
 from ragstone.ingestion.parsers.base import TextWriter, check_pages, malformed
 from ragstone.ingestion.parsers.markup import load_xml
 from ragstone.ingestion.parsers.pdf_layout import Line, body_height, write_lines
@@ -15,6 +16,8 @@ from ragstone.schemas.records import Document
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfTextPage
+
+    from ragstone.encoders.ocr import Pixels, TextReader
 
 MEDIA_TYPE = "application/pdf"
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
@@ -27,15 +30,20 @@ _LINE_END = re.compile(r"\r\n?|\n")
 # PDFium writes U+FFFE where a hyphen parts a word at a line's end, and no line break.
 _HYPHEN = "\ufffe"
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\u00ad\ufffe]")
+_READABLE_DPI = 200  # print of 8 points is 22 pixels high, twice of what tesseract needs
 
 
-def parse_pdf(content: bytes, limits: LimitSettings) -> Document:
-    """Read the text layer page by page.
+def parse_pdf(content: bytes, limits: LimitSettings, reader: TextReader | None = None) -> Document:
+    """Read the text layer page by page; with a `reader` also pages that are pictures.
+
+    The metadata then has `ocr_pages`, their numbers from 1, and `ocr_by`.
 
     Raises
     ------
     NeedsOcr
-        No page has text.
+        No page has text, and there is no reader.
+    EmptyInput
+        The reader finds none either.
     EncryptedInput
         It opens only with a password.
     """
@@ -54,15 +62,44 @@ def parse_pdf(content: bytes, limits: LimitSettings) -> Document:
             pages = _read_pages(pdf)
             title, metadata = _describe(pdf)
             metadata.update(_rights(content))
+            pictures = _pictures(pdf, pages, limits) if reader else iter(())
+            found = {number: reader.read(page).text for number, page in pictures if reader}
     finally:
         pdf.close()
-    if not any(pages):
-        raise NeedsOcr(len(pages))
+    if not any(pages) and not any(found.values()):
+        raise EmptyInput("No text was found on its pages") if reader else NeedsOcr(len(pages))
     writer = TextWriter(MEDIA_TYPE, limits)
     body = body_height(line for page in pages for line in page)
     for number, lines in enumerate(pages, start=1):
         write_lines(lines, body, writer, number)
+        for paragraph in found.get(number, "").split("\n\n"):
+            writer.add(paragraph, page=number)
+    if reader and any(found.values()):
+        metadata["ocr_by"] = reader.fingerprint
+        metadata["ocr_pages"] = [number for number, text in found.items() if text]
     return writer.document(title or writer.first_heading, metadata)
+
+
+def _pictures(
+    pdf: PdfDocument, pages: list[list[Line]], limits: LimitSettings
+) -> Iterator[tuple[int, Pixels]]:
+    """Yield the pages without a text layer as uint8 RGB of shape (height, width, 3), numbered.
+
+    They have 200 dots per inch, fewer where a page would have more than `limits.pixels`.
+    """
+    import numpy as np
+
+    for number, lines in enumerate(pages, start=1):
+        if lines:
+            continue
+        page = pdf[number - 1]
+        width, height = page.get_size()
+        scale = min(_READABLE_DPI / 72, (limits.pixels / max(width * height, 1)) ** 0.5)
+        bitmap = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False)
+        rendered = np.array(bitmap.to_pil().convert("RGB"))
+        bitmap.close()
+        page.close()
+        yield number, rendered
 
 
 def _read_pages(pdf: PdfDocument) -> list[list[Line]]:

@@ -8,7 +8,6 @@ import zipfile
 from pathlib import PurePosixPath
 
 from ragstone.errors import EncryptedInput, UnsupportedFormat
-from ragstone.schemas.records import Modality
 
 _PDF_WITHIN = 1024  # the header may stand behind so much junk
 _HEAD = 4096
@@ -96,12 +95,12 @@ _TEXT_HINTS = frozenset({"", ".txt", ".text", ".xml", ".htm", ".html", ".xhtml",
 _ZIP_ENDINGS = frozenset({".docx", ".pptx", ".xlsx", ".xlsm", ".epub"})
 
 
-def media_of(head: bytes) -> Modality | None:
-    """Return whether the bytes, which begin with `head`, are an image or a recording, or None."""
+def media_of(head: bytes) -> str:
+    """Return "image", "audio" or "pdf" for bytes that begin with `head`, or nothing."""
     for offset, magic, ending in _MEDIA:
         if head.startswith(magic, offset):
-            return Modality.IMAGE if ending in IMAGES else Modality.AUDIO
-    return None
+            return "image" if ending in IMAGES else "audio"
+    return "pdf" if b"%PDF-" in head[:_PDF_WITHIN] else ""
 
 
 def detect(name: str, content: bytes, endings: frozenset[str]) -> str:

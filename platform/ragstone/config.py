@@ -64,7 +64,8 @@ class EncoderSettings(_Section):
     ocr: str = Field(
         "",
         pattern=r"^([A-Za-z_]{3,}(\+[A-Za-z_]{3,})*)?$",
-        description="Read the text in images with the program tesseract, in these languages: "
+        description="Read text in images, and pages of PDFs that are pictures, with the program "
+        "tesseract, in these languages: "
         "'eng' or 'eng+deu'. Empty: do not.",
     )
     device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:N'.")

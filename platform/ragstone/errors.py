@@ -497,7 +497,8 @@ class NeedsOcr(Rejected):
     def __init__(self, pages: int) -> None:
         super().__init__(
             f"No text on any of its {pages} page(s): they are pictures",
-            "Run optical character recognition over it first.",
+            "Install the program tesseract and set encoder.ocr to the language, such as 'eng'; or "
+            "run optical character recognition over the file first.",
         )
 
 

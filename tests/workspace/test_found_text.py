@@ -178,6 +178,25 @@ def test_text_in_an_image_is_a_chunk_of_it(reopened: Any, pictures: Path, worker
     assert workspace.ingest([pictures], "d").items == ItemCounts(unchanged=2)
 
 
+@pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+def test_a_scan_is_read_once_there_is_a_reader(reopened: Any, tmp_path: Path) -> None:
+    font = ImageFont.load_default(32)
+    pages = [Image.new("RGB", (900, 600), "white") for _ in range(3)]
+    for page, text in zip(pages, (WRITTEN, "", "Second paragraph of it"), strict=True):
+        ImageDraw.Draw(page).text((60, 80), text, "black", font)
+    scan = tmp_path / "scan.pdf"
+    pages[0].save(scan, save_all=True, append_images=pages[1:], resolution=100)
+    refused = reopened().ingest([scan], "d")
+    assert [entry.code for entry in refused.quarantine] == ["needs_ocr"]
+    workspace = reopened(ocr="eng")
+    workspace.retry_quarantined("d")
+    assert workspace.quarantine("d") == []
+    item = item_of(workspace, "scan.pdf")
+    assert item.text == f"{WRITTEN}\n\nSecond paragraph of it"
+    assert item.metadata["ocr_pages"] == [1, 3]
+    assert item.metadata["language"] == "en"
+
+
 def test_reading_text_without_the_program_is_said_at_once(
     reopened: Any, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -276,21 +276,25 @@ def _transcriber(settings: Settings) -> Transcriber | None:
     return open_transcriber(chosen.transcripts, chosen, chosen.language)
 
 
-def _media_digests(settings: Settings, transcriber: Transcriber | None) -> dict[Modality, str]:
-    """Return what shapes the chunks of images and recordings; nothing for the defaults.
+def _media_digests(settings: Settings, transcriber: Transcriber | None) -> dict[str, str]:
+    """Return what shapes the chunks of images, recordings and PDF files beside the parsers.
+
+    Nothing for the defaults, so that the keys of items do not depend on what is not used.
 
     Raises
     ------
     Unavailable
         What reads text in images is not installed.
     """
-    found: dict[Modality, str] = {}
+    found: dict[str, str] = {}
     languages = settings.encoder.ocr
     if languages or settings.ingestion.keep_gps:
         reader = text_reader(languages, settings.limits.seconds).fingerprint if languages else ""
-        found[Modality.IMAGE] = f"{reader}\0{settings.ingestion.keep_gps}"
+        found["image"] = f"{reader}\0{settings.ingestion.keep_gps}"
+        if reader:
+            found["pdf"] = reader
     if transcriber is not None:
-        found[Modality.AUDIO] = transcriber.fingerprint
+        found["audio"] = transcriber.fingerprint
     return found
 
 
@@ -314,7 +318,7 @@ def _shape(
     reading: ReadSettings,
     encoder: TextEncoder,
     settings: Settings,
-    media: Mapping[Modality, str],
+    media: Mapping[str, str],
 ) -> str:
     """Return the digest of all that shapes a part, its vectors above all: others never get in."""
     shape = {
