@@ -334,6 +334,37 @@ class StoredAnswer:
     version_digest: str
 
 
+# ---------------------------------------------------------------- facets
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a field, and how many items have it."""
+
+    value: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """How many numbers lie in `[low, high)`; of the last one `high` belongs to it."""
+
+    low: float
+    high: float
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """How items spread over the values of a field; `bins` are those of many numbers."""
+
+    field: str
+    values: list[FacetValue]  # the most frequent first
+    bins: list[Bin]
+    others: int  # values that are not listed
+    missing: int  # items without the field
+
+
 # ---------------------------------------------------------------- show
 
 

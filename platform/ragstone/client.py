@@ -145,6 +145,18 @@ class Client:
         )
         return found
 
+    def facets(
+        self,
+        dataset: str,
+        fields: Sequence[str] = (),
+        *,
+        where: Sequence[str] = (),
+        limit: int = 20,
+    ) -> list[api.Facet]:
+        """Return how the items of `D` or `D@V` spread over the values of fields."""
+        query = {"fields": list(fields), "where": list(where), "limit": limit}
+        return self._http.get(f"/datasets/{part(dataset)}/facets", list[api.Facet], query)
+
     def original(self, item: str) -> api.Media:
         """Return the bytes that an item came as."""
         return self._media(f"/items/{part(item)}/original")

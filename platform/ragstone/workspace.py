@@ -251,6 +251,35 @@ class Workspace:
         """Return a page of the items of `dataset` ("D" or "D@V"), in the order they came."""
         return listing.items(self._store, dataset, offset, limit)
 
+    def facets(
+        self,
+        dataset: str,
+        fields: Sequence[str] = (),
+        *,
+        where: Sequence[str] = (),
+        limit: int = 20,
+    ) -> list[api.Facet]:
+        """Return how the items of `dataset` ("D" or "D@V") spread over the values of fields.
+
+        Parameters
+        ----------
+        fields
+            As in filters; without any, the most usual ones.
+        where
+            Filters, as of `search`: only items that pass all of them are counted.
+        limit
+            Values of a field, the most frequent first; many numbers become ten bins.
+
+        Raises
+        ------
+        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        """
+        from ragstone.retrieval.facets import facets
+
+        with self._store.shared():
+            return facets(self._store, self._store.resolve(dataset), fields, where, limit)
+
     def show(self, id: str) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:  # noqa: A002
         """Return what has this id: an item, a chunk or an answer.
 

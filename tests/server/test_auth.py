@@ -28,6 +28,7 @@ GUARDED = [
     ("GET", "/v1/datasets"),
     ("GET", "/v1/datasets/rocks/versions"),
     ("GET", "/v1/datasets/rocks/items"),
+    ("GET", "/v1/datasets/rocks/facets"),
     ("POST", "/v1/search"),
     ("POST", "/v1/ask"),
     ("GET", "/v1/show/0123456789"),

@@ -30,6 +30,15 @@ def test_items_are_paged_and_take_a_version(http: httpx.Client, owned: Workspace
     assert len(http.get("/datasets/rocks@1/items").json()) == 1
 
 
+def test_facets(http: httpx.Client, owned: Workspace) -> None:
+    query = {"fields": ["modality", "language"], "where": ["modality=text"], "limit": 3}
+    found = http.get("/datasets/rocks/facets", params=query).json()
+    assert found == to_json(
+        owned.facets("rocks", ["modality", "language"], where=["modality=text"], limit=3)
+    )
+    assert found[0]["values"] == [{"value": "text", "items": 2}]
+
+
 @pytest.mark.parametrize("mode", ["keyword", "vector", "hybrid"])
 def test_search(http: httpx.Client, owned: Workspace, mode: str) -> None:
     body = {"query": "hard stone", "dataset": "rocks", "k": 1, "mode": mode}

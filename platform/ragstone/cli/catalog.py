@@ -98,6 +98,42 @@ def items(
     print_table(columns, rows, "No items here.")
 
 
+def facets(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="DATASET or DATASET@VERSION.")],
+    *,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Field of the items or of their metadata; may be given more than once. Without "
+            "it: the most usual ones.",
+            show_default=False,
+        ),
+    ] = None,
+    where: options.Where = None,
+    limit: Annotated[int, typer.Option(help="Values of a field, the most frequent first.")] = 20,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show how items spread over the values of a field: labels, languages, sizes.
+
+    Example: ragstone facets photos --field label --where "quality.blur>100"
+    """
+    with reached(context, workspace) as ws:
+        found = ws.facets(dataset, field or [], where=where or [], limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for facet in found:
+        values = [(v.value, v.items) for v in facet.values]
+        bins = [(f"{b.low:g} to {b.high:g}", b.items) for b in facet.bins]
+        missing = [("(without it)", facet.missing)] if facet.missing else []
+        rows = [*values, *bins, *missing]
+        print_table((facet.field, "items"), rows, f"No items here have {facet.field}.")
+        if facet.others:
+            say(f" and {plural(facet.others, 'more value')}")
+
+
 def show(
     context: typer.Context,
     id: Annotated[  # noqa: A002 - the name people see

@@ -50,7 +50,9 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Clause:
+class Clause:
+    """SQL with the values of its parameters."""
+
     sql: str
     parameters: list[object]
 
@@ -85,63 +87,88 @@ def allowed_chunks(store: Store, manifest: Manifest, where: Sequence[str]) -> Bi
     live = store.live_chunks(manifest.dataset_id, manifest.version)
     if not where:
         return live
-    version = [manifest.dataset_id, manifest.version, manifest.version]
-    clauses = [_compile(store, parse(expression), version) for expression in where]
-    conditions = " AND ".join([_LIVE, *(f"({clause.sql})" for clause in clauses)])
-    values = [value for clause in clauses for value in clause.parameters]
+    chosen = _conditions(store, manifest, where)
     table = store.catalog.table(
         "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "  # noqa: S608
-        f"WHERE {conditions}",
-        [*version, *values],
+        f"WHERE {chosen.sql}",
+        chosen.parameters,
     )
     return BitMap64(table["chunk_key"].to_numpy())
 
 
-def _compile(store: Store, condition: Condition, version: list[object]) -> _Clause:
+def chosen_items(store: Store, manifest: Manifest, where: Sequence[str]) -> Clause:
+    """Return the query for the items of the version that pass all of `where`, all columns.
+
+    Raises as `allowed_chunks`.
+    """
+    chosen = _conditions(store, manifest, where)
+    return Clause(f"SELECT i.* FROM items i WHERE {chosen.sql}", chosen.parameters)  # noqa: S608
+
+
+def _conditions(store: Store, manifest: Manifest, where: Sequence[str]) -> Clause:
+    version: list[object] = [manifest.dataset_id, manifest.version, manifest.version]
+    clauses = [_compile(store, parse(expression), version) for expression in where]
+    conditions = " AND ".join([_LIVE, *(f"({clause.sql})" for clause in clauses)])
+    return Clause(conditions, [*version, *(v for clause in clauses for v in clause.parameters)])
+
+
+def pointer(field: str) -> str:
+    """Return the JSON pointer of a field of the metadata: `a.b` is key b of object a."""
+    return "".join(f"/{_escaped(key)}" for key in field.split("."))
+
+
+def metadata_value(field: str) -> str:
+    """Return SQL for the JSON value of a field of the metadata of item `i`.
+
+    The pointer is a string literal: DuckDB binds no parameter twice, and reads JSON faster so.
+    """
+    literal = "'" + pointer(field).replace("'", "''") + "'"
+    return f"json_extract(i.metadata, {literal})"
+
+
+def _compile(store: Store, condition: Condition, version: list[object]) -> Clause:
     column = FIELDS.get(condition.field)
     if column is None:
         return _metadata_clause(store, condition, version)
     clause = _comparison(column, condition)
     if column.startswith("s."):
-        return _Clause(_SOURCE.format(test=f"({clause.sql})"), [*version[1:], *clause.parameters])
+        return Clause(_SOURCE.format(test=f"({clause.sql})"), [*version[1:], *clause.parameters])
     return clause
 
 
-def _metadata_clause(store: Store, condition: Condition, version: list[object]) -> _Clause:
-    pointer = "".join(f"/{_escaped(key)}" for key in condition.field.split("."))
+def _metadata_clause(store: Store, condition: Condition, version: list[object]) -> Clause:
     found = store.catalog.rows(
         f"SELECT 1 FROM items i WHERE {_LIVE} AND json_exists(i.metadata, ?) LIMIT 1",  # noqa: S608
-        [*version, pointer],
+        [*version, pointer(condition.field)],
     )
     if not found:
         raise UnknownField(condition.field, [*FIELDS, *_metadata_keys(store, version)])
-    # The pointer is a string literal: DuckDB binds no parameter twice, and reads JSON faster so.
-    literal = "'" + pointer.replace("'", "''") + "'"
-    clause = _comparison(f"json_extract_string(i.metadata, {literal})", condition)
+    value = metadata_value(condition.field)
+    clause = _comparison(f"({value} ->> '$')", condition)
     if condition.operator != "=":
         return clause
-    member = f"json_contains(json_extract(i.metadata, {literal}), to_json(?))"
-    return _Clause(
+    member = f"json_contains({value}, to_json(?))"
+    return Clause(
         f"({clause.sql}) OR coalesce({member}, false)", [*clause.parameters, condition.value]
     )
 
 
-def _comparison(column: str, condition: Condition) -> _Clause:
+def _comparison(column: str, condition: Condition) -> Clause:
     operator, value = condition.operator, condition.value
     if operator == "~":
-        return _Clause(f"contains(lower(CAST({column} AS VARCHAR)), lower(?))", [value])
+        return Clause(f"contains(lower(CAST({column} AS VARCHAR)), lower(?))", [value])
     try:
         number = float(value)
     except ValueError:
-        return _Clause(f"CAST({column} AS VARCHAR) {operator} ?", [value])
+        return Clause(f"CAST({column} AS VARCHAR) {operator} ?", [value])
     as_number = f"TRY_CAST({column} AS DOUBLE) {operator} ?"
     if operator in {"=", "!="}:
         glue = "OR" if operator == "=" else "AND"
         as_text = f"CAST({column} AS VARCHAR) {operator} ?"
-        return _Clause(
+        return Clause(
             f"{as_text} {glue} coalesce({as_number}, {operator == '!='})", [value, number]
         )
-    return _Clause(as_number, [number])
+    return Clause(as_number, [number])
 
 
 def _metadata_keys(store: Store, version: list[object]) -> list[str]:

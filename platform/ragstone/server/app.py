@@ -11,6 +11,7 @@ from ragstone.schemas.api import (
     Answer,
     ChunkDetail,
     DatasetInfo,
+    Facet,
     ItemDetail,
     ItemSummary,
     Media,
@@ -26,6 +27,7 @@ from ragstone.server.hosts import HostCheck
 from ragstone.server.models import (
     AskRequest,
     DeleteRequest,
+    FacetQuery,
     Health,
     Page,
     QuarantineFilter,
@@ -92,6 +94,12 @@ def log(ws: Owned, name: str) -> list[VersionInfo]:
 def items(ws: Owned, name: str, page: Annotated[Page, Query()]) -> list[ItemSummary]:
     """List the items of `D` or `D@V`, in the order they came."""
     return ws.items(name, offset=page.offset, limit=page.limit)
+
+
+@_guarded.get("/datasets/{name:path}/facets", dependencies=[may(Action.READ, named_dataset)])
+def facets(ws: Owned, name: str, asked: Annotated[FacetQuery, Query()]) -> list[Facet]:
+    """Say how the items of `D` or `D@V` spread over the values of fields."""
+    return ws.facets(name, asked.fields, where=asked.where, limit=asked.limit)
 
 
 @_guarded.post("/search", dependencies=[may(Action.SEARCH, _searched_dataset)])

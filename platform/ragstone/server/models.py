@@ -216,6 +216,16 @@ class Page(BaseModel):
     limit: int = 50
 
 
+class FacetQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/facets`; `fields` and `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fields: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    limit: int = 20
+
+
 class QuarantineFilter(BaseModel):
     """Query string of `GET /v1/quarantine`."""
 
