@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,9 @@ def test_ctrl_c_leaves_the_job_to_the_server(
     while not any(job.progress for job in served.jobs("more")):
         assert child.poll() is None, child.communicate()
     (job,) = served.jobs("more")
+    time.sleep(2)  # the command may not have heard of its job yet
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=180)
     assert child.returncode == 130
     assert f"The server goes on with job {job.job}." in err
     assert f"ragstone cancel {job.job} ends it." in err

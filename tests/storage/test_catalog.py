@@ -159,7 +159,8 @@ def test_compacting_keeps_every_row_of_every_table(open_one: Opener, path: Path)
     catalog = open_one()
     catalog.write(
         "INSERT INTO chunks SELECT 'd', i, 'c' || i, i, 0, i, i + 1, "
-        "CASE WHEN i % 2 = 0 THEN i END, 'Überschrift \"' || i, 3, 'text' FROM range(300000) r(i)"
+        "CASE WHEN i % 2 = 0 THEN i END, 'Überschrift \"' || i, 3, 'text', i, i + 9 "
+        "FROM range(300000) r(i)"
     )
     answer(catalog, "a", "naïve \0 text")
     before = contents(catalog)
