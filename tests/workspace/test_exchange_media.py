@@ -352,7 +352,8 @@ def test_parts_of_format_1_go_out_and_in(other: Workspace, tmp_path: Path) -> No
         filling.part()
         change, (part,) = filling.change, filling.change.parts
         tables = parts.read_tables(store.root, part)
-        tables = {**tables, "chunks": tables["chunks"].drop_columns(["modality", "from_ms", "to_ms"])}
+        older = tables["chunks"].drop_columns(["modality", "from_ms", "to_ms"])
+        tables = {**tables, "chunks": older}
         del tables["signatures"]
         vectors = {TEXT: np.array(parts.read_vectors(store.root / part.path, TEXT))}
         old = parts.write_tables(store.root, change.staging, part.id, tables, vectors)
