@@ -24,7 +24,7 @@ import ir_measures
 import numpy as np
 from ir_measures import ScoredDoc, nDCG
 
-from ragstone.evaluation.retrieval import read_judged
+from ragstone.evaluation.judged import read_judged
 
 TOP = 100
 

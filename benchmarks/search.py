@@ -27,9 +27,8 @@ import tantivy
 
 import ragstone
 from ragstone.encoders.base import EncoderIdentity
-from ragstone.retrieval.highlight import query_terms
+from ragstone.storage.analysis import analyzer
 from ragstone.storage.changes import keyword_documents
-from ragstone.storage.keyword_segments import analyzer
 from ragstone.storage.parts import PartRows, read_vectors
 from ragstone.workspace import Workspace
 
@@ -125,7 +124,8 @@ def bare(texts: list[str], vectors: np.ndarray, folder: Path) -> Callable[[str, 
 
     def search(query: str, vector: np.ndarray) -> None:
         index.search(vector[None, :], CANDIDATES)
-        words = [tantivy.Query.term_query(schema, "body", term) for term in query_terms(query)]
+        terms = dict.fromkeys(analyzer().analyze(query))
+        words = [tantivy.Query.term_query(schema, "body", term) for term in terms]
         parsed = tantivy.Query.boolean_query([(tantivy.Occur.Should, word) for word in words])
         hits = searcher.search(parsed, CANDIDATES, count=False).hits
         for _, address in hits[:10]:

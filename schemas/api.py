@@ -11,6 +11,8 @@ from enum import Enum
 from typing import Any, Literal
 
 Mode = Literal["keyword", "vector", "hybrid"]
+FusionMethod = Literal["minmax", "rrf"]
+Reading = Literal["words", "query"]  # of what was typed: plain words, or with operators
 
 
 def to_json(value: Any) -> Any:
@@ -230,6 +232,17 @@ class ArmScore:
 
     rank: int  # from 1
     score: float
+    normalised: float | None = None  # what the fusion made of it; None where nothing was fused
+    weight: float | None = None  # the hit's score is the sum of weight x normalised
+
+
+@dataclass(frozen=True, slots=True)
+class FusionChoice:
+    """How the arms of a search are made one list, and who says so."""
+
+    method: FusionMethod
+    vector_weight: float  # of the vector arm in "minmax", before a weak arm loses some of its own
+    origin: Literal["default", "settings", "tuned"]  # tuned: learned, and stored with the version
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +278,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What may have been meant by a word of the query that no text has."""
+
+    word: str
+    instead: list[str]  # the likeliest first
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits of one query on one version, best first."""
 
@@ -273,6 +294,9 @@ class SearchResult:
     query: str
     mode: Mode
     hits: list[Hit]
+    fusion: FusionChoice | None = None  # None where one arm ranks alone
+    reading: Reading = "words"  # how the query was read
+    suggestions: list[Suggestion] = field(default_factory=list)
 
 
 # ---------------------------------------------------------------- answers
@@ -433,13 +457,103 @@ class ItemDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Means of a measure for the same queries, searched in two ways."""
+
+    before: float
+    after: float
+    difference: float
+    low: float  # bounds of its 95 % confidence interval, by paired bootstrap
+    high: float
+    p_value: float  # two-sided
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItem:
+    """An item where a ranking has it."""
+
+    name: str
+    grade: int | None  # how well it answers the query; None: nobody has judged that
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLoss:
+    """A query with a lower nDCG@10 than before, and the first ten items of both rankings."""
+
+    query_id: str
+    query: str
+    before: float
+    after: float
+    ranking_before: list[RankedItem]
+    ranking_after: list[RankedItem]
+
+
+@dataclass(frozen=True, slots=True)
+class RankingComparison:
+    """Two ways to search, measured with the same queries."""
+
+    before: str  # D@V, settings and mode
+    after: str
+    measures: dict[str, Difference]
+    better: int  # queries with a higher nDCG@10
+    worse: int
+    same: int
+    losses: list[QueryLoss]  # as many as were asked for, the largest first
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """Whether quality is as it has to be."""
+
+    passed: bool
+    mode: Mode
+    ndcg: float
+    reasons: list[str]  # why it did not pass
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalEvaluation:
-    """Mean measures per mode: `modes["hybrid"]["ndcg@10"]`."""
+    """Mean measures per mode, `modes["hybrid"]["ndcg@10"]`, and comparisons."""
 
     dataset: str
     version: int
     queries: int
     modes: dict[str, dict[str, float]]
+    comparisons: list[RankingComparison] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)  # that were other than the workspace's
+    gate: GateResult | None = None
+    evaluation: str = ""  # id under which it is kept
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TuningRow:
+    """One way to fuse, measured."""
+
+    method: FusionMethod
+    vector_weight: float | None  # None: it has none
+    ndcg: float  # mean nDCG@10
+    low: float  # bounds of its 95 % confidence interval, by bootstrap
+    high: float
+    behind: float  # mean difference to the best
+    error: float  # standard error of that difference
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TuningReport:
+    """How a dataset is best fused, learned from judged queries."""
+
+    dataset: str
+    version: int  # the newest; when the choice was stored, the one that has it
+    queries: int
+    folds: int
+    rows: list[TuningRow]
+    before: FusionChoice
+    chosen: FusionChoice
+    held_out: Difference  # nDCG@10 of queries that the choice was not learned from
+    stored: bool
+    note: str = ""  # why the choice is not what the rows say, or was not stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def next_manifest(
         policy=change.policy,
         hidden=manifests.pack_bitmap(change.hidden) if change.hidden else "",
         cursors={**(head.cursors if head else {}), **change.cursors},
+        fusion=head.fusion if head else None,
     )
     return manifests.seal(manifest)
 

@@ -29,7 +29,8 @@ from ragstone.storage.catalog import Catalog, now
 from ragstone.storage.changes import keyword_documents
 from ragstone.storage.erasures import Receipt, Remainder
 from ragstone.storage.files import remove, sync_folder
-from ragstone.storage.keywords import write_generation
+from ragstone.storage.keyword_segments import Layout
+from ragstone.storage.keywords import layout_in, write_generation
 from ragstone.storage.manifests import GenerationRef, Manifest, PartRef, SegmentRef
 from ragstone.storage.merging import segment_keys
 from ragstone.storage.retention import staged_items
@@ -208,9 +209,12 @@ class _Erasure:
             elif manifest.keywords.path in self.keywords:
                 before = self.keywords[manifest.keywords.path]
             else:
+                layout = layout_in(self.store.root, manifest.keywords)
+                if before and layout_in(self.store.root, before) is not layout:
+                    before, live_before = None, BitMap64()
                 if live != live_before or before is None:
                     before = self._derive(
-                        dataset_id, before, left, live - live_before, live_before - live
+                        dataset_id, before, left, live - live_before, live_before - live, layout
                     )
                 self.keywords[manifest.keywords.path] = before
             live_before = live
@@ -222,12 +226,13 @@ class _Erasure:
         of: list[PartRef],
         added: BitMap64,
         removed: BitMap64,
+        layout: Layout,
     ) -> GenerationRef | None:
         if before is None and not added:
             return None
         folder = self.store.root / "datasets" / dataset_id
         documents = (d for d in keyword_documents(self.store.root, of) if d.key in added)
-        return write_generation(self.store.root, folder, before, documents, removed)
+        return write_generation(self.store.root, folder, before, documents, removed, layout)
 
     def _left(self, manifest: Manifest) -> list[PartRef]:
         """Return the parts that a version consists of from now on."""

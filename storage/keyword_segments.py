@@ -11,22 +11,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import tantivy
 
+from ragstone.storage.analysis import ANALYZER, IN_ENGLISH, Analysis, analysis_of, analyzer
 from ragstone.storage.files import remove
 from ragstone.storage.merging import LARGEST, due
 from ragstone.text import embed_text
 
-ANALYZER = "ragstone_en_1"  # written into the index: a changed analyzer needs a new name
 META = "meta.json"
 _MANAGED = ".managed.json"  # which files Tantivy may delete: none but those of the step at hand
+# How often title and headings are indexed with the text, beside the once that they stand there:
+# they weigh more so, and cost a search nothing. nDCG@10 with 0, 1, 2, 3 times: scifact 0.678,
+# 0.677, 0.679, 0.677; cranfield 0.381, 0.385, 0.389, 0.390; musique 0.546, 0.567, 0.577, 0.581.
+_TITLE_TIMES = 2
 _WRITER_BYTES = 64_000_000
 _SMALL_WRITER_BYTES = 16_000_000  # for deletions alone
-_LONGEST_WORD = 60
 _MOST = 4  # times the living chunks in a segment: a search passes over a few dead ones of a word
 _SEEN_AT_ONCE = 7  # segments; from eight on Tantivy merges
 
@@ -43,28 +47,64 @@ class KeywordDocument:
         """What its words are found in."""
         return embed_text(self.row["heading"], self.row["text"])
 
+    @property
+    def title(self) -> str:
+        """The title and the headings above it, each once."""
+        title, heading = self.row.get("title") or "", self.row["heading"]
+        return heading if heading.startswith(title) else f"{title}\n{heading}"
+
+    def indexed(self, layout: Layout) -> tantivy.Document:
+        """Return it as an index of this layout takes it."""
+        document = tantivy.Document()
+        document.add_integer("key", self.key)
+        analysis = analysis_of(self.row) if layout >= Layout.FIELDS else None
+        if analysis is None:
+            document.add_text("body", self.text)
+        else:
+            self._add_fields(document, analysis)
+        document.add_bytes("row", json.dumps(self.row, ensure_ascii=False).encode())
+        return document
+
+    def _add_fields(self, document: tantivy.Document, analysis: Analysis) -> None:
+        if self.row["heading"]:  # apart from the text: no phrase goes from one into the other
+            analysis.add_to(document, "body", self.row["heading"])
+        analysis.add_to(document, "body", self.row["text"])
+        if self.title:
+            analysis.add_to(document, "title", self.title)
+            for _ in range(_TITLE_TIMES):
+                analysis.add_to(document, "body", self.title)
+        if analysis != IN_ENGLISH:
+            document.add_text("analysis", analysis.name)
+
+
+class Layout(IntEnum):
+    """Which fields an index has: it keeps those it was begun with, and is searched by them."""
+
+    BODY = 1  # `key`, `body` in English, `row`
+    FIELDS = 2  # and `title` and `analysis`; each text in its own language
+
+
+NEWEST = Layout.FIELDS
+
 
 @cache
-def analyzer() -> tantivy.TextAnalyzer:
-    """Return the analyzer: words, lower case, no English stop words, Porter2 stems."""
-    return (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        .filter(tantivy.Filter.remove_long(_LONGEST_WORD))
-        .filter(tantivy.Filter.lowercase())
-        .filter(tantivy.Filter.stopword("english"))
-        .filter(tantivy.Filter.stemmer("english"))
-        .build()
-    )
-
-
-@cache
-def schema() -> tantivy.Schema:
-    """Return the fields: `key`, the words of `body`, and `row` as it is stored."""
+def schema(layout: Layout = NEWEST) -> tantivy.Schema:
+    """Return the fields: the words of `body` and `title`, and `row` as it is stored."""
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("key", indexed=True, fast=True)
     builder.add_text_field("body", tokenizer_name=ANALYZER)
     builder.add_bytes_field("row", stored=True)
+    if layout >= Layout.FIELDS:
+        builder.add_text_field("title", tokenizer_name=ANALYZER)
+        builder.add_text_field("analysis", tokenizer_name="raw", index_option="basic")
     return builder.build()
+
+
+def layout_of(folder: Path) -> Layout:
+    """Return the layout of the index in `folder`."""
+    meta = json.loads((folder / META).read_bytes())
+    names = {field["name"] for field in meta["schema"]}
+    return Layout.FIELDS if "title" in names else Layout.BODY
 
 
 def open_index(folder: Path) -> tantivy.Index:
@@ -120,12 +160,14 @@ class Workbench:
     """
 
     folder: Path
+    layout: Layout = NEWEST  # of a new index
     segments: list[Segment] = field(default_factory=list)
     _frame: dict[str, Any] = field(default_factory=dict)  # meta.json apart from the segments
 
     def __post_init__(self) -> None:
         if not (self.folder / META).exists():
-            tantivy.Index(schema(), path=str(self.folder))
+            tantivy.Index(schema(self.layout), path=str(self.folder))
+        self.layout = layout_of(self.folder)
         self.segments = self._read()
 
     def delete(self, keys: Sequence[int]) -> None:
@@ -143,11 +185,7 @@ class Workbench:
         """Write `documents` as new segments: one, or some when they are many."""
         writer = self._show([]).writer(_WRITER_BYTES, 1)
         for entry in documents:
-            document = tantivy.Document()
-            document.add_integer("key", entry.key)
-            document.add_text("body", entry.text)
-            document.add_bytes("row", json.dumps(entry.row, ensure_ascii=False).encode())
-            writer.add_document(document)
+            writer.add_document(entry.indexed(self.layout))
         self.segments += self._commit(writer)
 
     def merge(self) -> None:

@@ -5,18 +5,17 @@ a tenth of a millisecond, a tenth of what the catalog takes.
 
 A new generation hard-links the files of the old one and adds its own; Tantivy never writes into a
 segment file, so the old generation keeps its documents, deletions and BM25 statistics for ever.
+It keeps the layout of the old one as well: all its chunks are scored alike.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import tantivy
 from ulid import ULID
 
@@ -29,18 +28,15 @@ from ragstone.storage.files import (
     stamp,
     verify,
 )
+from ragstone.storage.keyword_index import KeywordIndex
 from ragstone.storage.keyword_segments import (
+    NEWEST,
     KeywordDocument,
+    Layout,
     Workbench,
-    chunk_keys,
-    open_searcher,
-    schema,
+    layout_of,
 )
 from ragstone.storage.manifests import GenerationRef
-from ragstone.storage.ranked import NOTHING, Ranked, ranked
-
-if TYPE_CHECKING:
-    from pyroaring import BitMap64
 
 _OPEN_AT_ONCE = 64  # generations; an old version that is searched again is opened again
 
@@ -51,10 +47,12 @@ def write_generation(
     old: GenerationRef | None,
     added: Iterable[KeywordDocument],
     removed: Iterable[int],
+    layout: Layout = NEWEST,
 ) -> GenerationRef:
     """Write the generation after `old` below `folder` (a dataset of the workspace `root`).
 
-    `removed` holds chunk keys to leave out; durable when it returns.
+    `removed` holds chunk keys to leave out; durable when it returns. `layout` is that of a first
+    generation; a later one keeps that of the one before.
     """
     generations = folder / "keywords"
     make_folder(generations)
@@ -65,7 +63,7 @@ def write_generation(
         for file in old.files:
             os.link(root / old.path / file, temporary / file)
     try:
-        chunks = _change(temporary, added, removed)
+        chunks = _change(Workbench(temporary, layout), added, removed)
     except ValueError as error:  # what Tantivy makes of an error of the file system
         reason = f"A keyword index cannot be written: {error}"
         raise StorageFault(reason, "Check the disk, then do it again.") from error
@@ -84,12 +82,19 @@ def write_generation(
     return GenerationRef(final.relative_to(root).as_posix(), chunks, stamps)
 
 
-def _change(folder: Path, added: Iterable[KeywordDocument], removed: Iterable[int]) -> int:
-    bench = Workbench(folder)
+def _change(bench: Workbench, added: Iterable[KeywordDocument], removed: Iterable[int]) -> int:
     bench.delete(list(removed))
     bench.add(added)
     bench.merge()
     return bench.close()
+
+
+def layout_in(root: Path, generation: GenerationRef) -> Layout:
+    """Return the layout of a generation; of one that cannot be read, that of a new one."""
+    try:
+        return layout_of(root / generation.path)
+    except (OSError, ValueError):
+        return NEWEST
 
 
 class Generations:
@@ -97,64 +102,32 @@ class Generations:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._open: dict[str, tantivy.Searcher] = {}
+        self._open: dict[str, KeywordIndex] = {}
         self._lock = threading.Lock()
-
-    def search(
-        self,
-        generation: GenerationRef | None,
-        terms: Sequence[str],
-        k: int,
-        allowed: BitMap64 | None,
-    ) -> Ranked:
-        """Return the `k` best chunks with their BM25 score.
-
-        Parameters
-        ----------
-        terms
-            Analysed words; a chunk with any of them is found.
-        allowed
-            Chunk keys that may be found, all of the generation's version; None allows all.
-        """
-        if allowed is not None and generation and len(allowed) == generation.chunks:
-            allowed = None  # it holds no others, and a filter of so many keys takes milliseconds
-        if generation is None or not terms or (allowed is not None and not allowed):
-            return NOTHING
-        searcher = self._searcher(generation)
-        result = searcher.search(_query(terms, allowed), k, count=False)
-        scores = np.array([score for score, _ in result.hits], np.float64)
-        return ranked(np.array(chunk_keys(searcher, result), np.int64), scores)
 
     def fetch(self, generation: GenerationRef, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the stored rows of the chunks `keys`."""
-        if not keys:
-            return {}
-        searcher = self._searcher(generation)
-        wanted = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(schema(), "key", key)) for key in keys
-        ]
-        result = searcher.search(tantivy.Query.boolean_query(wanted), len(keys), count=False)
-        rows = [bytes(searcher.doc(address)["row"][0]) for _, address in result.hits]
-        return dict(zip(chunk_keys(searcher, result), map(json.loads, rows), strict=True))
+        return self.open(generation).fetch(keys)
 
-    def _searcher(self, generation: GenerationRef) -> tantivy.Searcher:
+    def open(self, generation: GenerationRef) -> KeywordIndex:
+        """Return the index of a generation, checked and opened when it is not open yet."""
         with self._lock:
-            searcher = self._open.get(generation.path)
-            if searcher is None:
-                searcher = self._load(generation)
+            index = self._open.get(generation.path)
+            if index is None:
+                index = self._load(generation)
                 if len(self._open) >= _OPEN_AT_ONCE:
                     self._open.pop(next(iter(self._open)))  # the one opened first
-                self._open[generation.path] = searcher
-            return searcher
+                self._open[generation.path] = index
+            return index
 
-    def _load(self, generation: GenerationRef) -> tantivy.Searcher:
+    def _load(self, generation: GenerationRef) -> KeywordIndex:
         folder = self._root / generation.path
         for name, promised in generation.files.items():
             verify(folder / name, promised)
-        searcher = _open(folder)
-        if searcher.num_docs != generation.chunks:
-            raise DamagedFile(folder, f"it holds {searcher.num_docs} chunks")
-        return searcher
+        index = _open(folder)
+        if index.searcher.num_docs != generation.chunks:
+            raise DamagedFile(folder, f"it holds {index.searcher.num_docs} chunks")
+        return index
 
     def forget(self) -> None:
         """Close all generations."""
@@ -164,31 +137,11 @@ class Generations:
 
 def read_keys(folder: Path) -> list[int]:
     """Return the chunk keys in the generation at `folder`, ascending."""
-    searcher = _open(folder)
-    if not searcher.num_docs:
-        return []
-    found = searcher.search(tantivy.Query.all_query(), searcher.num_docs, count=False)
-    return sorted(chunk_keys(searcher, found))
+    return sorted(_open(folder).matching(tantivy.Query.all_query()))
 
 
-def _open(folder: Path) -> tantivy.Searcher:
+def _open(folder: Path) -> KeywordIndex:
     try:
-        return open_searcher(folder)
+        return KeywordIndex.at(folder)
     except ValueError as error:
         raise DamagedFile(folder, str(error)) from error
-
-
-def _query(terms: Sequence[str], allowed: BitMap64 | None) -> tantivy.Query:
-    words = tantivy.Query.boolean_query(
-        [(tantivy.Occur.Should, tantivy.Query.term_query(schema(), "body", t)) for t in terms]
-    )
-    if allowed is None:
-        return words
-    # A constant score of 0 filters without changing what the words score.
-    keys = tantivy.Query.term_set_query(schema(), "key", list(allowed))
-    return tantivy.Query.boolean_query(
-        [
-            (tantivy.Occur.Must, words),
-            (tantivy.Occur.Must, tantivy.Query.const_score_query(keys, 0.0)),
-        ]
-    )

@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap64
 
 from ragstone.errors import DamagedFile
 from ragstone.storage.files import FileStamp, digest_bytes, publish_once
+
+if TYPE_CHECKING:
+    from ragstone.schemas.api import FusionMethod
 
 MANIFEST_FORMAT = 4
 # Format 1 does not say which keys a segment holds, nor where a version is from; in format 2 every
@@ -78,6 +81,17 @@ class MediaSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class TunedFusion:
+    """How the arms of a search are fused best, learned from judged queries."""
+
+    method: FusionMethod
+    vector_weight: float
+    queries: int  # it was learned from
+    ndcg: float  # nDCG@10 of queries it was not learned from
+    before: float  # the same of what was used before
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One immutable version of a dataset."""
 
@@ -110,6 +124,7 @@ class Manifest:
     hidden: str = ""  # those items, which are in `removed_items` too
     # How far databases were read whose rows it holds: last value by digest of place and reading.
     cursors: dict[str, int | float | str] = field(default_factory=dict)
+    fusion: TunedFusion | None = None  # as `ragstone tune` left it
     format: int = MANIFEST_FORMAT
     digest: str = ""
 
@@ -241,6 +256,8 @@ def _from_json(values: dict[str, Any]) -> Manifest:
         PairsRef(**{**pairs, "file": FileStamp(**pairs["file"])})
         for pairs in values.get("pairs", [])
     ]
+    if fusion := values.get("fusion"):
+        plain["fusion"] = TunedFusion(**fusion)
     if generation := values["keywords"]:
         plain["keywords"] = generation_from(generation)
     return Manifest(**plain)

@@ -138,6 +138,7 @@ def _next(
         parts=placed,
         segments=[*segments, *(s for s in head.segments if parts.modality_of(s.space) != "text")],
         origin="",
+        fusion=None,  # it was learned with the old vectors
         format=manifests.MANIFEST_FORMAT,
         digest="",
     )

@@ -34,6 +34,7 @@ def page() -> None:
         return
     with st.spinner("Searching"):  # the first search loads the encoder
         result = session.client().search(query, choice.reference, k=k, mode=mode, where=where)
+    _reading(result)
     if result.hits:
         _hits(result)
     else:
@@ -67,6 +68,15 @@ def _settings() -> tuple[Mode, int, list[str]]:
             help="Type FIELD OPERATOR VALUE and press Enter. All filters must hold.",
         )
     return mode, k, where
+
+
+def _reading(result: SearchResult) -> None:
+    """Say when operators were read in the query, and what may have been meant by a word."""
+    if result.reading == "query":
+        inert.show(inert.facts("Read as a query with operators."))
+    for meant in result.suggestions:
+        instead = " or ".join(meant.instead)
+        inert.show(inert.facts(f"No text has “{meant.word}”. Did you mean {instead}?"))
 
 
 # ---------------------------------------------------------------- hits

@@ -491,13 +491,59 @@ class Client:
         qrels: Path | None = None,
         *,
         modes: Sequence[api.Mode] = ("keyword", "vector", "hybrid"),
+        against: str | None = None,
+        settings: Sequence[str] = (),
+        worst: int = 0,
     ) -> api.RetrievalEvaluation:
         """Compare the ranking of items with judgements in files, or with the golden queries."""
-        files = {"queries": queries, "qrels": qrels}
-        given = {name: path and absolute(path) for name, path in files.items()}
-        body = {**given, "modes": list(modes)}
+        how = {"modes": list(modes), "settings": list(settings)}
+        body = {**_files(queries, qrels), **how, "against": against, "worst": worst}
         return self._http.wait(f"/datasets/{part(dataset)}/evaluate", api.RetrievalEvaluation, body)
+
+    def evaluate_gate(
+        self,
+        dataset: str,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        mode: api.Mode = "hybrid",
+        min_ndcg: float | None = None,
+        max_drop: float | None = None,
+        against: str | None = None,
+    ) -> api.RetrievalEvaluation:
+        """Measure search, and say in `gate` whether it is good enough."""
+        limits = {"min_ndcg": min_ndcg, "max_drop": max_drop, "against": against}
+        body = {**_files(queries, qrels), "mode": mode, **limits}
+        return self._http.wait(f"/datasets/{part(dataset)}/gate", api.RetrievalEvaluation, body)
+
+    def evaluations(self, dataset: str) -> list[api.RetrievalEvaluation]:
+        """List what was measured of a dataset, newest first, without single queries."""
+        path = f"/datasets/{part(dataset)}/evaluations"
+        return self._http.get(path, list[api.RetrievalEvaluation])
+
+    def evaluation(self, evaluation: str) -> api.RetrievalEvaluation:
+        """Return one measurement, by its id or a prefix of it."""
+        return self._http.get(f"/evaluations/{part(evaluation)}", api.RetrievalEvaluation)
+
+    def tune(
+        self,
+        dataset: str,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        message: str = "",
+        dry_run: bool = False,
+    ) -> api.TuningReport:
+        """Learn how the arms of a search are fused best, and publish a version that does so."""
+        body = {**_files(queries, qrels), "message": message, "dry_run": dry_run}
+        return self._http.wait(f"/datasets/{part(dataset)}/tune", api.TuningReport, body)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
         return self._http.wait("/doctor", api.DoctorReport, {"rebuild": rebuild})
+
+
+def _files(queries: Path | None, qrels: Path | None) -> dict[str, str | None]:
+    """Return where judged queries are, as a server of this machine finds them."""
+    files = {"queries": queries, "qrels": qrels}
+    return {name: None if path is None else absolute(path) for name, path in files.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,7 +39,8 @@ class EncoderSettings(_Section):
 
     name: str = Field(
         "all-MiniLM-L6-v2",
-        description="Text encoder: the default, a hub name already on this machine, or a path.",
+        description="Text encoder: the default, 'all-MiniLM-L6-v2-static' for large corpora, a hub "
+        "name already on this machine, or a path.",
     )
     image: str = Field(
         "image-descriptor",
@@ -191,7 +192,15 @@ class RetrievalSettings(_Section):
     vector_weight: float = Field(
         0.5, ge=0, le=1, description="Weight of the vector arm in 'minmax'."
     )
+    use_tuned: bool = Field(
+        True, description="Fuse as `ragstone tune` has stored with the version, where it has."
+    )
     max_query_words: int = Field(1_000, ge=1, description="Longest query; a longer one is refused.")
+    synonyms: str = Field(
+        "",
+        description="File with words that stand for others, a path from the workspace's folder. "
+        "Empty: none.",
+    )
 
 
 class GenerationSettings(_Section):
@@ -293,6 +302,24 @@ def load_settings(workspace: Path, **overrides: Any) -> Settings:
     ):
         settings = _overlaid(settings, where, values)
     return settings
+
+
+def with_values(settings: Settings, assignments: Sequence[str]) -> Settings:
+    """Return `settings` with some changed, each given as "section.name=value".
+
+    Raises
+    ------
+    InvalidConfig
+        One is not written so, is unknown, or its value is out of bounds.
+    """
+    sections: dict[str, dict[str, str]] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (equals and dot):
+            raise InvalidConfig("the call", [f"{assignment}: expected SECTION.NAME=VALUE"])
+        sections.setdefault(section, {})[key] = value.strip()
+    return _overlaid(settings, "the call", sections)
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@
     │   ├── VersionConflict          version_conflict (retry helps)
     │   ├── SpaceMismatch            space_mismatch
     │   ├── JobConflict              job_conflict
-    │   └── JobCancelled             job_cancelled
+    │   ├── JobCancelled             job_cancelled
+    │   └── QualityDropped           quality_dropped
     ├── Denied                       not allowed                     401, 403
     │   ├── Unauthenticated          unauthenticated
     │   └── Forbidden                forbidden
@@ -399,6 +400,22 @@ class JobCancelled(Conflict):
         super().__init__(
             f"The job {job} was cancelled; it made no version",
             f"ragstone retry {job} starts it anew.",
+        )
+
+
+class QualityDropped(Conflict):
+    """Search did not pass the gate: it is not as good as it has to be."""
+
+    code = "quality_dropped"
+    exit_status = 4
+    retryable = False
+
+    def __init__(self, version: str, reasons: list[str], evaluation: str) -> None:
+        self.version, self.reasons, self.evaluation = version, reasons, evaluation
+        super().__init__(
+            f"Search of {version} is not as good as it has to be: {'; '.join(reasons)}",
+            f"ragstone evaluate show {evaluation} lists what was measured, and the queries that "
+            "lost most.",
         )
 
 

@@ -15,7 +15,7 @@ from ragstone.errors import InvalidArgument
 from ragstone.schemas.api import GoldenQuery
 
 if TYPE_CHECKING:
-    from ragstone.evaluation.retrieval import JudgedQueries
+    from ragstone.evaluation.judged import JudgedQueries
     from ragstone.storage.store import Store
 
 _COLUMNS = ["dataset_id", "query_id", "query", "document", "grade"]
@@ -23,7 +23,7 @@ _COLUMNS = ["dataset_id", "query_id", "query", "document", "grade"]
 
 def add(store: Store, dataset: str, queries: Path, qrels: Path) -> None:
     """Take judged queries in; see `Workspace.add_golden`."""
-    from ragstone.evaluation.retrieval import check_names, item_names, read_judged
+    from ragstone.evaluation.judged import check_names, item_names, read_judged
 
     head = store.head(dataset)
     judged = read_judged(queries, qrels)
@@ -68,7 +68,7 @@ def clear(store: Store, dataset: str) -> None:
 
 def judged(store: Store, dataset: str) -> JudgedQueries | None:
     """Return the golden queries of `dataset` as `evaluate` takes them; None when it has none."""
-    from ragstone.evaluation.retrieval import JudgedQueries
+    from ragstone.evaluation.judged import JudgedQueries
 
     found = listed(store, dataset)
     if not found:
@@ -87,7 +87,7 @@ def chosen(store: Store, dataset: str, queries: Path | None, qrels: Path | None)
     InvalidArgument
         Only one of the files is given, or none, and the dataset has no golden queries.
     """
-    from ragstone.evaluation.retrieval import read_judged
+    from ragstone.evaluation.judged import read_judged
 
     if queries is not None and qrels is not None:
         return read_judged(queries, qrels)

@@ -63,6 +63,11 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
         yield start, end
 
 
+def fusion_words(method: str, vector_weight: float) -> str:
+    """Say how the arms of a search are fused."""
+    return "reciprocal rank" if method == "rrf" else f"min-max, vector weight {vector_weight:g}"
+
+
 def heard(from_ms: int, to_ms: int | None) -> str:
     """Return when something is heard in a recording, as `0:08 to 0:18`; in whole seconds."""
     begin, end = (_clock(moment // 1_000) for moment in (from_ms, to_ms or from_ms))

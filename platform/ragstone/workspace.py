@@ -12,6 +12,7 @@ from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
+from ragstone.measuring import Judges, Measuring
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
 from ragstone.text import text_columns
@@ -45,6 +46,7 @@ class Workspace:
             self._store, settings.retrieval, self._encode_queries, self._media_encoder
         )
         self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
+        self._measuring = Measuring(self._store, settings, self._retriever, self._encode_queries)
 
     def close(self) -> None:
         """Let the workspace go."""
@@ -583,16 +585,104 @@ class Workspace:
         qrels: Path | None = None,
         *,
         modes: Sequence[api.Mode] = MODES,
+        against: str | None = None,
+        settings: Sequence[str] = (),
+        worst: int = 0,
     ) -> api.RetrievalEvaluation:
-        """Compare the ranking of items with judgements in the BEIR layout.
+        """Compare the ranking of items with judgements in the BEIR layout, and keep the result.
 
         Without the two files, the golden queries of the dataset are used.
-        """
-        from ragstone.evaluation.retrieval import evaluate
 
-        manifest = self._store.resolve(dataset)
-        judged = golden.chosen(self._store, manifest.dataset, queries, qrels)
-        return evaluate(self._store, self._retriever, self._encode_queries, manifest, judged, modes)
+        Parameters
+        ----------
+        against
+            Another version ("D@V"), to compare each mode with.
+        settings
+            "retrieval.NAME=VALUE": search with these, and compare with the settings as they are.
+        worst
+            So many of the queries that lost most are returned with both rankings.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, UnknownSource, InvalidArgument, InvalidConfig
+            The call is wrong, and the message says how.
+        """
+        judges = Judges(queries, qrels)
+        return self._measuring.evaluate(dataset, judges, modes, against, settings, worst)
+
+    def evaluate_gate(
+        self,
+        dataset: str,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        mode: api.Mode = "hybrid",
+        min_ndcg: float | None = None,
+        max_drop: float | None = None,
+        against: str | None = None,
+    ) -> api.RetrievalEvaluation:
+        """Measure search, and say in `gate` whether it is good enough; the result is kept.
+
+        Parameters
+        ----------
+        min_ndcg
+            Least mean nDCG@10.
+        max_drop
+            Most that it may be below that of the version `against`.
+        against
+            "D@V"; None takes the version before.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, UnknownSource, InvalidArgument
+            The call is wrong, and the message says how.
+        """
+        judges = Judges(queries, qrels)
+        return self._measuring.gate(dataset, judges, mode, min_ndcg, max_drop, against)
+
+    def evaluations(self, dataset: str) -> list[api.RetrievalEvaluation]:
+        """Return what was measured of `dataset`, newest first, without single queries."""
+        from ragstone.evaluation import kept
+
+        return kept.listed(self._store, dataset)
+
+    def evaluation(self, evaluation: str) -> api.RetrievalEvaluation:
+        """Return one result that was kept, by its id or a prefix of it.
+
+        Raises
+        ------
+        UnknownId
+            Nothing has it, or a prefix fits more than one.
+        """
+        from ragstone.evaluation import kept
+
+        return kept.show(self._store, evaluation)
+
+    def tune(
+        self,
+        dataset: str,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        message: str = "",
+        dry_run: bool = False,
+    ) -> api.TuningReport:
+        """Learn from judged queries how hybrid search of `dataset` is fused best.
+
+        A choice other than the present one is stored as a new version with the same items.
+        Without the two files, the golden queries of the dataset are used.
+
+        Parameters
+        ----------
+        dry_run
+            Only report.
+
+        Raises
+        ------
+        UnknownDataset, UnknownSource, InvalidArgument, VersionConflict
+            Nothing was changed. There are fewer than ten queries, or somebody else made a version.
+        """
+        return self._measuring.tune(dataset, Judges(queries, qrels), message, dry_run=dry_run)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""

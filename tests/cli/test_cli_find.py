@@ -44,6 +44,18 @@ def test_search_for_people(run: Run, stones: Any) -> None:
     assert str(stones.sources / "granite.md") in out.replace("\n", "")
 
 
+def test_search_says_how_it_read_the_query(run: Run, stones: Any) -> None:
+    words = ["-d", "stones", "--mode", "keyword", "-w", stones.workspace]
+    assert "Read as a query with operators." in run("search", "granite AND frost", *words).out
+    out = run("search", "grannite", *words).out
+    assert out.startswith("No text has “grannite”. Did you mean granite?\nNothing found")
+    found = run("search", "grannite", *words, "--json").json
+    assert (found["reading"], found["suggestions"]) == (
+        "words",
+        [{"word": "grannite", "instead": ["granite"]}],
+    )
+
+
 def test_fewer_hits_on_request(run: Run, stones: Any) -> None:
     words = ["search", "stone", "-d", "stones", "--mode", "vector", "-w", stones.workspace]
     assert len(run(*words, "--json").json["hits"]) == 2

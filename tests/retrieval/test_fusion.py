@@ -33,7 +33,7 @@ def stretched(found: Ranked, key: int) -> float:
 def test_minmax_is_the_convex_combination(keyword: Ranked, vector: Ranked) -> None:
     arms = {"keyword": keyword, "vector": vector}
     total = sum(WEIGHTS[name] for name, found in arms.items() if len(found)) or 1
-    for key, score in fusion.minmax(arms, WEIGHTS).pairs():
+    for key, score in fusion.minmax(arms, WEIGHTS).ranked.pairs():
         expected = sum(WEIGHTS[n] / total * stretched(r, key) for n, r in arms.items() if len(r))
         assert score == pytest.approx(expected, abs=1e-5)
 
@@ -41,8 +41,8 @@ def test_minmax_is_the_convex_combination(keyword: Ranked, vector: Ranked) -> No
 @given(ranked_lists, ranked_lists)
 def test_every_candidate_once_in_order_ties_by_key(keyword: Ranked, vector: Ranked) -> None:
     arms = {"keyword": keyword, "vector": vector}
-    for result in (fusion.minmax(arms, WEIGHTS), fusion.reciprocal_rank(arms)):
-        fused = result.pairs()
+    for result in (fusion.minmax(arms, WEIGHTS), fusion.reciprocal_rank(arms, WEIGHTS)):
+        fused = result.ranked.pairs()
         assert {key for key, _ in fused} == {*keyword.keys.tolist(), *vector.keys.tolist()}
         assert len({key for key, _ in fused}) == len(fused)
         assert fused == sorted(fused, key=lambda pair: (-pair[1], pair[0]))
@@ -50,13 +50,14 @@ def test_every_candidate_once_in_order_ties_by_key(keyword: Ranked, vector: Rank
 
 def test_arm_that_found_nothing_leaves_its_weight() -> None:
     arms = {"keyword": NOTHING, "vector": arm((3, 0.9), (1, 0.1))}
-    assert fusion.minmax(arms, WEIGHTS).pairs() == [(3, 1.0), (1, 0.0)]
-    assert not fusion.minmax({"keyword": NOTHING}, WEIGHTS).pairs()
+    assert fusion.minmax(arms, WEIGHTS).ranked.pairs() == [(3, 1.0), (1, 0.0)]
+    assert not len(fusion.minmax({"keyword": NOTHING}, WEIGHTS).ranked)
 
 
 def test_reciprocal_rank_counts_places() -> None:
     arms = {"a": arm((1, 9.0), (2, 8.0)), "b": arm((2, 0.3))}
-    assert dict(fusion.reciprocal_rank(arms).pairs()) == {
+    fused = fusion.reciprocal_rank(arms, {"a": 1.0, "b": 1.0})
+    assert dict(fused.ranked.pairs()) == {
         1: round(1 / 61, 6),
         2: round(1 / 62 + 1 / 61, 6),
     }
@@ -64,6 +65,6 @@ def test_reciprocal_rank_counts_places() -> None:
 
 def test_places_tell_rank_and_score() -> None:
     arms = {"a": arm((1, 9.0), (2, 8.0)), "b": arm((2, 0.3))}
-    places = fusion.places(arms, [2])
+    places = fusion.reciprocal_rank(arms, {"a": 1.0, "b": 1.0}).places([2])
     assert set(places) == {2}
     assert {n: (p.rank, p.score) for n, p in places[2].items()} == {"a": (2, 8.0), "b": (1, 0.3)}

@@ -42,7 +42,9 @@ def stones(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> It
     table = root / "stones.jsonl"
     table.write_text("\n".join(json.dumps(row) for row in ROWS))
     path = root / "workspace"
-    with ragstone.open(path, create=True, encoder=encoder, ingestion={"workers": 0}) as opened:
+    settings = {"ingestion": {"workers": 0}, "retrieval": {"synonyms": "synonyms.txt"}}
+    with ragstone.open(path, create=True, encoder=encoder, **settings) as opened:
+        (path / "synonyms.txt").write_text("lava => volcanic\n")
         opened.ingest([table], "stones", text=["text"], id="id")
         yield opened
 
@@ -204,6 +206,41 @@ def test_unknown_mode_dataset_and_version(stones: Workspace) -> None:
 def test_no_query_is_a_syntax_error(stones: Workspace, query: str) -> None:
     for mode in get_args(Mode):
         stones.search(query, "stones", mode=mode)
+
+
+def test_the_result_says_how_the_query_was_read(stones: Workspace) -> None:
+    assert stones.search("dark rock", "stones").reading == "words"
+    assert stones.search("Is it a dark -rock?", "stones").reading == "words"
+    assert stones.search("dark -rock", "stones").reading == "query"
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+def test_what_a_query_demands_holds_in_every_mode(stones: Workspace, mode: str) -> None:
+    assert set(names(stones, "rock -volcanic", mode=mode)).isdisjoint({"basalt"})
+    assert names(stones, '"white limestone" rock', mode=mode) == ["chalk"]
+    assert names(stones, "soft AND white", mode=mode) == ["chalk"]
+    assert names(stones, '"limestone white"', mode=mode) == []
+    assert names(stones, "rock -volcanic", mode=mode, where=["year>2000"]) == (
+        [] if mode == "keyword" else ["slate"]
+    )
+
+
+def test_the_vectors_see_the_plain_words(stones: Workspace) -> None:
+    plain = stones.search("dark volcanic", "stones", mode="vector").hits
+    asked = stones.search("dark AND volcanic", "stones", mode="vector").hits
+    assert asked[0].arms["vector"] == plain[0].arms["vector"]
+
+
+def test_did_you_mean(stones: Workspace) -> None:
+    for mode, expected in (("keyword", ["limestone"]), ("hybrid", ["limestone"]), ("vector", [])):
+        result = stones.search("white limstone", "stones", mode=mode)  # type: ignore[arg-type]
+        assert [word for meant in result.suggestions for word in meant.instead] == expected
+
+
+def test_synonyms_of_the_settings(stones: Workspace) -> None:
+    (hit,) = stones.search("lava", "stones", mode="keyword").hits
+    assert hit.name == "basalt"
+    assert [hit.text[place.start : place.end] for place in hit.highlights] == ["volcanic"]
 
 
 def test_evaluation_ranks_items(stones: Workspace, tmp_path: Path) -> None:

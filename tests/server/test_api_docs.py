@@ -30,6 +30,7 @@ from ragstone.schemas.api import (
     RetrievalEvaluation,
     SearchResult,
     TagInfo,
+    TuningReport,
     VersionDiff,
     VersionInfo,
     to_json,
@@ -46,6 +47,7 @@ from ragstone.server.models import (
     ExportRequest,
     ForgetRequest,
     ForkRequest,
+    GateRequest,
     GcRequest,
     GoldenRequest,
     Health,
@@ -57,6 +59,7 @@ from ragstone.server.models import (
     SearchRequest,
     SyncRequest,
     TagRequest,
+    TuneRequest,
     UntagRequest,
 )
 from ragstone.workspace import Workspace
@@ -106,6 +109,10 @@ RESULTS: dict[str, Any] = {
     "POST /v1/datasets/{name}/golden": list[GoldenQuery],
     "DELETE /v1/datasets/{name}/golden": list[GoldenQuery],
     "POST /v1/datasets/{name}/evaluate": RetrievalEvaluation,
+    "POST /v1/datasets/{name}/gate": RetrievalEvaluation,
+    "GET /v1/datasets/{name}/evaluations": list[RetrievalEvaluation],
+    "GET /v1/evaluations/{id}": RetrievalEvaluation,
+    "POST /v1/datasets/{name}/tune": TuningReport,
     "POST /v1/doctor": DoctorReport,
 }
 BYTES = {"GET /v1/items/{id}/original", "GET /v1/items/{id}/preview"}  # and no JSON
@@ -131,6 +138,8 @@ BODIES = {
     "POST /v1/datasets/{name}/duplicates/calibrate": CalibrateRequest,
     "POST /v1/datasets/{name}/golden": GoldenRequest,
     "POST /v1/datasets/{name}/evaluate": EvaluateRequest,
+    "POST /v1/datasets/{name}/gate": GateRequest,
+    "POST /v1/datasets/{name}/tune": TuneRequest,
     "POST /v1/doctor": DoctorRequest,
 }
 

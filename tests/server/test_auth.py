@@ -66,6 +66,10 @@ GUARDED = [
     ("POST", "/v1/datasets/rocks/golden"),
     ("DELETE", "/v1/datasets/rocks/golden"),
     ("POST", "/v1/datasets/rocks/evaluate"),
+    ("POST", "/v1/datasets/rocks/gate"),
+    ("GET", "/v1/datasets/rocks/evaluations"),
+    ("GET", "/v1/evaluations/0123456789"),
+    ("POST", "/v1/datasets/rocks/tune"),
     ("POST", "/v1/doctor"),
 ]
 BODIES = {
@@ -90,6 +94,8 @@ BODIES = {
     "/v1/datasets/rocks/duplicates/calibrate": {},
     "/v1/datasets/rocks/golden": {"queries": "/data/q", "qrels": "/data/r"},
     "/v1/datasets/rocks/evaluate": {"queries": "/data/q", "qrels": "/data/r"},
+    "/v1/datasets/rocks/gate": {"min_ndcg": 0.5},
+    "/v1/datasets/rocks/tune": {},
     "/v1/doctor": {},
 }
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyroaring import BitMap64
 
 from ragstone.config import StorageSettings
 from ragstone.storage.changes import Change
 from ragstone.storage.files import digest_bytes
-from ragstone.storage.manifests import Manifest
+from ragstone.storage.keywords import Generations
+from ragstone.storage.manifests import GenerationRef, Manifest
 from ragstone.storage.parts import PartRows
+from ragstone.storage.ranked import NOTHING, Ranked
 from ragstone.storage.store import Store
 
 DIMENSION = 8
@@ -28,6 +31,20 @@ def unit_vectors(texts: Sequence[str]) -> np.ndarray:
         vector = np.random.default_rng(seed).normal(size=DIMENSION)
         rows.append(vector / np.linalg.norm(vector))
     return np.asarray(rows, dtype=np.float32).reshape(-1, DIMENSION)
+
+
+def by_words(
+    generations: Generations,
+    generation: GenerationRef | None,
+    words: Sequence[str],
+    k: int,
+    allowed: BitMap64 | None = None,
+) -> Ranked:
+    """Return the best `k` chunks with any of the analysed `words`."""
+    if generation is None:
+        return NOTHING
+    index = generations.open(generation)
+    return index.search(index.any_of(dict.fromkeys(words, 1.0)), k, allowed)
 
 
 def fill(

@@ -26,7 +26,7 @@ from ragstone.storage.restoring import restore_backup, verify_backup
 from ragstone.storage.retention import Policy, collect
 from ragstone.storage.store import Store
 
-from .conftest import commit, remove, unit_vectors
+from .conftest import by_words, commit, remove, unit_vectors
 
 Opener = Callable[[], Store]
 STONES = {
@@ -60,7 +60,7 @@ def results(store: Store, manifest: Manifest) -> list[object]:
     found: list[object] = []
     for word in ("slate", "quartz", "stone"):
         vector = unit_vectors([word])[0]
-        found.append(store.generations.search(manifest.keywords, [word], 20, live).pairs())
+        found.append(by_words(store.generations, manifest.keywords, [word], 20, live).pairs())
         found.append(store.segments.search(manifest.segments, vector, 20, live).pairs())
     return found
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyroaring import BitMap64
 
 from ragstone.errors import UnknownId, WorkspaceInUse
 from ragstone.storage import branches
 from ragstone.storage.blobs import Blobs
+from ragstone.storage.changes import keyword_documents
 from ragstone.storage.doctor import examine
 from ragstone.storage.files import digest_bytes
 from ragstone.storage.forgetting import forget
+from ragstone.storage.keyword_segments import Layout
+from ragstone.storage.keywords import layout_in, write_generation
+from ragstone.storage.manifests import seal
 from ragstone.storage.parts import PartRows, read_table, read_vectors
 from ragstone.storage.retention import Policy, collect
 from ragstone.storage.store import Store
@@ -259,3 +266,25 @@ def test_a_part_that_loses_a_copy_alone_keeps_its_vectors(store: Store, open_sto
     segments = store.head("docs").segments
     found = store.segments.search(segments, unit_vectors(["Slate splits"])[0], 1, None)
     assert found.pairs()[0][1] > 0.99
+
+
+def test_indexes_keep_the_layout_they_had(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 1 has an index of the old layout, version 2 one of the new layout."""
+    old = partial(write_generation, layout=Layout.BODY)
+    monkeypatch.setattr("ragstone.storage.changes.write_generation", old)
+    commit(store, STONES)
+    head = store.head("docs")
+    live = store.live_chunks(head.dataset_id, head.version) or BitMap64(range(head.chunks))
+    documents = [d for d in keyword_documents(store.root, head.parts) if d.key in live]
+    anew = write_generation(store.root, store.folder(head), None, documents, [])
+    like = replace(head, version=2, parent=head.digest, keywords=anew, digest="")
+    store.publish(seal(like), head)
+    forget(store, [ITEM], "asked to")
+    layouts = [
+        layout_in(store.root, manifest.keywords)
+        for manifest in (store.resolve("docs@1"), store.resolve("docs@2"))
+        if manifest.keywords
+    ]
+    assert layouts == [Layout.BODY, Layout.FIELDS]
+    assert results(store, store.resolve("docs@1"))
+    assert examine(store).findings == []

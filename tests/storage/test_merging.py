@@ -22,7 +22,7 @@ from ragstone.storage.merging import FAN_IN, LARGEST, SMALLEST, due
 from ragstone.storage.store import Store
 from ragstone.storage.vectors import PART_SUFFIX, SUFFIX
 
-from .conftest import SPACE, commit, fill, remove, unit_vectors
+from .conftest import SPACE, by_words, commit, fill, remove, unit_vectors
 
 Opener = Callable[[], Store]
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
@@ -112,7 +112,7 @@ def test_a_grown_index_holds_what_it_should_in_few_segments(tmp_path: Path) -> N
     opened = Generations(tmp_path)
     for word in WORDS[::10]:
         expected = {key for key, text in grown.texts.items() if word in text.split()}
-        found = opened.search(grown.made[-1], [word], 999, None)
+        found = by_words(opened, grown.made[-1], [word], 999)
         assert set(found.keys.tolist()) == expected
     rows = opened.fetch(grown.made[-1], grown.keys[-1][:30])
     assert {key: row["text"] for key, row in rows.items()} == {

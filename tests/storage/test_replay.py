@@ -11,7 +11,7 @@ from ragstone.storage.manifests import Manifest
 from ragstone.storage.retention import Policy, collect
 from ragstone.storage.store import Store
 
-from .conftest import SPACE, fill, unit_vectors
+from .conftest import SPACE, by_words, fill, unit_vectors
 
 Opener = Callable[[], Store]
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
@@ -41,7 +41,7 @@ def record(store: Store, version: int, queries: list[list[str]]) -> list[object]
     vectors = unit_vectors([" ".join(words) for words in queries])
     return [
         (
-            store.generations.search(manifest.keywords, words, 10, None).pairs(),
+            by_words(store.generations, manifest.keywords, words, 10).pairs(),
             store.segments.search(manifest.segments, vector, 10, live).pairs(),
         )
         for words, vector in zip(queries, vectors, strict=True)

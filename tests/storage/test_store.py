@@ -25,7 +25,7 @@ from ragstone.storage.manifests import Manifest
 from ragstone.storage.store import Store
 from ragstone.storage.vectors import SUFFIX
 
-from .conftest import SPACE, commit, fill, remove, unit_vectors
+from .conftest import SPACE, by_words, commit, fill, remove, unit_vectors
 
 Opener = Callable[[], Store]
 DOCUMENTS = {
@@ -40,7 +40,7 @@ Pairs = list[tuple[int, float]]
 def found(store: Store, manifest: Manifest, word: str, like: str) -> tuple[Pairs, Pairs]:
     """Return what both arms find in a version."""
     allowed = store.live_chunks(manifest.dataset_id, manifest.version)
-    keywords = store.generations.search(manifest.keywords, [word], 10, allowed)
+    keywords = by_words(store.generations, manifest.keywords, [word], 10, allowed)
     vectors = store.segments.search(manifest.segments, unit_vectors([like])[0], 10, allowed)
     return keywords.pairs(), vectors.pairs()
 
@@ -139,12 +139,12 @@ def test_filter_is_applied_before_ranking(store: Store) -> None:
     manifest = commit(store, {f"s{n}": f"Slate number {n}" for n in range(50)})
     keywords, vectors, query = manifest.keywords, manifest.segments, unit_vectors(["x"])[0]
     allowed = BitMap64([7, 31])
-    by_word = store.generations.search(keywords, ["slate"], 2, allowed)
+    by_word = by_words(store.generations, keywords, ["slate"], 2, allowed)
     by_vector = store.segments.search(vectors, query, 5, allowed)
     assert set(by_word.keys.tolist()) == set(by_vector.keys.tolist()) == {7, 31}
-    unfiltered = store.generations.search(keywords, ["slate"], 50, None)
+    unfiltered = by_words(store.generations, keywords, ["slate"], 50)
     assert set(by_word.pairs()) <= set(unfiltered.pairs())
-    assert len(store.generations.search(keywords, ["slate"], 5, BitMap64())) == 0
+    assert len(by_words(store.generations, keywords, ["slate"], 5, BitMap64())) == 0
     assert len(store.segments.search(vectors, query, 5, BitMap64())) == 0
 
 

@@ -26,7 +26,7 @@ from ragstone.storage.merging import FAN_IN, segment_keys
 from ragstone.storage.retention import Policy, collect
 from ragstone.storage.store import Store
 
-from .conftest import SPACE, commit, fill, remove, unit_vectors
+from .conftest import SPACE, by_words, commit, fill, remove, unit_vectors
 
 Opener = Callable[[], Store]
 STONES = {
@@ -41,7 +41,7 @@ def results(store: Store, manifest: Manifest) -> list[object]:
     live = store.live_chunks(manifest.dataset_id, manifest.version)
     found: list[object] = []
     for word in QUERIES:
-        keywords = store.generations.search(manifest.keywords, [word], 20, None)
+        keywords = by_words(store.generations, manifest.keywords, [word], 20)
         vector = unit_vectors([word])[0]
         vectors = store.segments.search(manifest.segments, vector, 20, live)
         found.append((keywords.pairs(), vectors.pairs()))

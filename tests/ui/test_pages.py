@@ -162,6 +162,14 @@ def test_hits_show_words_scores_and_places(open_page: Open) -> None:
     assert re.search(r"keywordrank 1, score \d+\.\d{3}vectorrank \d+, score 0\.\d{3}", shown)
 
 
+def test_search_says_how_it_read_the_query(open_page: Open) -> None:
+    shown = text(open_page("search", q="grannite -x", dataset="stones", mode="keyword"))
+    assert "Read as a query" not in shown
+    assert "No text has “grannite”. Did you mean granite?" in shown
+    shown = text(open_page("search", q='"granite"', dataset="stones", mode="keyword"))
+    assert "Read as a query with operators." in shown
+
+
 def test_a_link_carries_the_whole_search(open_page: Open) -> None:
     app = open_page("search", q="stone", dataset="stones", version="1", mode="keyword", k="2")
     assert app.text_input[0].value == "stone"

@@ -12,6 +12,8 @@ from ragstone.cli import (
     catalog,
     dedup,
     demo,
+    distill,
+    evaluate,
     find,
     golden,
     health,
@@ -21,6 +23,7 @@ from ragstone.cli import (
     quarantined,
     reembed,
     serving,
+    tune,
     versions,
 )
 from ragstone.cli.boundary import CommandLine
@@ -40,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-evaluate = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
+measure = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
 duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
 quarantine = typer.Typer(
     cls=CommandLine, no_args_is_help=True, help="Inputs that could not become items."
@@ -118,8 +121,13 @@ app.command(rich_help_panel=_LOOK)(jobs.jobs)
 app.command(rich_help_panel=_LOOK)(jobs.cancel)
 app.command(rich_help_panel=_LOOK)(jobs.retry)
 app.command(rich_help_panel=_CARE)(golden.golden)
-app.add_typer(evaluate, name="evaluate", rich_help_panel=_CARE)
-evaluate.command("retrieval")(health.evaluate_retrieval)
+app.add_typer(measure, name="evaluate", rich_help_panel=_CARE)
+measure.command("retrieval")(evaluate.retrieval)
+measure.command("gate")(evaluate.gate)
+measure.command("list")(evaluate.list_kept)
+measure.command("show")(evaluate.show)
+app.command(rich_help_panel=_CARE)(distill.distill)
+app.command(rich_help_panel=_CARE)(tune.tune)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
 app.command(rich_help_panel=_SERVE)(serving.ui)

@@ -4,6 +4,7 @@
 1  error
 2  the command itself is wrong (usage, or an `InvalidInput`)
 3  done, but inputs were quarantined
+4  measured, and not good enough (`ragstone evaluate gate`)
 130  interrupted with Ctrl-C
 """
 

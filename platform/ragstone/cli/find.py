@@ -14,7 +14,7 @@ from ragstone.cli.output import console, plural, print_json, say, styled
 from ragstone.cli.session import reached
 from ragstone.cli.snippet import snippet
 from ragstone.schemas.api import Answer, Citation, Hit, Mode, SearchResult
-from ragstone.text import heard
+from ragstone.text import fusion_words, heard
 
 if TYPE_CHECKING:
     from ragstone.client import Client
@@ -47,6 +47,9 @@ def search(
         Path | None,
         typer.Option(help="Find recordings that resemble this one.", show_default=False),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how the score of each hit comes about.")
+    ] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -63,7 +66,7 @@ def search(
     if as_json:
         print_json(result)
     else:
-        show_hits(result)
+        show_hits(result, explain=explain)
 
 
 def ask(
@@ -131,15 +134,52 @@ def _drafting(*, as_json: bool) -> Iterator[Callable[[str], None] | None]:
         yield on_text
 
 
-def show_hits(result: SearchResult) -> None:
-    """Print hits for people: rank, score with its arms, title, snippet, source."""
+def show_hits(result: SearchResult, *, explain: bool = False) -> None:
+    """Print hits for people: rank, score with its arms, title, snippet, source.
+
+    With `explain`, also what each score is the sum of.
+    """
     name = f"{result.dataset}@{result.version}"
+    _show_reading(result)
     if not result.hits:
         say(styled(f"Nothing found in {name}."))
         return
     say(styled(f"{plural(len(result.hits), 'hit')} in {name}, {result.mode}", "dim"))
+    if explain:
+        say(styled(_fused(result), "dim"))
     for hit in result.hits:
         _show_hit(hit)
+        if explain:
+            _show_sum(hit)
+
+
+def _show_reading(result: SearchResult) -> None:
+    """Say when operators were read in the query, and what may have been meant by a word."""
+    if result.reading == "query":
+        say(styled("Read as a query with operators.", "dim"))
+    for meant in result.suggestions:
+        say(styled(f"No text has “{meant.word}”. Did you mean {' or '.join(meant.instead)}?"))
+
+
+def _fused(result: SearchResult) -> str:
+    how = result.fusion
+    if how is None:
+        return "one arm, whose own scores count"
+    return f"{fusion_words(how.method, how.vector_weight)} ({how.origin})"
+
+
+def _show_sum(hit: Hit) -> None:
+    """Print weight x normalised score of each arm, which add up to the score."""
+    from rich.padding import Padding
+
+    parts = [
+        f"{name} {arm.weight:.3f} x {arm.normalised:.3f}"
+        for name, arm in sorted(hit.arms.items())
+        if arm.weight is not None and arm.normalised is not None
+    ]
+    if parts:
+        total = f"{' + '.join(parts)} = {hit.score:.3f}"
+        say(Padding(styled(total, "green"), INDENT, expand=False))
 
 
 def _show_hit(hit: Hit) -> None:

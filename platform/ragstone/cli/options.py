@@ -34,3 +34,14 @@ Where = Annotated[
     ),
 ]
 Message = Annotated[str, typer.Option("--message", "-m", help="Why, kept with the new version.")]
+Queries = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSONL with _id and text of each query (BEIR layout).",
+        show_default="the golden queries of the dataset",
+    ),
+]
+Qrels = Annotated[
+    Path | None,
+    typer.Option(help="TSV with query-id, corpus-id and score (BEIR layout).", show_default=False),
+]

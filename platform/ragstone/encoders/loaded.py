@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize
 from tokenizers import Tokenizer
 
 from ragstone.encoders.base import Vectors
@@ -58,6 +59,20 @@ class LoadedModel:
         }
         vectors = self._model(on_device, task=task)["sentence_embedding"]
         found: Vectors = vectors.to("cpu", torch.float32).numpy()
+        return found
+
+    @torch.inference_mode()
+    def pooled(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        """Return vectors of equally long lists of token ids, special tokens included.
+
+        They are not scaled to length 1: how long they are says how much a token means.
+        """
+        read = torch.tensor(ids, device=self._device)
+        features = {"input_ids": read, "attention_mask": torch.ones_like(read)}
+        for module in self._model:
+            if not isinstance(module, Normalize):
+                features = module(features)
+        found: Vectors = features["sentence_embedding"].to("cpu", torch.float32).numpy()
         return found
 
     def _prompt(self, task: Task) -> str | None:

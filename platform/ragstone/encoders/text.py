@@ -14,6 +14,8 @@ import numpy as np
 
 from ragstone.config import EncoderSettings
 from ragstone.encoders.base import EncoderIdentity, TextEncoder, Vectors
+from ragstone.encoders.static import StaticEncoder
+from ragstone.encoders.static_files import find_static
 from ragstone.encoders.weights import ModelFiles, find_model
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ def open_text_encoder(settings: EncoderSettings) -> TextEncoder:
     EncoderUnavailable
         The model is not on this machine, or its files are not the right ones.
     """
+    static = find_static(settings.name)
+    if static is not None:
+        return StaticEncoder(static)
     return SentenceEncoder(
         find_model(settings.name), device=settings.device, batch_tokens=settings.batch_tokens
     )

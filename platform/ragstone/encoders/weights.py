@@ -115,6 +115,11 @@ class NetworkFiles:
         return _json(self.name, self.folder / file)
 
 
+def is_default(name: str) -> bool:
+    """Tell whether `name` is the default model, and no folder that is called like it."""
+    return name.removeprefix(_HUB_PREFIX) == DEFAULT_MODEL and not Path(name).is_dir()
+
+
 def find_model(name: str) -> ModelFiles:
     """Find the model `name`: the default, a folder, or a hub model already in the local cache.
 
@@ -124,13 +129,13 @@ def find_model(name: str) -> ModelFiles:
         It is not on this machine, has weights that are not safetensors, needs code of its own, or
         is the default with other files than the published ones.
     """
-    if name.removeprefix(_HUB_PREFIX) == DEFAULT_MODEL and not Path(name).is_dir():
+    if is_default(name):
         return _default()
     folder = _folder(name)
     _refuse_unsafe(name, folder)
     if not (folder / "tokenizer.json").is_file():
         raise EncoderUnavailable(name, f"{folder} holds no tokenizer.json")
-    return ModelFiles(_identity(name, folder, _folder_digest(name, folder)), folder, {})
+    return ModelFiles(_identity(name, folder, folder_digest(name, folder)), folder, {})
 
 
 def find_network(name: str) -> NetworkFiles:
@@ -154,7 +159,7 @@ def find_network(name: str) -> NetworkFiles:
         raise EncoderUnavailable(name, f"{folder} holds no config.json")
     _refuse_code(name, folder)
     config = _json(name, folder / "config.json")
-    return NetworkFiles(_short(name), folder, _folder_digest(name, root), config)
+    return NetworkFiles(short_name(name), folder, folder_digest(name, root), config)
 
 
 def verify_weights(files: ModelFiles) -> None:
@@ -165,13 +170,24 @@ def verify_weights(files: ModelFiles) -> None:
     EncoderUnavailable
         One of them differs.
     """
-    for relative, digest in files.pinned.items():
-        path = files.folder / relative
+    verify_files(files.identity.name, files.folder, files.pinned)
+
+
+def verify_files(name: str, folder: Path, pinned: Mapping[str, str]) -> None:
+    """Compare files in `folder` with their SHA-256.
+
+    Raises
+    ------
+    EncoderUnavailable
+        One of them is missing or differs.
+    """
+    for relative, digest in pinned.items():
+        path = folder / relative
         if not path.is_file():
-            raise EncoderUnavailable(files.identity.name, f"{path} is missing")
+            raise EncoderUnavailable(name, f"{path} is missing")
         if sha256(path) != digest:
             raise EncoderUnavailable(
-                files.identity.name, f"{path} is not the published file (its SHA-256 differs)"
+                name, f"{path} is not the published file (its SHA-256 differs)"
             )
 
 
@@ -199,10 +215,13 @@ def _default() -> ModelFiles:
 
 def _folder(name: str) -> Path:
     path = Path(name).expanduser()
-    return path if path.is_dir() else _cached(name)
+    found = path if path.is_dir() else cached_folder(name)
+    if found is None:
+        raise EncoderUnavailable(name, "it is neither a folder nor a model in the local hub cache")
+    return found
 
 
-def _cached(name: str) -> Path:
+def cached_folder(name: str) -> Path | None:
     """Return the folder of a hub model in the local cache, without asking the network.
 
     sentence-transformers may keep a cache of its own; models of others are in the common one.
@@ -213,7 +232,7 @@ def _cached(name: str) -> Path:
         found = _in_cache(repository, cache)
         if found is not None:
             return found
-    raise EncoderUnavailable(name, "it is neither a folder nor a model in the local hub cache")
+    return None
 
 
 def _in_cache(repository: str, cache: str | None) -> Path | None:
@@ -273,7 +292,7 @@ def _network_path(name: str, folder: Path) -> str:
     return path
 
 
-def _folder_digest(name: str, folder: Path) -> str:
+def folder_digest(name: str, folder: Path) -> str:
     """SHA-256 over all files that decide a model's vectors: weights, settings and vocabulary."""
     patterns = ("**/*.safetensors", "**/*.json", "**/*.txt", "**/*.model")
     paths = sorted({path for pattern in patterns for path in folder.glob(pattern)})
@@ -295,10 +314,10 @@ def _digest_of(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> str:
 
 def _identity(name: str, folder: Path, digest: str) -> EncoderIdentity:
     dimension = _dimension(name, folder)
-    return EncoderIdentity(_short(name), digest, dimension, _max_tokens(name, folder))
+    return EncoderIdentity(short_name(name), digest, dimension, _max_tokens(name, folder))
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """Name without folders of this machine, so that a moved model keeps its space."""
     path = Path(name).expanduser()
     return path.resolve().name if path.is_dir() else name

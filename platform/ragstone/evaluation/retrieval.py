@@ -1,19 +1,18 @@
-"""Retrieval quality over judged queries, in the BEIR layout."""
+"""Retrieval quality over judged queries: how a version ranks, and how good that is, per query."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ir_measures
+import numpy as np
 from ir_measures import RR, R, ScoredDoc, nDCG
+from numpy.typing import NDArray
 
-from ragstone.errors import InvalidArgument, UnknownSource
-from ragstone.retrieval.search import MODES
-from ragstone.schemas.api import Mode, RetrievalEvaluation
+from ragstone.evaluation.judged import JudgedQueries, Names, check_names, item_names
+from ragstone.schemas.api import Mode
 
 if TYPE_CHECKING:
     from ragstone.retrieval.search import EncodeQueries, Retriever
@@ -21,58 +20,44 @@ if TYPE_CHECKING:
     from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
-MEASURES = {"ndcg@10": nDCG @ 10, "recall@100": R @ 100, "mrr@10": RR @ 10}
-Judgements = dict[str, dict[str, int]]  # query id -> item name -> grade
+NDCG = "ndcg@10"
+MEASURES = {NDCG: nDCG @ 10, "recall@100": R @ 100, "mrr@10": RR @ 10}
+DIGITS = 4
+
+Rankings = list[list[str]]  # of each query: names of items, best first
+Scores = dict[str, NDArray[np.float64]]  # measure -> its value for each query, (queries,)
 Means = dict[str, dict[str, float]]  # mode -> measure -> mean
 # Number and text of a query, and a mode -> all candidates, best first.
-Rank = Callable[[int, str, Mode], "Ranked"]
+Rank: TypeAlias = "Callable[[int, str, Mode], Ranked]"
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedQueries:
-    """Queries that have judgements, and the judgements."""
+class Subject:
+    """What is measured: a version, searched in one way."""
 
-    queries: dict[str, str]  # id -> text
-    judgements: Judgements
-
-
-def read_judged(queries: Path, qrels: Path) -> JudgedQueries:
-    """Read `queries` (JSONL with `_id` and `text`) and `qrels` (query-id, corpus-id, score).
-
-    Raises
-    ------
-    UnknownSource, InvalidArgument
-        A file is missing or not in this layout, or no query has a judgement.
-    """
-    judgements: Judgements = {}
-    for query, item, grade in _qrels(qrels):
-        judgements.setdefault(query, {})[item] = grade
-    texts = dict(_queries(queries))
-    judged = {key: text for key, text in texts.items() if key in judgements}
-    if not judged:
-        raise InvalidArgument("qrels", str(qrels), "judgements of at least one of the queries")
-    return JudgedQueries(judged, {key: judgements[key] for key in judged})
+    label: str
+    manifest: Manifest
+    retriever: Retriever
 
 
-def evaluate(
+def subject_rankings(
     store: Store,
-    retriever: Retriever,
     encode: EncodeQueries,
-    manifest: Manifest,
+    subject: Subject,
     judged: JudgedQueries,
-    modes: Sequence[Mode] = MODES,
-) -> RetrievalEvaluation:
-    """Rank the items of a version by their best chunk and compare with the judgements.
+    modes: Sequence[Mode],
+) -> dict[Mode, Rankings]:
+    """Rank the items of a version by their best chunk, in each of the modes.
 
     Raises
     ------
     InvalidArgument
         No judgement names an item of the version.
     """
+    manifest, retriever = subject.manifest, subject.retriever
     names = item_names(store, manifest)
     check_names(judged, names)
-    texts = list(judged.queries.values())
-    vectors = encode(texts, manifest) if set(modes) != {"keyword"} else None
+    vectors = encode([*judged.queries.values()], manifest) if {*modes} != {"keyword"} else None
     allowed = store.live_chunks(manifest.dataset_id, manifest.version)
 
     def rank(number: int, text: str, mode: Mode) -> Ranked:
@@ -80,104 +65,66 @@ def evaluate(
         arms = retriever.arms(manifest, text, vector, mode, allowed)
         if mode != "keyword":
             arms |= retriever.media_arms(manifest, text, (), allowed)
-        return retriever.fuse(arms, mode)
+        return retriever.fuse(arms, mode, retriever.plan(manifest, arms)).ranked
 
-    means = measured(names, judged, rank, modes)
-    return RetrievalEvaluation(manifest.dataset, manifest.version, len(texts), means)
+    return {mode: rankings(names, judged, rank, mode) for mode in modes}
+
+
+def rankings(names: Names, judged: JudgedQueries, rank: Rank, mode: Mode) -> Rankings:
+    """Return the items that whatever ranks chunks finds for each query, each once."""
+    return [
+        items_of(names, rank(number, text, mode))
+        for number, text in enumerate(judged.queries.values())
+    ]
+
+
+def items_of(names: Names, found: Ranked, most: int | None = None) -> list[str]:
+    """Return the items of the chunks found, each at the place of its best one."""
+    return list(dict.fromkeys(names[key] for key in found.keys.tolist()))[:most]
+
+
+def scores(
+    judged: JudgedQueries, ranked: Rankings, measures: Mapping[str, Any] = MEASURES
+) -> Scores:
+    """Return each measure for each query.
+
+    Parameters
+    ----------
+    measures
+        Name -> measure of ir-measures.
+    """
+    numbers = {query: number for number, query in enumerate(judged.queries)}
+    names = {measure: name for name, measure in measures.items()}
+    found = {name: np.zeros(len(numbers)) for name in measures}
+    run = list(_scored(judged, ranked))
+    for metric in ir_measures.iter_calc(list(measures.values()), judged.judgements, run):
+        found[names[metric.measure]][numbers[metric.query_id]] = metric.value
+    return found
+
+
+def means(found: Scores) -> dict[str, float]:
+    """Return the mean of each measure."""
+    return {name: round(float(values.mean()), DIGITS) for name, values in found.items()}
 
 
 def measured(
-    names: dict[int, str],
+    names: Names,
     judged: JudgedQueries,
     rank: Rank,
     modes: Sequence[Mode],
     measures: Mapping[str, Any] = MEASURES,
 ) -> Means:
-    """Return the means over the queries, by mode, of whatever ranks chunks.
+    """Return the means over the queries, by mode, of whatever ranks chunks."""
+    return {
+        mode: means(scores(judged, rankings(names, judged, rank, mode), measures)) for mode in modes
+    }
 
-    Parameters
-    ----------
-    names
-        From `item_names`.
-    measures
-        Name -> measure of ir-measures.
+
+def _scored(judged: JudgedQueries, ranked: Rankings) -> Iterator[ScoredDoc]:
+    """Yield rankings as ir-measures takes them.
+
+    It orders by score alone, so equal scores are told apart by our order.
     """
-    means: Means = {}
-    for mode in modes:
-        run: list[ScoredDoc] = []
-        for number, (query_id, text) in enumerate(judged.queries.items()):
-            best = dict.fromkeys(names[key] for key in rank(number, text, mode).keys.tolist())
-            # ir-measures orders by score alone, so equal scores are told apart by our order.
-            run += [
-                ScoredDoc(query_id, name, float(len(best) - place))
-                for place, name in enumerate(best)
-            ]
-        means[mode] = _means(judged.judgements, run, measures)
-    return means
-
-
-def check_names(judged: JudgedQueries, names: dict[int, str]) -> None:
-    """Refuse judgements that name no item at all: all measures would be 0 without a reason.
-
-    Raises
-    ------
-    InvalidArgument
-        So it is.
-    """
-    wanted = {item for grades in judged.judgements.values() for item in grades}
-    if wanted.isdisjoint(names.values()):
-        example = next(iter(names.values()), "(the version is empty)")
-        expected = f"judgements of items by their names, such as {example!r} (see --id)"
-        raise InvalidArgument("qrels", min(wanted), expected)
-
-
-def _means(
-    judgements: Judgements, run: list[ScoredDoc], measures: Mapping[str, Any]
-) -> dict[str, float]:
-    values = ir_measures.calc_aggregate(list(measures.values()), judgements, run)
-    return {name: round(float(values[measure]), 4) for name, measure in measures.items()}
-
-
-def item_names(store: Store, manifest: Manifest) -> dict[int, str]:
-    """Return chunk key -> name of its item, as judgements call it."""
-    version = manifest.version
-    rows = store.catalog.rows(
-        "SELECT c.chunk_key, min_by(s.name, s.source_key) FROM chunks c "
-        "JOIN sources s USING (dataset_id, item_key) WHERE c.dataset_id = ? "
-        "AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?) GROUP BY c.chunk_key",
-        [manifest.dataset_id, version, version],
-    )
-    return {int(key): str(name) for key, name in rows}
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from ((n, line) for n, line in enumerate(file, start=1) if line.strip())
-    except FileNotFoundError as error:
-        raise UnknownSource(str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(path.name, str(path), f"a readable UTF-8 file ({error})") from error
-
-
-def _queries(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in _lines(path):
-        try:
-            row = json.loads(line)
-            yield str(row["_id"]), str(row["text"])
-        except (ValueError, KeyError, TypeError) as error:
-            expected = f"JSON lines with _id and text (line {number})"
-            raise InvalidArgument("queries", str(path), expected) from error
-
-
-def _qrels(path: Path) -> Iterator[tuple[str, str, int]]:
-    for number, line in _lines(path):
-        fields = line.rstrip("\n").split("\t") if "\t" in line else line.split()
-        fields = [fields[0], *fields[-2:]] if len(fields) == 4 else fields  # TREC: query 0 item n
-        header = number == 1 and not fields[-1].lstrip("-").isdigit()
-        if header:
-            continue
-        if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
-            expected = f"lines of query-id, corpus-id and score (line {number})"
-            raise InvalidArgument("qrels", str(path), expected)
-        yield fields[0], fields[1], int(fields[2])
+    for query, best in zip(judged.queries, ranked, strict=True):
+        for place, name in enumerate(best):
+            yield ScoredDoc(query, name, float(len(best) - place))

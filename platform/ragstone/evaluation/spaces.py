@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from ir_measures import R, nDCG
 
-from ragstone.evaluation.retrieval import JudgedQueries, check_names, item_names, measured
-from ragstone.schemas.api import Mode, SpaceComparison, SpaceQuality
+from ragstone.evaluation.judged import JudgedQueries, check_names, item_names
+from ragstone.evaluation.retrieval import measured
+from ragstone.retrieval.fusion import Plan
+from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
+from ragstone.schemas.api import FusionChoice, Mode, SpaceComparison, SpaceQuality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +34,17 @@ class Space:
     Parameters
     ----------
     found
-        The nearest chunks of each query; None when its encoder cannot be opened any more.
+        The nearest chunks of each of `asked`; None when its encoder cannot be opened any more.
     """
 
     space: str
     encoder: str
     found: Sequence[Ranked] | None
+
+
+def asked(judged: JudgedQueries) -> list[str]:
+    """Return what both spaces have to be asked: the queries, and what means nothing."""
+    return [*judged.queries.values(), *NONSENSE]
 
 
 def compare(
@@ -62,19 +70,28 @@ def compare(
         for text in judged.queries.values()
     ]
 
-    def quality(space: Space) -> SpaceQuality:
+    def quality(space: Space, choice: FusionChoice) -> SpaceQuality:
         found = space.found
         if found is None:
             return SpaceQuality(space.space, space.encoder, {})
+        noises = {
+            "keyword": keyword_noise(head.chunks),
+            "vector": vector_noise(found[len(judged.queries) :]),
+        }
+        plan = Plan(choice, Noise(noises, retriever.candidates))
 
         def rank(number: int, _: str, mode: Mode) -> Ranked:
             arms = {"keyword": words[number], "vector": found[number]}
-            return retriever.fuse(arms if mode == "hybrid" else {mode: arms[mode]}, mode)
+            if mode == "vector":
+                arms.pop("keyword")
+            return retriever.fuse(arms, mode, plan).ranked
 
         modes = measured(names, judged, rank, MODES, MEASURES)
         return SpaceQuality(space.space, space.encoder, modes)
 
-    return SpaceComparison(len(judged.queries), quality(before), quality(after))
+    tuned = retriever.plan(head, ()).choice
+    untuned = retriever.untuned  # what was learned with the old vectors goes with them
+    return SpaceComparison(len(judged.queries), quality(before, tuned), quality(after, untuned))
 
 
 def found_in(

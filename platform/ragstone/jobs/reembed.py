@@ -28,7 +28,7 @@ from ragstone.storage.reembedding import NewSpace, living_parts, nearest, switch
 if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.encoders.base import TextEncoder
-    from ragstone.evaluation.retrieval import JudgedQueries
+    from ragstone.evaluation.judged import JudgedQueries
     from ragstone.jobs.records import Records
     from ragstone.jobs.spec import ReembedSpec
     from ragstone.retrieval.search import EncodeQueries, Retriever
@@ -116,7 +116,7 @@ class Reembedding:
         with folder.held():
             folder.build_on(Base(head.dataset_id, head.version, head.digest))
         judged = golden.judged(store, spec.dataset)
-        queries = tuple(judged.queries.values()) if judged else ()
+        queries = _asked(judged) if judged else ()
         living = tuple(living_parts(store.root, head))
         embedded = run(
             ReembedTask(store.root, self.job, self.settings, self.space, living, queries)
@@ -180,7 +180,7 @@ class Reembedding:
         from ragstone.evaluation.spaces import found_in
 
         try:
-            vectors = self.encode(list(judged.queries.values()), head)
+            vectors = self.encode(_asked(judged), head)
         except (EncoderUnavailable, SpaceMismatch) as error:
             return None, f"the old space could not be searched: {error}"
         return found_in(self.store, self.retriever, head, vectors), ""
@@ -205,6 +205,12 @@ class Reembedding:
         if (made.parent, made.space) != (base.digest, self.space):
             return None
         return replace(kept, version=number)
+
+
+def _asked(judged: JudgedQueries) -> tuple[str, ...]:
+    from ragstone.evaluation.spaces import asked
+
+    return tuple(asked(judged))
 
 
 def reembed(work: Reembedding, encoder: TextEncoder, on_progress: Heard | None) -> None:

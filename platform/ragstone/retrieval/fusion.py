@@ -1,21 +1,80 @@
-"""Fusion of ranked lists. Ties go to the smaller key, so that results are deterministic."""
+"""Fusion of ranked lists: the weighted sum of what each arm makes of a chunk.
+
+Ties go to the smaller key, so that results are deterministic.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragstone.schemas.api import ArmScore
+from ragstone.retrieval.noise import Noise
+from ragstone.schemas.api import ArmScore, FusionChoice
 from ragstone.storage.ranked import NOTHING, Ranked, ranked
 
 Arms = Mapping[str, Ranked]
 _RRF_K = 60
+SHARE_DIGITS = 6  # as scores have
 
 
-def minmax(arms: Arms, weights: Mapping[str, float]) -> Ranked:
-    """Return the convex combination of per-query min-max scores, best first.
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """All candidates with their final scores, best first, and what these are made of."""
+
+    ranked: Ranked
+    arms: Arms
+    # Arm -> what it gives its candidates, of shape (len(arms[name]),); nothing when not fused.
+    shares: Mapping[str, NDArray[np.float64]]
+    weights: Mapping[str, float]
+
+    def places(self, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
+        """Return for each of `keys` its rank and scores in each arm that found it."""
+        found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
+        for name, arm in self.arms.items():
+            place = {key: number for number, key in enumerate(arm.keys.tolist())}
+            for key in found.keys() & place.keys():
+                found[key][name] = self._score(name, place[key])
+        return found
+
+    def _score(self, name: str, place: int) -> ArmScore:
+        raw = float(self.arms[name].scores[place])
+        if name not in self.shares:
+            return ArmScore(place + 1, raw)
+        share = round(float(self.shares[name][place]), SHARE_DIGITS)
+        return ArmScore(place + 1, raw, share, round(self.weights[name], SHARE_DIGITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the arms of a version are fused, and when one of them is too weak to be heard."""
+
+    choice: FusionChoice
+    noise: Noise
+
+
+def fuse(arms: Arms, plan: Plan) -> Fused:
+    """Fuse as planned; every arm but that of the keywords has the weight of the vectors."""
+    heard = plan.noise.heard(arms)
+    if plan.choice.method == "rrf":
+        return reciprocal_rank(arms, heard)
+    weight = plan.choice.vector_weight
+    weights = {name: 1 - weight if name == "keyword" else weight for name in heard}
+    guarded = {name: weights[name] * kept for name, kept in heard.items()}
+    # An arm without any weight still ranks better than none.
+    chosen = next((w for w in (guarded, weights) if any(w.values())), dict.fromkeys(heard, 1.0))
+    return minmax(arms, chosen)
+
+
+def alone(arms: Arms) -> Fused:
+    """Return what the only arm has found, with its own scores."""
+    return Fused(next(iter(arms.values()), NOTHING), arms, {}, {})
+
+
+def minmax(arms: Arms, weights: Mapping[str, float]) -> Fused:
+    """Fuse by the convex combination of per-query min-max scores.
 
     An arm's scores are stretched to 0..1 over its candidates; a chunk that an arm did not find
     has 0 there. Source: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid
@@ -28,44 +87,38 @@ def minmax(arms: Arms, weights: Mapping[str, float]) -> Ranked:
     weights
         Weight of each arm; an arm that found nothing leaves its weight to the others.
     """
-    total = sum(weights[name] for name, found in arms.items() if len(found)) or 1.0
-    return _summed(
-        {name: _stretched(found.scores, weights[name] / total) for name, found in arms.items()},
-        arms,
-    )
+    heard = {name: found for name, found in arms.items() if len(found)}
+    total = sum(weights[name] for name in heard) or 1.0
+    shares = {name: _stretched(found.scores) for name, found in heard.items()}
+    return _fused(arms, shares, {name: weights[name] / total for name in heard})
 
 
-def reciprocal_rank(arms: Arms) -> Ranked:
-    """Return the sum of 1 / (60 + rank) over the arms, best first.
+def reciprocal_rank(arms: Arms, weights: Mapping[str, float]) -> Fused:
+    """Fuse by the weighted sum of 1 / (60 + rank) over the arms.
 
     Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion", SIGIR 2009.
     """
-    parts = {name: 1.0 / np.arange(_RRF_K + 1.0, _RRF_K + 1.0 + len(arms[name])) for name in arms}
-    return _summed({name: np.asarray(part, np.float64) for name, part in parts.items()}, arms)
+    heard = {name: found for name, found in arms.items() if len(found)}
+    ranks = {name: np.arange(1.0, 1.0 + len(found)) for name, found in heard.items()}
+    shares = {name: np.asarray(1.0 / (_RRF_K + rank)) for name, rank in ranks.items()}
+    return _fused(arms, shares, {name: weights[name] for name in heard})
 
 
-def places(arms: Arms, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
-    """Return for each of `keys` its rank and score in each arm that found it."""
-    found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
-    for name, arm in arms.items():
-        rank = dict(zip(arm.keys.tolist(), range(1, len(arm) + 1), strict=True))
-        for key in found.keys() & rank.keys():
-            found[key][name] = ArmScore(rank[key], float(arm.scores[rank[key] - 1]))
-    return found
-
-
-def _stretched(scores: NDArray[np.float64], high: float) -> NDArray[np.float64]:
-    """Map `scores` (n,), best first, to 0..`high`; all `high` when they are equal."""
-    span = scores[0] - scores[-1] if len(scores) else 0.0
-    stretched = (scores - scores[-1]) * (high / span) if span else np.full(len(scores), high)
+def _stretched(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map `scores` (n,), best first, to 0..1; all 1 when they are equal."""
+    span = scores[0] - scores[-1]
+    stretched = (scores - scores[-1]) / span if span else np.ones(len(scores))
     return np.asarray(stretched, np.float64)
 
 
-def _summed(parts: Mapping[str, NDArray[np.float64]], arms: Arms) -> Ranked:
-    """Add up what each arm gives its chunks; `parts[name]` has shape (len(arms[name]),)."""
-    if not any(map(len, arms.values())):
-        return NOTHING
-    names = list(arms)
-    keys, inverse = np.unique(np.concatenate([arms[n].keys for n in names]), return_inverse=True)
-    sums = np.bincount(inverse, np.concatenate([parts[name] for name in names]), len(keys))
-    return ranked(keys, sums.astype(np.float64))
+def _fused(
+    arms: Arms, shares: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float]
+) -> Fused:
+    """Add up what each arm gives its chunks."""
+    if not shares:
+        return Fused(NOTHING, arms, shares, weights)
+    every = np.concatenate([arms[name].keys for name in shares])
+    keys, inverse = np.unique(every, return_inverse=True)
+    parts = np.concatenate([shares[name] * weights[name] for name in shares])
+    sums = np.bincount(inverse, parts, len(keys)).astype(np.float64)
+    return Fused(ranked(keys, sums), arms, shares, weights)

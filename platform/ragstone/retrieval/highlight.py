@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from ragstone.schemas.api import Highlight
-from ragstone.storage.keyword_segments import analyzer
+from ragstone.storage.analysis import Analysis, has_unspaced
 from ragstone.text import WORD, Span
 
 
-def query_terms(query: str) -> list[str]:
-    """Return the analysed words of `query`, each once, in order."""
-    return list(dict.fromkeys(analyzer().analyze(query)))
-
-
 class Matches:
-    """Finds the words of texts that match `query`."""
+    """Finds the words of texts that become one of `terms`."""
 
-    def __init__(self, query: str) -> None:
-        self._terms = query_terms(query)
+    def __init__(self, terms: set[str]) -> None:
+        self._terms = terms
 
-    def places(self, text: str) -> list[Highlight]:
+    def places(self, text: str, analysis: Analysis) -> list[Highlight]:
         """Return where in `text` words match, in order."""
+        if analysis.pairs and has_unspaced(text):
+            placed = (t for t in analysis.placed(text) if t.text in self._terms)
+            return [Highlight(*span) for span in _joined((t.start, t.end) for t in placed)]
         words = set(WORD.findall(text))  # a hit has a hundred words, and two or three that match
-        matching = words & _VOCABULARY.forms(words, self._terms)
+        matching = words & _VOCABULARIES[analysis].forms(analysis, words, self._terms)
         found = [place for word in matching for place in _occurrences(text, word)]
         return [Highlight(start, end) for start, end in sorted(found)]
 
@@ -37,20 +36,31 @@ class _Vocabulary:
         self._forms: dict[str, set[str]] = {}  # analysed form -> words
         self._changing = threading.Lock()
 
-    def forms(self, words: set[str], terms: list[str]) -> set[str]:
+    def forms(self, analysis: Analysis, words: set[str], terms: set[str]) -> set[str]:
         """Return the words met so far, `words` among them, whose analysed form is in `terms`."""
         with self._changing:
             if len(self._met) > _MOST_WORDS:
                 self._met, self._forms = set(), {}
             for word in words - self._met:
-                for form in analyzer().analyze(word):
+                for form in analysis.terms(word):
                     self._forms.setdefault(form, set()).add(word)
             self._met |= words
             return set().union(*(self._forms.get(term, ()) for term in terms))
 
 
 _MOST_WORDS = 500_000
-_VOCABULARY = _Vocabulary()
+_VOCABULARIES: defaultdict[Analysis, _Vocabulary] = defaultdict(_Vocabulary)
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Return `spans`, in their order, with those joined that overlap or touch."""
+    found: list[Span] = []
+    for start, end in spans:
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
 
 
 def _occurrences(text: str, word: str) -> Iterator[Span]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from ragstone.errors import InvalidArgument, InvalidQuery
 from ragstone.retrieval import fusion
 from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.highlight import Matches, query_terms
-from ragstone.schemas.api import Hit, Mode, SearchResult
+from ragstone.retrieval.fusion import Plan
+from ragstone.retrieval.highlight import Matches
+from ragstone.retrieval.keyword_arm import KeywordQuery
+from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
+from ragstone.retrieval.queries import Asked, parse
+from ragstone.retrieval.suggestions import suggestions
+from ragstone.retrieval.synonyms import Synonyms
+from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.records import Modality
-from ragstone.storage.ranked import NOTHING, Ranked, best_of
+from ragstone.storage.ranked import Ranked, best_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 
     from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import MediaEncoder
+    from ragstone.retrieval.fusion import Arms, Fused
     from ragstone.schemas.records import Payload
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
@@ -30,6 +38,7 @@ OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
 Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+DEFAULT = FusionChoice("minmax", 0.5, "default")
 MAX_HITS = 1_000
 
 
@@ -56,6 +65,16 @@ class Retriever:
         self._settings = settings
         self._encode = encode
         self._open_media = open_media
+        self._noises: dict[str, float] = {}  # of the vector arm, by digest of a version
+
+    @cached_property
+    def _synonyms(self) -> Synonyms:
+        name = self._settings.synonyms
+        return Synonyms.read(self._store.root / name) if name else Synonyms()
+
+    def with_settings(self, settings: RetrievalSettings) -> Retriever:
+        """Return another one that searches the same with other settings."""
+        return Retriever(self._store, settings, self._encode, self._open_media)
 
     @property
     def candidates(self) -> int:
@@ -89,14 +108,22 @@ class Retriever:
         with self._store.shared():
             manifest = self._store.resolve(reference)
             allowed = allowed_chunks(self._store, manifest, where)
-            words = bool(query.strip())
-            vector = self._encode([query], manifest)[0] if words and mode != "keyword" else None
-            arms = self.arms(manifest, query, vector, mode, allowed, depth=k)
-            text = query if mode != "keyword" else ""
-            arms |= self.media_arms(manifest, text, like, allowed, depth=k)
-            found = self.fuse(arms, mode).pairs(k)
-            hits = self._hits(manifest, query, found, arms)
-        return SearchResult(manifest.dataset, manifest.version, query, mode, hits)
+            asked = parse(query)
+            text = asked.plain if mode != "keyword" else ""
+            vector = self._encode([text], manifest)[0] if text.strip() else None
+            keyword = self._keyword_query(manifest, asked)
+            arms = self._arms(manifest, keyword, vector, mode, allowed, depth=k)
+            narrowed = keyword.narrowed(allowed) if keyword else allowed
+            arms |= self.media_arms(manifest, text, like, narrowed, depth=k)
+            plan = self.plan(manifest, arms, depth=k)
+            fused = self.fuse(arms, mode, plan)
+            hits = self._hits(manifest, keyword, fused, k)
+            known = keyword and mode != "vector"
+            meant = suggestions(asked, keyword.index) if keyword and known else []
+        how = plan.choice if fused.shares else None
+        return SearchResult(
+            manifest.dataset, manifest.version, query, mode, hits, how, asked.reading, meant
+        )
 
     def arms(
         self,
@@ -112,16 +139,32 @@ class Retriever:
         `vector` has shape (dimension,); it may be None in keyword mode. An arm gives
         `retrieval.candidates` chunks, or `depth` when that is more.
         """
-        depth = max(depth, self._settings.candidates)
+        keyword = self._keyword_query(manifest, parse(query))
+        return self._arms(manifest, keyword, vector, mode, allowed, depth)
 
+    def _keyword_query(self, manifest: Manifest, asked: Asked) -> KeywordQuery | None:
+        if manifest.keywords is None:
+            return None
+        index = self._store.generations.open(manifest.keywords)
+        return KeywordQuery.of(asked, index, self._synonyms)
+
+    def _arms(
+        self,
+        manifest: Manifest,
+        keyword: KeywordQuery | None,
+        vector: NDArray[np.float32] | None,
+        mode: Mode,
+        allowed: BitMap64 | None,
+        depth: int,
+    ) -> dict[str, Ranked]:
+        depth = max(depth, self._settings.candidates)
         found: dict[str, Ranked] = {}
-        if mode != "vector" and query.strip():
-            found["keyword"] = self._store.generations.search(
-                manifest.keywords, query_terms(query), depth, allowed
-            )
+        if mode != "vector" and keyword and keyword.asked.text.strip():
+            found["keyword"] = keyword.search(depth, allowed)
         if mode != "keyword" and vector is not None:
+            narrowed = keyword.narrowed(allowed) if keyword else allowed
             segments = [s for s in manifest.segments if s.space == manifest.space]
-            found["vector"] = self._store.segments.search(segments, vector, depth, allowed)
+            found["vector"] = self._store.segments.search(segments, vector, depth, narrowed)
         return found
 
     def media_arms(
@@ -162,18 +205,46 @@ class Retriever:
                 found[name] = encoder.encode_queries([query])
         return found
 
-    def fuse(self, arms: dict[str, Ranked], mode: Mode) -> Ranked:
+    def plan(self, manifest: Manifest, arms: Collection[str], depth: int = 0) -> Plan:
+        """Return how these arms of a version are fused.
+
+        It is as `tune` has stored with the version, else as the settings say.
+        """
+        settings, tuned = self._settings, manifest.fusion
+        choice = self.untuned
+        if tuned and settings.use_tuned:
+            choice = FusionChoice(tuned.method, tuned.vector_weight, "tuned")
+        noises = {"keyword": keyword_noise(manifest.chunks)}
+        if "vector" in arms and len(arms) > 1:
+            noises["vector"] = self._vector_noise(manifest)
+        return Plan(choice, Noise(noises, max(depth, settings.candidates)))
+
+    @property
+    def untuned(self) -> FusionChoice:
+        """How the arms of a version are fused that is not tuned."""
+        method, weight = self._settings.fusion, self._settings.vector_weight
+        default = (method, weight) == (DEFAULT.method, DEFAULT.vector_weight)
+        return FusionChoice(method, weight, "default" if default else "settings")
+
+    def fuse(self, arms: Arms, mode: Mode, plan: Plan) -> Fused:
         """Return all candidates with their final scores, best first.
 
         An arm of images or recordings counts as much as that of the vectors of texts.
         """
         if mode != "hybrid" and len(arms) < 2:
-            return next(iter(arms.values()), NOTHING)
-        if self._settings.fusion == "rrf":
-            return fusion.reciprocal_rank(arms)
-        weight = self._settings.vector_weight
-        weights = {name: 1 - weight if name == "keyword" else weight for name in arms}
-        return fusion.minmax(arms, weights)
+            return fusion.alone(arms)
+        return fusion.fuse(arms, plan)
+
+    def _vector_noise(self, manifest: Manifest) -> float:
+        """Return the spread of the vector arm's scores for what means nothing, once a version."""
+        if manifest.digest not in self._noises:
+            self._noises[manifest.digest] = vector_noise(self._nonsense(manifest))
+        return self._noises[manifest.digest]
+
+    def _nonsense(self, manifest: Manifest) -> list[Ranked]:
+        allowed = self._store.live_chunks(manifest.dataset_id, manifest.version)
+        vectors = self._encode(NONSENSE, manifest)
+        return [self._arms(manifest, None, v, "vector", allowed, 0)["vector"] for v in vectors]
 
     def _check(
         self, query: str, k: int, mode: str, where: Sequence[str], like: Sequence[Payload]
@@ -196,17 +267,18 @@ class Retriever:
     def _hits(
         self,
         manifest: Manifest,
-        query: str,
-        found: list[tuple[int, float]],
-        arms: dict[str, Ranked],
+        keyword: KeywordQuery | None,
+        fused: Fused,
+        k: int,
     ) -> list[Hit]:
-        if manifest.keywords is None:
+        if keyword is None:
             return []
-        matches = Matches(query)
+        matches = Matches(keyword.terms)
+        found = fused.ranked.pairs(k)
         keys = [key for key, _ in found]
-        rows = self._store.generations.fetch(manifest.keywords, keys)
+        rows = keyword.index.fetch(keys)
         shared = self._store.shared_sources(manifest.dataset_id, manifest.version)
-        places = fusion.places(arms, keys)
+        places = fused.places(keys)
         hits = []
         for rank, (key, score) in enumerate(found, start=1):
             row = rows[key]
@@ -226,7 +298,7 @@ class Retriever:
                     start=row["start"],
                     end=row["end"],
                     arms=places[key],
-                    highlights=matches.places(row["text"]),
+                    highlights=matches.places(row["text"], keyword.index.analysis_of(row)),
                     metadata=json.loads(row["metadata"]),
                     # rows of older workspaces have neither
                     modality=row.get("modality", "text"),

@@ -20,6 +20,7 @@ class Action(StrEnum):
     WATCH = "watch"  # see which jobs there are, and how far
     CANCEL = "cancel"  # take a job back, or have it tried again
     EVALUATE = "evaluate"  # measure search with files of the server's machine
+    TUNE = "tune"  # learn how to search from such files, and publish a version
     BRANCH = "branch"  # tag, fork and restore versions
     ERASE = "erase"  # give versions up, and erase items for real
     COPY = "copy"  # write data to folders of the server's machine

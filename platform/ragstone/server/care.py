@@ -1,9 +1,18 @@
 """Routes that measure and mend."""
 
-from ragstone.schemas.api import DoctorReport, GoldenQuery, RetrievalEvaluation
+from pathlib import Path
+
+from ragstone.schemas.api import DoctorReport, GoldenQuery, RetrievalEvaluation, TuningReport
 from ragstone.server.auth import Action
-from ragstone.server.guards import Owned, guarded, may, named_dataset
-from ragstone.server.models import DoctorRequest, EvaluateRequest, GoldenRequest, server_path
+from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
+from ragstone.server.models import (
+    DoctorRequest,
+    EvaluateRequest,
+    GateRequest,
+    GoldenRequest,
+    TuneRequest,
+    server_path,
+)
 
 router = guarded()
 
@@ -31,9 +40,50 @@ def clear_golden(ws: Owned, name: str) -> list[GoldenQuery]:
 @router.post("/datasets/{name:path}/evaluate", dependencies=[may(Action.EVALUATE, named_dataset)])
 def evaluate(ws: Owned, name: str, body: EvaluateRequest) -> RetrievalEvaluation:
     """Measure search on `D` or `D@V` with judged queries in files, or with the golden ones."""
-    queries = body.queries and server_path("queries", body.queries)
-    qrels = body.qrels and server_path("qrels", body.qrels)
-    return ws.evaluate_retrieval(name, queries or None, qrels or None, modes=body.modes)
+    return ws.evaluate_retrieval(
+        name,
+        *_files(body),
+        modes=body.modes,
+        against=body.against,
+        settings=body.settings,
+        worst=body.worst,
+    )
+
+
+@router.post("/datasets/{name:path}/gate", dependencies=[may(Action.EVALUATE, named_dataset)])
+def gate(ws: Owned, name: str, body: GateRequest) -> RetrievalEvaluation:
+    """Measure search, and say in `gate` whether it is good enough."""
+    return ws.evaluate_gate(
+        name,
+        *_files(body),
+        mode=body.mode,
+        min_ndcg=body.min_ndcg,
+        max_drop=body.max_drop,
+        against=body.against,
+    )
+
+
+@router.get("/datasets/{name:path}/evaluations", dependencies=[may(Action.READ, named_dataset)])
+def evaluations(ws: Owned, name: str) -> list[RetrievalEvaluation]:
+    """List what was measured of a dataset, newest first, without single queries."""
+    return ws.evaluations(name)
+
+
+@router.get("/evaluations/{id}", dependencies=[may(Action.READ, named_record)])
+def evaluation(ws: Owned, id: str) -> RetrievalEvaluation:  # noqa: A002
+    """Show one measurement, by its id or a prefix of it."""
+    return ws.evaluation(id)
+
+
+@router.post("/datasets/{name:path}/tune", dependencies=[may(Action.TUNE, named_dataset)])
+def tune(ws: Owned, name: str, body: TuneRequest) -> TuningReport:
+    """Learn how the arms are fused best, and publish a version that does so."""
+    return ws.tune(name, *_files(body), message=body.message, dry_run=body.dry_run)
+
+
+def _files(body: EvaluateRequest | GateRequest | TuneRequest) -> tuple[Path | None, Path | None]:
+    queries = None if body.queries is None else server_path("queries", body.queries)
+    return queries, None if body.qrels is None else server_path("qrels", body.qrels)
 
 
 @router.post("/doctor", dependencies=[may(Action.MEND)])

@@ -106,6 +106,29 @@ class EvaluateRequest(_Request):
     queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
     qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
     modes: list[Mode] = ["keyword", "vector", "hybrid"]
+    against: str | None = Field(None, description="`D@V`, to compare each mode with.")
+    settings: list[str] = Field([], description="Search with these: `retrieval.fusion=rrf`.")
+    worst: int = Field(0, description="So many of the queries that lost most are shown.")
+
+
+class GateRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/gate`; without files, the golden queries count."""
+
+    queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
+    qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
+    mode: Mode = "hybrid"
+    min_ndcg: float | None = Field(None, description="Least nDCG@10.")
+    max_drop: float | None = Field(None, description="Most it may be below the other version.")
+    against: str | None = Field(None, description="`D@V`; null takes the version before.")
+
+
+class TuneRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/tune`; without files, the golden queries count."""
+
+    queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
+    qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
+    message: str = ""
+    dry_run: bool = False
 
 
 class DoctorRequest(_Request):

@@ -1,0 +1,47 @@
+"""Did you mean: for a word that no text has, the nearest ones that some have."""
+
+from __future__ import annotations
+
+from ragstone.retrieval.queries import Asked
+from ragstone.schemas.api import Suggestion
+from ragstone.storage.analysis import unspaced
+from ragstone.storage.keyword_index import KeywordIndex, NearTerm
+from ragstone.text import WORD
+
+_SHORTEST = 4  # letters; nearly everything is near a shorter word
+_TWO_FROM = 6  # letters from which on two may differ
+_LOOKED_UP = 50  # words of a query
+_MOST_WORDS = 3  # that something is suggested for
+_MOST_NEAR = 12  # terms looked at for each
+_SHOWN = 3
+
+
+def suggestions(asked: Asked, index: KeywordIndex) -> list[Suggestion]:
+    """Return what may have been meant by the words of a query that no text has."""
+    found = []
+    for word in list(dict.fromkeys(WORD.findall(asked.spelled)))[:_LOOKED_UP]:
+        term = _missing(word, index)
+        if term is None:
+            continue
+        near = _near(word.lower(), term, index)
+        if near:
+            found.append(Suggestion(word, near))
+        if len(found) == _MOST_WORDS:
+            break
+    return found
+
+
+def _missing(word: str, index: KeywordIndex) -> str | None:
+    """Return the term of `word` when it is a word that no text has."""
+    if len(word) < _SHORTEST or not word.isalpha() or unspaced(word):
+        return None
+    terms = [term for analysis in index.analyses for term in analysis.terms(word)]
+    return terms[0] if terms and not any(map(index.holds, terms)) else None
+
+
+def _near(word: str, term: str, index: KeywordIndex) -> list[str]:
+    near: list[NearTerm] = []
+    for distance in (1, 2) if len(word) >= _TWO_FROM else (1,):
+        near = near or list(index.near(term, distance, _MOST_NEAR))
+    near.sort(key=lambda one: (one.distance, one.word[0] != word[0], -one.chunks, one.word))
+    return list(dict.fromkeys(one.word for one in near))[:_SHOWN]
