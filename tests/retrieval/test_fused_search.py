@@ -56,6 +56,11 @@ def test_nonsense_for_the_vectors_leaves_the_words_alone(notes: Workspace) -> No
     assert {hit.name.partition("-")[0] for hit in result.hits} == {"tulips"}
 
 
+def test_a_narrow_filter_does_not_silence_the_vectors(notes: Workspace) -> None:
+    result = notes.search("tulips in bloom", "notes", where=["name~bread"], k=5)
+    assert weights(result, "vector") == {1.0}  # the words are in none of them
+
+
 def test_one_arm_alone_is_not_fused(notes: Workspace) -> None:
     for mode in ("keyword", "vector"):
         result = notes.search("granite", "notes", mode=mode)  # type: ignore[arg-type]

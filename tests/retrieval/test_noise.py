@@ -51,6 +51,13 @@ def test_a_keyword_arm_that_is_not_full_is_compared_with_what_has_no_word(
     assert heard["keyword"] == kept
 
 
+def test_a_vector_arm_that_a_filter_left_few_candidates_is_heard() -> None:
+    noise = Noise({"keyword": 4.0, "vector": 0.1}, depth=3, least={"vector": 3})
+    words = arm(20, 9, 1)
+    assert noise.heard({"vector": arm(0.5, 0.45), "keyword": words})["vector"] == 1.0
+    assert noise.heard({"vector": arm(0.5, 0.45, 0.41), "keyword": words})["vector"] == 0.0
+
+
 def test_where_no_arm_has_anything_to_say_all_keep_their_weights() -> None:
     weak = {"keyword": arm(2.0, 1.9, 1.8), "vector": arm(0.5, 0.45)}
     assert NOISE.heard(weak) == {"keyword": 1.0, "vector": 1.0}

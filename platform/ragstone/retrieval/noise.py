@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from ragstone.storage.ranked import Ranked
@@ -38,10 +38,14 @@ class Noise:
     ----------
     depth
         How many candidates an arm gives at most; one that gives fewer has found no others.
+    least
+        Candidates that the spread of an arm was measured on. One that gives fewer, because of a
+        filter, is heard: fewer candidates are nearer each other, whatever they mean.
     """
 
     spreads: Mapping[str, float]
     depth: int
+    least: Mapping[str, int] = field(default_factory=dict)
 
     def heard(self, arms: Mapping[str, Ranked]) -> dict[str, float]:
         """Return how much of its weight each arm that found something keeps, 0 to 1.
@@ -53,7 +57,7 @@ class Noise:
 
     def _kept(self, name: str, found: Ranked) -> float:
         noise = self.spreads.get(name, 0.0)
-        if not noise:
+        if not noise or len(found) < self.least.get(name, 0):
             return 1.0
         # Where a chunk without any of the words would have come next, that one has 0.
         open_ended = name == "keyword" and len(found) < self.depth

@@ -65,7 +65,8 @@ class Retriever:
         self._settings = settings
         self._encode = encode
         self._open_media = open_media
-        self._noises: dict[str, float] = {}  # of the vector arm, by digest of a version
+        # Of the vector arm, by digest of a version: the noise, and on how many candidates.
+        self._noises: dict[str, tuple[float, int]] = {}
 
     @cached_property
     def _synonyms(self) -> Synonyms:
@@ -214,10 +215,10 @@ class Retriever:
         choice = self.untuned
         if tuned and settings.use_tuned:
             choice = FusionChoice(tuned.method, tuned.vector_weight, "tuned")
-        noises = {"keyword": keyword_noise(manifest.chunks)}
+        noises, least = {"keyword": keyword_noise(manifest.chunks)}, {}
         if "vector" in arms and len(arms) > 1:
-            noises["vector"] = self._vector_noise(manifest)
-        return Plan(choice, Noise(noises, max(depth, settings.candidates)))
+            noises["vector"], least["vector"] = self._vector_noise(manifest)
+        return Plan(choice, Noise(noises, max(depth, settings.candidates), least))
 
     @property
     def untuned(self) -> FusionChoice:
@@ -235,10 +236,14 @@ class Retriever:
             return fusion.alone(arms)
         return fusion.fuse(arms, plan)
 
-    def _vector_noise(self, manifest: Manifest) -> float:
-        """Return the spread of the vector arm's scores for what means nothing, once a version."""
+    def _vector_noise(self, manifest: Manifest) -> tuple[float, int]:
+        """Return the spread of the vector arm's scores for what means nothing, once a version.
+
+        With it comes the number of candidates it was measured on.
+        """
         if manifest.digest not in self._noises:
-            self._noises[manifest.digest] = vector_noise(self._nonsense(manifest))
+            found = self._nonsense(manifest)
+            self._noises[manifest.digest] = vector_noise(found), max(map(len, found), default=0)
         return self._noises[manifest.digest]
 
     def _nonsense(self, manifest: Manifest) -> list[Ranked]:
