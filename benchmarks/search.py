@@ -46,8 +46,9 @@ class SeededEncoder:
         self.vectors = vectors
 
     def encode_queries(self, texts: list[str]) -> np.ndarray:
-        """Return the vectors made beforehand."""
-        return np.stack([self.vectors[text] for text in texts])
+        """Return the vectors made beforehand; of other texts, in turn, those of the first ones."""
+        known = list(self.vectors.values())
+        return np.stack([self.vectors.get(t, known[n % len(known)]) for n, t in enumerate(texts)])
 
 
 @dataclass(frozen=True, slots=True)
