@@ -27,6 +27,7 @@ ARGUMENTS = {
     "object": "value",
     "Path": Path("x"),
     "Iterable[str]": ["a", "b"],
+    "list[str]": ["a", "b"],
 }
 
 
