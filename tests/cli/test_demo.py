@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,19 @@ def test_the_whole_way(run: Run, tmp_path: Path) -> None:
     again = run("demo", "--path", place)  # afresh, over its own folder
     assert again.status == 0
     assert "stones@1  11 added" in again.out
+
+
+def test_what_it_proposes_are_commands(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo._say_what_next(tmp_path)
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("$ ragstone ")
+    ]
+    assert len(lines) == 5
+    for line in lines:
+        words = shlex.split(line.partition("(after")[0])[2:]
+        assert run(*words, "--help").status == 0, line
 
 
 def test_it_leaves_other_folders_alone(run: Run, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def _say_what_next(path: Path) -> None:
     for line in (
         f'search "acid rain" -d {STONES}@1 -w {where}',
         f'ask "How should a sandstone block be laid?" -d {STONES} -w {where}',
-        f"quarantine -w {where}",
+        f"quarantine list -w {where}",
         f"ui -w {where}",
         "ingest YOUR-FOLDER --dataset NAME       (after: ragstone init)",
     ):
