@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tantivy
 
 import ragstone
 from ragstone.encoders.base import TextEncoder
 from ragstone.schemas.api import FusionChoice, SearchResult
+from ragstone.storage.keyword_index import KeywordIndex
 from ragstone.workspace import Workspace
 
 SUBJECTS = ["granite", "bread", "violins", "sailing", "taxes", "bees", "tulips", "engines"]
@@ -83,3 +85,21 @@ def test_the_settings_are_named_where_they_decide(
     with ragstone.open(tmp_path / "ws", create=True, encoder=encoder, **options) as opened:
         opened.ingest([tmp_path / "a.txt"], "d")
         assert opened.search("granite", "d").fusion == choice
+
+
+def test_what_a_query_demands_is_looked_up_once(
+    notes: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    matching = KeywordIndex.matching
+
+    def counted(index: KeywordIndex, query: tantivy.Query) -> list[int]:
+        asked.append(query)
+        return matching(index, query)
+
+    monkeypatch.setattr(KeywordIndex, "matching", counted)
+    result = notes.search('"about bees" -taxes', "notes")
+    assert {hit.name.partition("-")[0] for hit in result.hits} == {"bees"}
+    assert len(asked) == 1
+    notes.search('"about bees"', "notes", mode="keyword")
+    assert len(asked) == 1  # the keyword arm has it in its own query

@@ -107,7 +107,9 @@ def _tokenizer(files: StaticFiles) -> Tokenizer:
 
     try:
         found = Tokenizer.from_file(str(files.tokenizer_file))
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:
+        if type(error) is not Exception:  # the library's own is just that
+            raise
         raise EncoderUnavailable(files.identity.name, f"tokenizer.json: {error}") from error
     found.no_padding()
     found.enable_truncation(files.identity.max_tokens)

@@ -113,8 +113,10 @@ class Retriever:
             text = asked.plain if mode != "keyword" else ""
             vector = self._encode([text], manifest)[0] if text.strip() else None
             keyword = self._keyword_query(manifest, asked)
-            arms = self._arms(manifest, keyword, vector, mode, allowed, depth=k)
-            narrowed = keyword.narrowed(allowed) if keyword else allowed
+            narrowed = allowed
+            if keyword and (like or mode != "keyword"):
+                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
+            arms = self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth=k)
             arms |= self.media_arms(manifest, text, like, narrowed, depth=k)
             plan = self.plan(manifest, arms, depth=k)
             fused = self.fuse(arms, mode, plan)
@@ -141,7 +143,8 @@ class Retriever:
         `retrieval.candidates` chunks, or `depth` when that is more.
         """
         keyword = self._keyword_query(manifest, parse(query))
-        return self._arms(manifest, keyword, vector, mode, allowed, depth)
+        narrowed = keyword.narrowed(allowed) if keyword and vector is not None else allowed
+        return self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth)
 
     def _keyword_query(self, manifest: Manifest, asked: Asked) -> KeywordQuery | None:
         if manifest.keywords is None:
@@ -156,14 +159,15 @@ class Retriever:
         vector: NDArray[np.float32] | None,
         mode: Mode,
         allowed: BitMap64 | None,
+        narrowed: BitMap64 | None,
         depth: int,
     ) -> dict[str, Ranked]:
+        """As `arms`; `narrowed` are those of the allowed chunks that have what is demanded."""
         depth = max(depth, self._settings.candidates)
         found: dict[str, Ranked] = {}
         if mode != "vector" and keyword and keyword.asked.text.strip():
             found["keyword"] = keyword.search(depth, allowed)
         if mode != "keyword" and vector is not None:
-            narrowed = keyword.narrowed(allowed) if keyword else allowed
             segments = [s for s in manifest.segments if s.space == manifest.space]
             found["vector"] = self._store.segments.search(segments, vector, depth, narrowed)
         return found
@@ -249,7 +253,9 @@ class Retriever:
     def _nonsense(self, manifest: Manifest) -> list[Ranked]:
         allowed = self._store.live_chunks(manifest.dataset_id, manifest.version)
         vectors = self._encode(NONSENSE, manifest)
-        return [self._arms(manifest, None, v, "vector", allowed, 0)["vector"] for v in vectors]
+        return [
+            self._arms(manifest, None, v, "vector", allowed, allowed, 0)["vector"] for v in vectors
+        ]
 
     def _check(
         self, query: str, k: int, mode: str, where: Sequence[str], like: Sequence[Payload]
