@@ -228,7 +228,7 @@ JobProgress = IngestProgress | ReembedProgress
 
 @dataclass(frozen=True, slots=True)
 class ArmScore:
-    """Place and raw score of a chunk in one arm (BM25, or cosine similarity)."""
+    """Place and raw score of a chunk in one arm (BM25, cosine, or what a reranker says)."""
 
     rank: int  # from 1
     score: float
@@ -243,6 +243,8 @@ class FusionChoice:
     method: FusionMethod
     vector_weight: float  # of the vector arm in "minmax", before a weak arm loses some of its own
     origin: Literal["default", "settings", "tuned"]  # tuned: learned, and stored with the version
+    reranker: str = ""  # that reads the best candidates again; empty: none
+    rerank_weight: float = 0.0  # of the reranker; the arms share the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,6 +540,7 @@ class TuningRow:
     behind: float  # mean difference to the best
     error: float  # standard error of that difference
     chosen: bool
+    rerank_weight: float = 0.0  # of the reranker that was tried; 0: without it
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,10 +114,11 @@ class Client:
         where: Sequence[str] = (),
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
+        rerank: bool | None = None,
     ) -> api.SearchResult:
         """Search one version by words, by meaning, or both; or by a picture or a recording."""
         body = {"query": query, "dataset": dataset, "k": k, "mode": mode, "where": list(where)}
-        body |= {"image": packed(image), "audio": packed(audio)}
+        body |= {"image": packed(image), "audio": packed(audio), "rerank": rerank}
         return self._http.post("/search", api.SearchResult, body)
 
     def ask(
@@ -531,11 +532,13 @@ class Client:
         queries: Path | None = None,
         qrels: Path | None = None,
         *,
+        reranker: str = "",
         message: str = "",
         dry_run: bool = False,
     ) -> api.TuningReport:
         """Learn how the arms of a search are fused best, and publish a version that does so."""
         body = {**_files(queries, qrels), "message": message, "dry_run": dry_run}
+        body["reranker"] = reranker
         return self._http.wait(f"/datasets/{part(dataset)}/tune", api.TuningReport, body)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:

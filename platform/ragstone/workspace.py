@@ -15,6 +15,7 @@ from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
+from ragstone.teaching import Teaching
 from ragstone.text import text_columns
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ragstone.schemas import api
     from ragstone.schemas.records import Modality
     from ragstone.storage.manifests import Manifest
+    from ragstone.training.reranker_files import TrainedReranker
 
 
 class Workspace:
@@ -43,9 +45,14 @@ class Workspace:
         self._store = Store(path, settings.storage)
         self._encoders = Encoders(settings.encoder, encoder)
         self._retriever = Retriever(
-            self._store, settings.retrieval, self._encode_queries, self._media_encoder
+            self._store,
+            settings.retrieval,
+            self._encode_queries,
+            self._media_encoder,
+            self._encoders.reranker,
         )
         self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
+        self._teaching = Teaching(self._store, self._retriever, self._encode_queries)
         self._measuring = Measuring(self._store, settings, self._retriever, self._encode_queries)
 
     def close(self) -> None:
@@ -188,6 +195,7 @@ class Workspace:
         where: Sequence[str] = (),
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
+        rerank: bool | None = None,
     ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
@@ -200,16 +208,23 @@ class Workspace:
             "keyword" (BM25), "vector" (cosine), or "hybrid" (both, fused).
         where
             Filters that all must hold, for example `["year>=2020", "modality=text"]`.
+        rerank
+            Whether a reranker reads the best candidates again; None for as the version was tuned,
+            or as the settings say.
 
         Raises
         ------
         InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
+        RerankerUnavailable
+            It is not on this machine, or not the one that the version was tuned with.
         """
         from ragstone.likeness import payloads_of
 
         like = payloads_of(self.settings.limits, image, audio)
-        return self._retriever.search(query, dataset, k=k, mode=mode, where=where, like=like)
+        return self._retriever.search(
+            query, dataset, k=k, mode=mode, where=where, like=like, rerank=rerank
+        )
 
     def ask(
         self,
@@ -664,6 +679,7 @@ class Workspace:
         queries: Path | None = None,
         qrels: Path | None = None,
         *,
+        reranker: str = "",
         message: str = "",
         dry_run: bool = False,
     ) -> api.TuningReport:
@@ -674,15 +690,54 @@ class Workspace:
 
         Parameters
         ----------
+        reranker
+            Tried as well, as in the setting retrieval.reranker; it must be clearly better to be
+            chosen.
         dry_run
             Only report.
 
         Raises
         ------
-        UnknownDataset, UnknownSource, InvalidArgument, VersionConflict
+        RerankerUnavailable, UnknownDataset, UnknownSource, InvalidArgument, VersionConflict
             Nothing was changed. There are fewer than ten queries, or somebody else made a version.
         """
-        return self._measuring.tune(dataset, Judges(queries, qrels), message, dry_run=dry_run)
+        judges = Judges(queries, qrels)
+        return self._measuring.tune(dataset, judges, message, reranker, dry_run=dry_run)
+
+    def train_reranker(
+        self,
+        datasets: Sequence[str],
+        folder: Path,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        steps: int = 400,
+        seed: int = 0,
+        on_progress: Callable[[int, int, float], None] = lambda *_: None,
+    ) -> TrainedReranker:
+        """Train a reranker on the judged queries of `datasets`, and write it into `folder`.
+
+        Without judged queries it learns from sentences and the passages they are from.
+
+        Parameters
+        ----------
+        folder
+            New or empty; to be given as the setting retrieval.reranker, or to `tune`.
+        queries, qrels
+            Of the only dataset; without them, the golden queries of each are used.
+        on_progress
+            Called every few steps with those done, all, and the mean loss of the last ones.
+
+        Raises
+        ------
+        UnknownDataset, UnknownSource, InvalidArgument, EncoderUnavailable
+            Nothing was written.
+        """
+        from ragstone.training.reranker import Recipe
+
+        recipe = Recipe(steps=steps, seed=seed)
+        judges = Judges(queries, qrels)
+        return self._teaching.train_reranker(datasets, judges, folder, recipe, on_progress)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""

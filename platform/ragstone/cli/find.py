@@ -47,6 +47,14 @@ def search(
         Path | None,
         typer.Option(help="Find recordings that resemble this one.", show_default=False),
     ] = None,
+    rerank: Annotated[
+        bool | None,
+        typer.Option(
+            "--rerank/--no-rerank",
+            help="Whether a reranker reads the best candidates again.",
+            show_default="as tuned, or as the settings say",
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how the score of each hit comes about.")
     ] = False,
@@ -61,7 +69,14 @@ def search(
     """
     with reached(context, workspace) as ws:
         result = ws.search(
-            query, dataset, k=k, mode=mode, where=where or (), image=image, audio=audio
+            query,
+            dataset,
+            k=k,
+            mode=mode,
+            where=where or (),
+            image=image,
+            audio=audio,
+            rerank=rerank,
         )
     if as_json:
         print_json(result)
@@ -165,7 +180,7 @@ def _fused(result: SearchResult) -> str:
     how = result.fusion
     if how is None:
         return "one arm, whose own scores count"
-    return f"{fusion_words(how.method, how.vector_weight)} ({how.origin})"
+    return f"{fusion_words(how)} ({how.origin})"
 
 
 def _show_sum(hit: Hit) -> None:

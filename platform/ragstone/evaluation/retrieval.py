@@ -62,10 +62,7 @@ def subject_rankings(
 
     def rank(number: int, text: str, mode: Mode) -> Ranked:
         vector = vectors[number] if vectors is not None else None
-        arms = retriever.arms(manifest, text, vector, mode, allowed)
-        if mode != "keyword":
-            arms |= retriever.media_arms(manifest, text, (), allowed)
-        return retriever.fuse(arms, mode, retriever.plan(manifest, arms)).ranked
+        return retriever.rank(manifest, text, vector, mode, allowed)
 
     return {mode: rankings(names, judged, rank, mode) for mode in modes}
 

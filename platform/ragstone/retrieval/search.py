@@ -1,16 +1,20 @@
-"""Search: arms -> fusion -> hits, on one version of one dataset."""
+"""Search: arms -> fusion -> reranking -> hits, on one version of one dataset."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
-from ragstone.errors import InvalidArgument, InvalidQuery
+import numpy as np
+
+from ragstone.encoders.rerankers import RERANKER
+from ragstone.errors import InvalidArgument, InvalidQuery, RerankerUnavailable
 from ragstone.retrieval import fusion
 from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.fusion import Plan
+from ragstone.retrieval.fusion import RERANKER_ARM, Plan
 from ragstone.retrieval.highlight import Matches
 from ragstone.retrieval.keyword_arm import KeywordQuery
 from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
@@ -19,15 +23,16 @@ from ragstone.retrieval.suggestions import suggestions
 from ragstone.retrieval.synonyms import Synonyms
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.records import Modality
-from ragstone.storage.ranked import Ranked, best_of
+from ragstone.storage.ranked import NOTHING, Ranked, best_of, ranked
+from ragstone.text import embed_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pyroaring import BitMap64
 
     from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import MediaEncoder
+    from ragstone.encoders.rerankers import Reranker
     from ragstone.retrieval.fusion import Arms, Fused
     from ragstone.schemas.records import Payload
     from ragstone.storage.manifests import Manifest
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 EncodeQueries: TypeAlias = "Callable[[Sequence[str], Manifest], NDArray[np.float32]]"
 OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
+OpenReranker: TypeAlias = "Callable[[str], Reranker]"
 Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
 
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -52,6 +58,8 @@ class Retriever:
         embedding space.
     open_media
         Opens the encoder of a version's images or recordings.
+    open_reranker
+        Opens a reranker by its name.
     """
 
     def __init__(
@@ -60,11 +68,13 @@ class Retriever:
         settings: RetrievalSettings,
         encode: EncodeQueries,
         open_media: OpenMedia | None = None,
+        open_reranker: OpenReranker | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._encode = encode
         self._open_media = open_media
+        self._open_reranker = open_reranker
         # Of the vector arm, by digest of a version: the noise, and on how many candidates.
         self._noises: dict[str, tuple[float, int]] = {}
 
@@ -75,12 +85,18 @@ class Retriever:
 
     def with_settings(self, settings: RetrievalSettings) -> Retriever:
         """Return another one that searches the same with other settings."""
-        return Retriever(self._store, settings, self._encode, self._open_media)
+        opened = self._open_media, self._open_reranker
+        return Retriever(self._store, settings, self._encode, *opened)
 
     @property
     def candidates(self) -> int:
         """How many chunks an arm gives."""
         return self._settings.candidates
+
+    @property
+    def rerank_weight(self) -> float:
+        """What a reranker weighs where nobody has tuned it."""
+        return self._settings.rerank_weight
 
     def search(
         self,
@@ -91,6 +107,7 @@ class Retriever:
         mode: Mode,
         where: Sequence[str],
         like: Sequence[Payload] = (),
+        rerank: bool | None = None,
     ) -> SearchResult:
         """Return the best `k` chunks for `query` in `reference` ("D" or "D@V").
 
@@ -99,11 +116,16 @@ class Retriever:
         like
             A picture, or the windows of a recording: what resembles it is found as well; with an
             empty query alone.
+        rerank
+            Whether a reranker reads the best candidates again; None for as the version was tuned,
+            or as the settings say.
 
         Raises
         ------
         InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
+        RerankerUnavailable
+            It cannot be loaded, or is not the one that the version was tuned with.
         """
         self._check(query, k, mode, where, like)
         with self._store.shared():
@@ -118,8 +140,8 @@ class Retriever:
                 narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
             arms = self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth=k)
             arms |= self.media_arms(manifest, text, like, narrowed, depth=k)
-            plan = self.plan(manifest, arms, depth=k)
-            fused = self.fuse(arms, mode, plan)
+            plan = self.plan(manifest, arms, depth=k, rerank=rerank)
+            fused = self.reranked(manifest, query, self.fuse(arms, mode, plan), plan)
             hits = self._hits(manifest, keyword, fused, k)
             known = keyword and mode != "vector"
             meant = suggestions(asked, keyword.index) if keyword and known else []
@@ -210,26 +232,91 @@ class Retriever:
                 found[name] = encoder.encode_queries([query])
         return found
 
-    def plan(self, manifest: Manifest, arms: Collection[str], depth: int = 0) -> Plan:
-        """Return how these arms of a version are fused.
+    def plan(
+        self,
+        manifest: Manifest,
+        arms: Collection[str],
+        depth: int = 0,
+        *,
+        rerank: bool | None = None,
+    ) -> Plan:
+        """Return how these arms of a version are fused, and whether they are reranked.
 
         It is as `tune` has stored with the version, else as the settings say.
         """
-        settings, tuned = self._settings, manifest.fusion
-        choice = self.untuned
-        if tuned and settings.use_tuned:
-            choice = FusionChoice(tuned.method, tuned.vector_weight, "tuned")
+        settings = self._settings
+        choice = self._choice(manifest, rerank=rerank)
         noises, least = {"keyword": keyword_noise(manifest.chunks)}, {}
         if "vector" in arms and len(arms) > 1:
             noises["vector"], least["vector"] = self._vector_noise(manifest)
         return Plan(choice, Noise(noises, max(depth, settings.candidates), least))
 
+    def digest_of(self, reranker: str) -> str:
+        """Return the digest of a reranker.
+
+        Raises
+        ------
+        RerankerUnavailable
+            It is not on this machine.
+        """
+        return self._open_reranker(reranker).identity.digest if self._open_reranker else ""
+
+    def _choice(self, manifest: Manifest, *, rerank: bool | None) -> FusionChoice:
+        choice, tuned = self.untuned, manifest.fusion
+        if tuned and self._settings.use_tuned:
+            choice = replace(
+                choice, method=tuned.method, vector_weight=tuned.vector_weight, origin="tuned"
+            )
+            if tuned.reranker is not None:
+                share = tuned.rerank_weight
+                choice = replace(choice, reranker=tuned.reranker, rerank_weight=share)
+        if rerank is False:
+            return replace(choice, reranker="", rerank_weight=0.0)
+        if rerank and not choice.reranker:
+            share = self._settings.rerank_weight
+            return replace(choice, reranker=RERANKER, rerank_weight=share)
+        return choice
+
     @property
     def untuned(self) -> FusionChoice:
-        """How the arms of a version are fused that is not tuned."""
-        method, weight = self._settings.fusion, self._settings.vector_weight
-        default = (method, weight) == (DEFAULT.method, DEFAULT.vector_weight)
-        return FusionChoice(method, weight, "default" if default else "settings")
+        """How the arms of a version are fused, and reranked, that is not tuned."""
+        settings = self._settings
+        method, weight = settings.fusion, settings.vector_weight
+        share = settings.rerank_weight if settings.reranker else 0.0
+        choice = FusionChoice(method, weight, "settings", settings.reranker, share)
+        return DEFAULT if replace(choice, origin=DEFAULT.origin) == DEFAULT else choice
+
+    def reranked(self, manifest: Manifest, query: str, fused: Fused, plan: Plan) -> Fused:
+        """Return `fused` with what the planned reranker says of the best candidates."""
+        if not plan.choice.reranker:
+            return fused
+        found = self.read_again(manifest, query, fused, plan.choice.reranker)
+        if not len(found):
+            return fused
+        return fusion.fuse({**fused.arms, RERANKER_ARM: found}, plan)
+
+    def read_again(self, manifest: Manifest, query: str, fused: Fused, reranker: str) -> Ranked:
+        """Return what `reranker` says of the best candidates that have a text.
+
+        It sees the words of the query without the operators.
+
+        Raises
+        ------
+        RerankerUnavailable
+            It cannot be loaded, or is not the one that the version was tuned with.
+        """
+        text = parse(query).plain
+        if self._open_reranker is None or manifest.keywords is None or not text.strip():
+            return NOTHING
+        opened = self._open_reranker(reranker)
+        _check_tuned(manifest, reranker, opened.identity.digest)
+        index = self._store.generations.open(manifest.keywords)
+        keys = fused.ranked.keys[: self._settings.rerank_candidates].tolist()
+        rows = index.fetch(keys)
+        texts = {key: embed_text(rows[key]["heading"], rows[key]["text"]) for key in keys}
+        read = [key for key in keys if texts[key].strip()]
+        scores = opened.scores(text, [texts[key] for key in read])
+        return ranked(np.array(read, np.int64), scores)
 
     def fuse(self, arms: Arms, mode: Mode, plan: Plan) -> Fused:
         """Return all candidates with their final scores, best first.
@@ -239,6 +326,22 @@ class Retriever:
         if mode != "hybrid" and len(arms) < 2:
             return fusion.alone(arms)
         return fusion.fuse(arms, plan)
+
+    def rank(
+        self,
+        manifest: Manifest,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        mode: Mode,
+        allowed: BitMap64 | None,
+    ) -> Ranked:
+        """Return all candidates for a query, as `search` ranks them; `vector` as of `arms`."""
+        arms = self.arms(manifest, query, vector, mode, allowed)
+        if mode != "keyword":
+            arms |= self.media_arms(manifest, query, (), allowed)
+        plan = self.plan(manifest, arms)
+        fused = self.fuse(arms, mode, plan)
+        return self.reranked(manifest, query, fused, plan).ranked
 
     def _vector_noise(self, manifest: Manifest) -> tuple[float, int]:
         """Return the spread of the vector arm's scores for what means nothing, once a version.
@@ -318,3 +421,11 @@ class Retriever:
                 )
             )
         return hits
+
+
+def _check_tuned(manifest: Manifest, reranker: str, digest: str) -> None:
+    """Refuse another reranker of the same name than the version was tuned with."""
+    tuned = manifest.fusion
+    if tuned and tuned.reranker == reranker and tuned.reranker_digest not in ("", digest):
+        version = f"{manifest.dataset}@{manifest.version}"
+        raise RerankerUnavailable(reranker, f"it is not the one that {version} was tuned with")

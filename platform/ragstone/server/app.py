@@ -113,6 +113,7 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         where=body.where,
         image=unpacked("image", body.image),
         audio=unpacked("audio", body.audio),
+        rerank=body.rerank,
     )
 
 

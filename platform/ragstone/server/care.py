@@ -78,7 +78,9 @@ def evaluation(ws: Owned, id: str) -> RetrievalEvaluation:  # noqa: A002
 @router.post("/datasets/{name:path}/tune", dependencies=[may(Action.TUNE, named_dataset)])
 def tune(ws: Owned, name: str, body: TuneRequest) -> TuningReport:
     """Learn how the arms are fused best, and publish a version that does so."""
-    return ws.tune(name, *_files(body), message=body.message, dry_run=body.dry_run)
+    return ws.tune(
+        name, *_files(body), reranker=body.reranker, message=body.message, dry_run=body.dry_run
+    )
 
 
 def _files(body: EvaluateRequest | GateRequest | TuneRequest) -> tuple[Path | None, Path | None]:

@@ -27,6 +27,9 @@ class SearchRequest(_Request):
     where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
     image: str | None = Field(None, description="A picture in base64: what resembles it is found.")
     audio: str | None = Field(None, description="A recording in base64, likewise.")
+    rerank: bool | None = Field(
+        None, description="Read the best candidates again; null: as tuned, or as the settings say."
+    )
 
 
 class AskRequest(_Request):
@@ -127,6 +130,7 @@ class TuneRequest(_Request):
 
     queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
     qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
+    reranker: str = Field("", description="Tried as well: as in the setting retrieval.reranker.")
     message: str = ""
     dry_run: bool = False
 
