@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
+from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
@@ -42,6 +43,7 @@ class Workspace:
         self.settings = settings
         self._store = Store(path, settings.storage)
         self._encoders = Encoders(settings.encoder, encoder)
+        self._memory = QueryMemory()
         self._retriever = Retriever(
             self._store, settings.retrieval, self._encode_queries, self._media_encoder
         )
@@ -798,8 +800,10 @@ class Workspace:
 
     def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
         held = manifest.media[modality.value]
-        return self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
+        encoder = self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
+        return RememberingMedia(encoder, self._memory)
 
     def _encoder_of(self, manifest: Manifest) -> TextEncoder:
         """Return the encoder that made the vectors of a version."""
-        return self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)
+        encoder = self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)
+        return RememberingText(encoder, self._memory)
