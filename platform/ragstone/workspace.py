@@ -686,6 +686,30 @@ class Workspace:
         """
         return self._measuring.tune(dataset, Judges(queries, qrels), message, dry_run=dry_run)
 
+    def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
+        """Measure how fast this machine searches `dataset` ("D" or "D@V"); nothing is changed.
+
+        Asked are the golden queries of the dataset, when it has some, else sentences of its chunks.
+
+        Parameters
+        ----------
+        queries
+            How many searches each figure is made of.
+        seed
+            Draws queries and chunks: the same seed takes the same ones.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument, EncoderUnavailable
+            The call is wrong, the version has no text, or its encoder is not on this machine.
+        """
+        from ragstone.speed import Bench
+
+        bench = Bench(
+            self._store, self.settings.retrieval, self._bare_encoder_of, self._media_encoder
+        )
+        return bench.run(dataset, queries, seed)
+
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
         from ragstone.storage.doctor import examine
@@ -805,5 +829,7 @@ class Workspace:
 
     def _encoder_of(self, manifest: Manifest) -> TextEncoder:
         """Return the encoder that made the vectors of a version."""
-        encoder = self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)
-        return RememberingText(encoder, self._memory)
+        return RememberingText(self._bare_encoder_of(manifest), self._memory)
+
+    def _bare_encoder_of(self, manifest: Manifest) -> TextEncoder:
+        return self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)

@@ -9,6 +9,7 @@ import typer
 
 from ragstone import __version__
 from ragstone.cli import (
+    bench,
     catalog,
     dedup,
     demo,
@@ -128,6 +129,7 @@ measure.command("list")(evaluate.list_kept)
 measure.command("show")(evaluate.show)
 app.command(rich_help_panel=_CARE)(distill.distill)
 app.command(rich_help_panel=_CARE)(tune.tune)
+app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
 app.command(rich_help_panel=_SERVE)(serving.ui)
