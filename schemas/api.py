@@ -457,6 +457,8 @@ class ItemDetail:
 
 # ---------------------------------------------------------------- evaluation and health
 
+QueryOrigin = Literal["golden", "sampled"]  # queries kept with the dataset, or sentences of it
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -566,6 +568,53 @@ class GoldenQuery:
     query_id: str
     query: str
     documents: dict[str, int]  # name of an item -> how well it answers; 0 is not at all
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took, run by run."""
+
+    runs: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTiming:
+    """How long searches took whose query was encoded before."""
+
+    mode: Mode
+    where: list[str]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Hybrid searches of new queries, their encoding included."""
+
+    threads: int
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedReport:
+    """How fast this machine searches a version, and takes in texts like its own."""
+
+    dataset: str
+    version: int
+    items: int
+    chunks: int
+    bytes_per_chunk: float  # of parts, vectors and keywords, without the originals
+    cores: int  # that this process may use
+    encoder: str
+    queries: int  # different ones
+    origin: QueryOrigin
+    open_ms: float  # both indexes read, checked and searched once
+    encoding: Timing  # of one query
+    searches: list[SearchTiming]
+    throughput: list[Throughput]
+    encoded: int  # chunks of the sample
+    encoded_per_second: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -541,6 +541,11 @@ class Client:
         body["reranker"] = reranker
         return self._http.wait(f"/datasets/{part(dataset)}/tune", api.TuningReport, body)
 
+    def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
+        """Measure how fast the server's machine searches `dataset` ("D" or "D@V")."""
+        body = {"queries": queries, "seed": seed}
+        return self._http.wait(f"/datasets/{part(dataset)}/bench", api.SpeedReport, body)
+
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
         return self._http.wait("/doctor", api.DoctorReport, {"rebuild": rebuild})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
+from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
@@ -44,6 +45,7 @@ class Workspace:
         self.settings = settings
         self._store = Store(path, settings.storage)
         self._encoders = Encoders(settings.encoder, encoder)
+        self._memory = QueryMemory()
         self._retriever = Retriever(
             self._store,
             settings.retrieval,
@@ -739,6 +741,30 @@ class Workspace:
         judges = Judges(queries, qrels)
         return self._teaching.train_reranker(datasets, judges, folder, recipe, on_progress)
 
+    def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
+        """Measure how fast this machine searches `dataset` ("D" or "D@V"); nothing is changed.
+
+        Asked are the golden queries of the dataset, when it has some, else sentences of its chunks.
+
+        Parameters
+        ----------
+        queries
+            How many searches each figure is made of.
+        seed
+            Draws queries and chunks: the same seed takes the same ones.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument, EncoderUnavailable
+            The call is wrong, the version has no text, or its encoder is not on this machine.
+        """
+        from ragstone.speed import Bench
+
+        bench = Bench(
+            self._store, self.settings.retrieval, self._bare_encoder_of, self._media_encoder
+        )
+        return bench.run(dataset, queries, seed)
+
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
         from ragstone.storage.doctor import examine
@@ -853,8 +879,12 @@ class Workspace:
 
     def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
         held = manifest.media[modality.value]
-        return self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
+        encoder = self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
+        return RememberingMedia(encoder, self._memory)
 
     def _encoder_of(self, manifest: Manifest) -> TextEncoder:
         """Return the encoder that made the vectors of a version."""
+        return RememberingText(self._bare_encoder_of(manifest), self._memory)
+
+    def _bare_encoder_of(self, manifest: Manifest) -> TextEncoder:
         return self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)

@@ -9,6 +9,7 @@ import typer
 
 from ragstone import __version__
 from ragstone.cli import (
+    bench,
     catalog,
     dedup,
     demo,
@@ -132,6 +133,7 @@ app.command(rich_help_panel=_CARE)(distill.distill)
 app.command(rich_help_panel=_CARE)(tune.tune)
 app.add_typer(training, name="train", rich_help_panel=_CARE)
 training.command("reranker")(train.reranker)
+app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
 app.command(rich_help_panel=_SERVE)(serving.ui)

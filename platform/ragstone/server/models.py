@@ -135,6 +135,13 @@ class TuneRequest(_Request):
     dry_run: bool = False
 
 
+class BenchRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/bench`."""
+
+    queries: int = Field(100, description="How many searches each figure is made of.")
+    seed: int = Field(0, description="Draws queries and chunks.")
+
+
 class DoctorRequest(_Request):
     """Body of `POST /v1/doctor`."""
 
