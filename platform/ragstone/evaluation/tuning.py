@@ -142,7 +142,7 @@ def _quality(
     names = item_names(store, manifest)
     check_names(judged, names)
     texts = list(judged.queries.values())
-    allowed = store.live_chunks(manifest.dataset_id, manifest.version)
+    allowed = retriever.allowed(manifest)
     found: list[Rankings] = [[] for _ in ways]
     for text, vector in zip(texts, encode(texts, manifest), strict=True):
         arms = retriever.arms(manifest, text, vector, "hybrid", allowed)
