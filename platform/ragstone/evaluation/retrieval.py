@@ -58,7 +58,7 @@ def subject_rankings(
     names = item_names(store, manifest)
     check_names(judged, names)
     vectors = encode([*judged.queries.values()], manifest) if {*modes} != {"keyword"} else None
-    allowed = store.live_chunks(manifest.dataset_id, manifest.version)
+    allowed = retriever.allowed(manifest)
 
     def rank(number: int, text: str, mode: Mode) -> Ranked:
         vector = vectors[number] if vectors is not None else None

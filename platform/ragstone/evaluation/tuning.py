@@ -163,7 +163,7 @@ def _quality(
     names = item_names(store, manifest)
     check_names(judged, names)
     texts = list(judged.queries.values())
-    allowed = store.live_chunks(manifest.dataset_id, manifest.version)
+    allowed = retriever.allowed(manifest)
     found: list[Rankings] = [[] for _ in ways]
     reranker = ways[-1].reranker
     for text, vector in zip(texts, encode(texts, manifest), strict=True):

@@ -28,13 +28,13 @@ from ragstone.text import embed_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pyroaring import BitMap64
 
     from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import MediaEncoder
     from ragstone.encoders.rerankers import Reranker
     from ragstone.retrieval.fusion import Arms, Fused
     from ragstone.schemas.records import Payload
+    from ragstone.storage.allowed import Allowed, Choice
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
@@ -130,7 +130,7 @@ class Retriever:
         self._check(query, k, mode, where, like)
         with self._store.shared():
             manifest = self._store.resolve(reference)
-            allowed = allowed_chunks(self._store, manifest, where)
+            allowed = self.allowed(manifest, where)
             asked = parse(query)
             text = asked.plain if mode != "keyword" else ""
             vector = self._encode([text], manifest)[0] if text.strip() else None
@@ -150,13 +150,22 @@ class Retriever:
             manifest.dataset, manifest.version, query, mode, hits, how, asked.reading, meant
         )
 
+    def allowed(self, manifest: Manifest, where: Sequence[str] = ()) -> Allowed | None:
+        """Return the chunks of a version that pass all of `where`, as a search takes them.
+
+        Raises as `allowed_chunks`.
+        """
+        return self._store.allowances.get(
+            manifest.digest, where, lambda: allowed_chunks(self._store, manifest, where)
+        )
+
     def arms(
         self,
         manifest: Manifest,
         query: str,
         vector: NDArray[np.float32] | None,
         mode: Mode,
-        allowed: BitMap64 | None,
+        allowed: Choice | None,
         depth: int = 0,
     ) -> dict[str, Ranked]:
         """Return the candidates of each arm for one query, best first.
@@ -180,8 +189,8 @@ class Retriever:
         keyword: KeywordQuery | None,
         vector: NDArray[np.float32] | None,
         mode: Mode,
-        allowed: BitMap64 | None,
-        narrowed: BitMap64 | None,
+        allowed: Choice | None,
+        narrowed: Choice | None,
         depth: int,
     ) -> dict[str, Ranked]:
         """As `arms`; `narrowed` are those of the allowed chunks that have what is demanded."""
@@ -199,7 +208,7 @@ class Retriever:
         manifest: Manifest,
         query: str,
         like: Sequence[Payload],
-        allowed: BitMap64 | None,
+        allowed: Choice | None,
         depth: int = 0,
     ) -> dict[str, Ranked]:
         """Return the candidates among images and recordings, each by its best match.
@@ -354,7 +363,7 @@ class Retriever:
         return self._noises[manifest.digest]
 
     def _nonsense(self, manifest: Manifest) -> list[Ranked]:
-        allowed = self._store.live_chunks(manifest.dataset_id, manifest.version)
+        allowed = self.allowed(manifest)
         vectors = self._encode(NONSENSE, manifest)
         return [
             self._arms(manifest, None, v, "vector", allowed, allowed, 0)["vector"] for v in vectors
