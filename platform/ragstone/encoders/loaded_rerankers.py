@@ -23,7 +23,7 @@ from ragstone.encoders.weights import ModelFiles, NetworkFiles, find_model, veri
 from ragstone.errors import EncoderUnavailable
 
 _BATCH = 16  # passages: their activations fit a processor's caches
-# Of token vectors in float16: 5,000 passages of 200 tokens and 128 dimensions.
+# Of token vectors in float16: 2,600 passages of 200 tokens and 256 dimensions.
 _KEPT_BYTES = 256 * 2**20
 _FAILURES = (
     OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, SafetensorError,

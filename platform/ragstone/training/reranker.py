@@ -27,7 +27,7 @@ from ragstone.training.reranker_files import TrainedReranker, write_reranker
 Heard = Callable[[int, int, float], None]  # steps done, of how many, mean loss of the last ones
 
 _SCALE = 20.0  # of cosines, before the softmax
-_DIMENSION = 128  # of the projected token vectors, as in the paper
+_DIMENSION = 256  # of the projected token vectors; with 128 less is kept of what the encoder knows
 _WARM_UP = 20  # steps
 _LAST_RATE = 0.02  # of the learning rate, at the end
 _HELD_OUT = 10  # every tenth example measures
@@ -45,7 +45,7 @@ class Recipe:
     others: int = 3  # passages found for a query that do not fit, in a batch
     layers: int = 3  # upper ones, that are adapted
     rank: int = 16
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     max_tokens: int = 160  # that are read of a passage while training
     seed: int = 0
 
