@@ -197,8 +197,9 @@ class RetrievalSettings(_Section):
     )
     reranker: str = Field(
         "",
-        description="Network that reads the best candidates again: 'all-MiniLM-L6-v2-reranker', "
-        "which ships with Ragstone, a hub name already on this machine, or a path. Empty: none.",
+        description="Network that reads the best candidates again: a text encoder such as "
+        "'all-MiniLM-L6-v2', whose tokens are compared, or a cross-encoder; a hub name already on "
+        "this machine, or a path. Empty: none.",
     )
     rerank_weight: float = Field(
         0.4, ge=0, le=1, description="Weight of the reranker; the arms share the rest."

@@ -653,8 +653,8 @@ class RerankerUnavailable(Unavailable):
         self.name = name
         super().__init__(
             f"The reranker {name!r} cannot be used: {reason}",
-            "Search without it (--no-rerank), or give 'all-MiniLM-L6-v2-reranker', which ships "
-            "with Ragstone, or the path of a cross-encoder on this machine.",
+            "Search without it (--no-rerank), or give 'all-MiniLM-L6-v2', the default encoder, or "
+            "the path of a cross-encoder on this machine.",
         )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import CrossEncoder, MultiVectorEncoder
+from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from ragstone.config import EncoderSettings
-from ragstone.encoders.rerankers import Reranker, open_reranker
+from ragstone.encoders.rerankers import RERANKER, Reranker, open_reranker
 from ragstone.errors import RerankerUnavailable
 
 QUERY = "the dog in the park"
@@ -105,9 +106,29 @@ def test_more_than_one_number_for_a_pair_is_refused(bare: Path, tmp_path: Path) 
         opened(classifier(bare, tmp_path / "three", 3))
 
 
-def test_a_text_encoder_is_no_reranker(plain_model: Path) -> None:
-    with pytest.raises(RerankerUnavailable, match="neither a cross-encoder nor"):
-        opened(plain_model)
+def test_the_tokens_of_a_text_encoder_are_compared(plain_model: Path) -> None:
+    model = SentenceTransformer(str(plain_model), device="cpu", local_files_only=True)
+    options: dict[str, Any] = {"output_value": "token_embeddings", "show_progress_bar": False}
+
+    def units(text: str) -> torch.Tensor:
+        return torch.nn.functional.normalize(model.encode([text], **options)[0], dim=-1)
+
+    expected = [float((units(QUERY) @ units(text).T).amax(1).mean()) for text in TEXTS]
+    assert opened(plain_model).scores(QUERY, TEXTS) == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_default_encoder_ranks_without_anything_being_trained() -> None:
+    reranker = open_reranker(RERANKER, EncoderSettings())
+    assert reranker.identity.name == "all-MiniLM-L6-v2"
+    scores = reranker.scores("Which stone resists frost?", [
+        "Granite does not crack in winter.", "The train to the coast leaves at noon.",
+    ])  # fmt: skip
+    assert scores[0] > scores[1] + 0.1
+
+
+def test_a_static_encoder_is_no_reranker() -> None:
+    with pytest.raises(RerankerUnavailable, match="no tokens"):
+        open_reranker("all-MiniLM-L6-v2-static", EncoderSettings())
 
 
 def test_what_is_not_there_is_unavailable() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragstone.config import EncoderSettings
-from ragstone.encoders.rerankers import RERANKER, open_reranker
+from ragstone.encoders.rerankers import open_reranker
 from ragstone.errors import InvalidArgument, RerankerUnavailable
 from ragstone.training.examples import Example, Material, batch_of
 from ragstone.training.reranker import Recipe, train_reranker
@@ -37,7 +37,7 @@ def every() -> list[Example]:
 MATERIAL = Material([every()], [])
 
 
-REAL = Recipe(steps=30, layers=1, rank=4, learning_rate=2e-3)
+REAL = Recipe(steps=30, layers=2, rank=8, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="session")
@@ -128,16 +128,10 @@ def test_more_layers_than_there_are_is_refused(recipe: Recipe, tmp_path: Path) -
 
 def test_an_adapter_of_other_weights_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     base = Path(shutil.copytree(recipe.encoder, tmp_path / "base"))
-    made = train_reranker(
-        MATERIAL, tmp_path / "made", replace(recipe, encoder=str(base), steps=1)
-    )
+    made = train_reranker(MATERIAL, tmp_path / "made", replace(recipe, encoder=str(base), steps=1))
     weights = base / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(RerankerUnavailable, match="trained for other weights"):
         open_reranker(made.folder, EncoderSettings())
-
-
-def test_the_shipped_one_is_named() -> None:
-    assert open_reranker(RERANKER, EncoderSettings()).identity.name == RERANKER

@@ -22,8 +22,8 @@ def tune(
         str,
         typer.Option(
             metavar="NAME",
-            help="Try this reranker as well: all-MiniLM-L6-v2-reranker, which ships with Ragstone, "
-            "a hub name already on this machine, or a path.",
+            help="Try this reranker as well: all-MiniLM-L6-v2, the default encoder, a hub name "
+            "already on this machine, or a path.",
             show_default=False,
         ),
     ] = "",

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from sentence_transformers import CrossEncoder, MultiVectorEncoder
-from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from torch import nn
 
@@ -19,11 +19,11 @@ from ragstone.encoders.adapters import lay_over, read_adapter
 from ragstone.encoders.devices import choose_device, limit_threads
 from ragstone.encoders.quiet import no_progress_bar
 from ragstone.encoders.rerankers import WEIGHTS, Scores
-from ragstone.encoders.weights import ModelFiles, NetworkFiles, find_model, verify_weights
+from ragstone.encoders.weights import ModelFiles, NetworkFiles, verify_weights
 from ragstone.errors import EncoderUnavailable
 
 _BATCH = 16  # passages: their activations fit a processor's caches
-# Of token vectors in float16: 2,600 passages of 200 tokens and 256 dimensions.
+# Of token vectors in float16: 1,700 passages of 200 tokens and 384 dimensions.
 _KEPT_BYTES = 256 * 2**20
 _FAILURES = (
     OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, SafetensorError,
@@ -130,23 +130,21 @@ def late(files: NetworkFiles, device: str) -> LateReading:
     return LateReading(model.eval())
 
 
-def adapted(files: NetworkFiles, device: str) -> LateReading:
-    """Load the text encoder that an adapter belongs to, and lay the adapter over it.
+def tokens_of(base: ModelFiles, device: str, adapter: NetworkFiles | None = None) -> LateReading:
+    """Load the network of a text encoder for its token vectors, with an adapter laid over it.
 
     Raises
     ------
     EncoderUnavailable
-        The adapter is damaged, or does not fit.
+        The weights or the adapter are damaged, or do not fit each other.
     """
     limit_threads()
-    base = find_model(str(files.config["base"]))
-    tensors = read_adapter(files.name, files.folder / WEIGHTS)
-    projection = tensors.get("projection")
-    if projection is None:
-        raise EncoderUnavailable(files.name, f"{files.folder / WEIGHTS} holds no projection")
     transformer = trunk(base)
-    lay_over(files.name, transformer.auto_model, tensors)
-    modules: list[nn.Module] = [transformer, _projecting(projection), MultiVectorMask(), _units()]
+    if adapter is not None:
+        tensors = read_adapter(adapter.name, adapter.folder / WEIGHTS)
+        lay_over(adapter.name, transformer.auto_model, tensors)
+    units = Normalize(module_input_name="token_embeddings")
+    modules: list[nn.Module] = [transformer, MultiVectorMask(), units]
     model = MultiVectorEncoder(modules=modules, device=str(choose_device(device)))
     return LateReading(model.eval())
 
@@ -170,19 +168,3 @@ def trunk(base: ModelFiles) -> Transformer:
     except _FAILURES as error:
         raise EncoderUnavailable(base.identity.name, str(error)) from error
     return network
-
-
-def _projecting(weights: torch.Tensor) -> Dense:
-    outputs, inputs = weights.shape
-    return Dense(
-        inputs,
-        outputs,
-        bias=False,
-        activation_function=nn.Identity(),
-        init_weight=weights,
-        module_input_name="token_embeddings",
-    )
-
-
-def _units() -> Normalize:
-    return Normalize(module_input_name="token_embeddings")

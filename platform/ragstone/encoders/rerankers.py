@@ -2,7 +2,8 @@
 
 There are two kinds. A cross-encoder reads both at once (Nogueira and Cho, "Passage Re-ranking with
 BERT", 2019). Late interaction reads them apart and compares their tokens (Khattab and Zaharia,
-"ColBERT", SIGIR 2020), so that a passage needs to be read only once.
+"ColBERT", SIGIR 2020), so that a passage needs to be read only once. Any text encoder can do the
+latter with the vectors that it otherwise takes the mean of.
 
 Nothing here imports torch: a network is loaded by the first query.
 """
@@ -10,33 +11,33 @@ Nothing here imports torch: a network is loaded by the first query.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ragstone.encoders.static_files import find_static
 from ragstone.encoders.weights import (
+    DEFAULT_MODEL,
+    ModelFiles,
     NetworkFiles,
     find_model,
     find_pipeline,
-    verify_files,
+    is_default,
 )
 from ragstone.errors import EncoderUnavailable, RerankerUnavailable
 
 if TYPE_CHECKING:
     from ragstone.config import EncoderSettings
 
-RERANKER = "all-MiniLM-L6-v2-reranker"  # ships with Ragstone
+RERANKER = DEFAULT_MODEL  # where nobody names another
 ADAPTER = "ragstone-reranker"  # the model_type of those that `ragstone train reranker` wrote
 WEIGHTS = "model.safetensors"
 
 Scores = NDArray[np.float64]
-
-# SHA-256 of the files that ship with Ragstone.
-_SHIPPED: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ def open_reranker(name: str, settings: EncoderSettings) -> Reranker:
     Parameters
     ----------
     name
-        The one that ships with Ragstone, a folder, or a name in the local hub cache: of an
-        adapter from `ragstone train reranker`, a cross-encoder, or a model of late interaction.
+        A folder, or a name in the local hub cache: of a text encoder, whose token vectors are
+        compared, a cross-encoder, a MultiVectorEncoder, or an adapter from
+        `ragstone train reranker`.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def open_reranker(name: str, settings: EncoderSettings) -> Reranker:
         It is not on this machine, its files are damaged, or it is a network of another kind.
     """
     try:
-        return NetworkReranker(_found(name), settings)
+        return _found(name, settings.device)
     except EncoderUnavailable as error:
         raise RerankerUnavailable(name, error.reason) from error
 
@@ -83,16 +85,16 @@ def open_reranker(name: str, settings: EncoderSettings) -> Reranker:
 class NetworkReranker:
     """A reranker whose network is loaded when it is first needed; safe to share between threads."""
 
-    def __init__(self, files: NetworkFiles, settings: EncoderSettings) -> None:
-        self._files = files
-        self._settings = settings
+    def __init__(self, identity: RerankerIdentity, load: Callable[[], Reading]) -> None:
+        self._identity = identity
+        self._load = load
         self._network: Reading | None = None
         self._using = threading.Lock()  # the libraries' tokenizers are not thread-safe
 
     @property
     def identity(self) -> RerankerIdentity:
         """Name and digest, read from files."""
-        return RerankerIdentity(self._files.name, self._files.digest)
+        return self._identity
 
     def scores(self, query: str, texts: Sequence[str]) -> Scores:
         """Return a score for each of `texts`, float64 of shape (len(texts),): more is better.
@@ -104,26 +106,16 @@ class NetworkReranker:
         """
         if not texts:
             return np.empty(0, np.float64)
+        name = self._identity.name
         with self._using:
-            if self._network is None:
-                self._network = self._loaded()
+            try:
+                self._network = self._network or self._load()
+            except EncoderUnavailable as error:
+                raise RerankerUnavailable(name, error.reason) from error
             found = self._network.scores(query, texts)
         if not np.all(np.isfinite(found)):
-            raise RerankerUnavailable(self._files.name, "it gave a score that is no number")
+            raise RerankerUnavailable(name, "it gave a score that is no number")
         return found
-
-    def _loaded(self) -> Reading:
-        from ragstone.encoders import loaded_rerankers
-
-        device = self._settings.device
-        try:
-            if self._files.architecture == ADAPTER:
-                return loaded_rerankers.adapted(self._files, device)
-            if is_cross_encoder(self._files):
-                return loaded_rerankers.CrossReading(self._files, device)
-            return loaded_rerankers.late(self._files, device)
-        except EncoderUnavailable as error:
-            raise RerankerUnavailable(self._files.name, error.reason) from error
 
 
 class Reading(Protocol):
@@ -134,41 +126,50 @@ class Reading(Protocol):
         ...
 
 
-def is_cross_encoder(files: NetworkFiles) -> bool:
-    """Tell whether it is a network that classifies a pair of texts."""
-    architectures = files.config.get("architectures") or [""]
-    return str(architectures[0]).endswith("ForSequenceClassification")
-
-
-def _found(name: str) -> NetworkFiles:
-    if name == RERANKER and not Path(name).is_dir():
-        return _shipped()
+def _found(name: str, device: str) -> NetworkReranker:
+    if is_default(name):
+        return _by_tokens(find_model(name), device)
+    if find_static(name) is not None:
+        raise EncoderUnavailable(name, "it is a static encoder: no tokens in their context")
     files = find_pipeline(name)
     if files.architecture == ADAPTER:
-        _check_base(files)
-        return files
-    if is_cross_encoder(files):
+        return _adapted(files, device)
+    if _is_cross_encoder(files):
         labels = files.config.get("id2label") or {"0": ""}
         if len(labels) != 1:
             raise EncoderUnavailable(name, f"it gives {len(labels)} numbers for a pair, and not 1")
-        return files
+        return NetworkReranker(_identity(files), lambda: _loaded().CrossReading(files, device))
     kind = files.settings("config_sentence_transformers.json").get("model_type")
-    if kind != "MultiVectorEncoder":
-        reason = "it is neither a cross-encoder nor a MultiVectorEncoder of sentence-transformers"
-        raise EncoderUnavailable(name, reason)
-    return files
+    if kind == "MultiVectorEncoder":
+        return NetworkReranker(_identity(files), lambda: _loaded().late(files, device))
+    return _by_tokens(find_model(name), device)
 
 
-def _shipped() -> NetworkFiles:
-    folder = Path(__file__).parent / RERANKER
-    verify_files(RERANKER, folder, _SHIPPED)
-    found = find_pipeline(str(folder))
-    return NetworkFiles(RERANKER, folder, _SHIPPED[WEIGHTS], found.config)
+def _by_tokens(base: ModelFiles, device: str) -> NetworkReranker:
+    identity = RerankerIdentity(base.identity.name, base.identity.digest)
+    return NetworkReranker(identity, lambda: _loaded().tokens_of(base, device))
 
 
-def _check_base(files: NetworkFiles) -> None:
+def _adapted(files: NetworkFiles, device: str) -> NetworkReranker:
     """Refuse an adapter of other weights than those that are there."""
     base = find_model(str(files.config.get("base", "")))
     if base.identity.digest != files.config.get("base_digest"):
         reason = f"it was trained for other weights of {base.identity.name!r} than there are"
         raise EncoderUnavailable(files.name, reason)
+    return NetworkReranker(_identity(files), lambda: _loaded().tokens_of(base, device, files))
+
+
+def _identity(files: NetworkFiles) -> RerankerIdentity:
+    return RerankerIdentity(files.name, files.digest)
+
+
+def _is_cross_encoder(files: NetworkFiles) -> bool:
+    """Tell whether it is a network that classifies a pair of texts."""
+    architectures = files.config.get("architectures") or [""]
+    return str(architectures[0]).endswith("ForSequenceClassification")
+
+
+def _loaded() -> ModuleType:
+    from ragstone.encoders import loaded_rerankers
+
+    return loaded_rerankers

@@ -342,7 +342,7 @@ class Retriever:
         query: str,
         vector: NDArray[np.float32] | None,
         mode: Mode,
-        allowed: BitMap64 | None,
+        allowed: Choice | None,
     ) -> Ranked:
         """Return all candidates for a query, as `search` ranks them; `vector` as of `arms`."""
         arms = self.arms(manifest, query, vector, mode, allowed)

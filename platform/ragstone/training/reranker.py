@@ -27,7 +27,6 @@ from ragstone.training.reranker_files import TrainedReranker, write_reranker
 Heard = Callable[[int, int, float], None]  # steps done, of how many, mean loss of the last ones
 
 _SCALE = 20.0  # of cosines, before the softmax
-_DIMENSION = 256  # of the projected token vectors; with 128 less is kept of what the encoder knows
 _WARM_UP = 20  # steps
 _LAST_RATE = 0.02  # of the learning rate, at the end
 _HELD_OUT = 10  # every tenth example measures
@@ -45,7 +44,7 @@ class Recipe:
     others: int = 3  # passages found for a query that do not fit, in a batch
     layers: int = 3  # upper ones, that are adapted
     rank: int = 16
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     max_tokens: int = 160  # that are read of a passage while training
     seed: int = 0
 
@@ -71,7 +70,7 @@ def train_reranker(
     base = find_model(recipe.encoder)
     shaping, measuring = _split(material)
     torch.manual_seed(recipe.seed)
-    learner = _Learner(base, recipe, batch_of(shaping, 0, recipe.seed, recipe.queries, 0))
+    learner = _Learner(base, recipe)
     before = learner.measured(measuring)
     loss = _run(learner, shaping, recipe, on_progress)
     made = TrainedReranker(
@@ -101,15 +100,12 @@ def recipe_words(recipe: Recipe) -> str:
 
 
 class _Learner:
-    def __init__(self, base: ModelFiles, recipe: Recipe, first: Batch) -> None:
+    def __init__(self, base: ModelFiles, recipe: Recipe) -> None:
         self._trunk = AdaptedTrunk(base, recipe.layers, recipe.rank, recipe.max_tokens)
-        self._projection = nn.Linear(base.identity.dimension, _DIMENSION, bias=False)
-        self._projection.weight.data = self._main_directions(first.passages)
-        self.parameters = [*self._trunk.parameters, *self._projection.parameters()]
+        self.parameters = self._trunk.parameters
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        projection = self._projection.weight.detach().half().contiguous()
-        return {**self._trunk.tensors(), "projection": projection}
+        return self._trunk.tensors()
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean cross-entropy of the fitting passages."""
@@ -149,15 +145,7 @@ class _Learner:
 
     def _units(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         states, mask = self._trunk(texts)
-        return functional.normalize(self._projection(states), dim=-1), mask
-
-    @torch.no_grad()
-    def _main_directions(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return the main directions of the token vectors of some texts: where to begin."""
-        states, mask = self._trunk(texts)
-        units = functional.normalize(states[mask], dim=-1)
-        _, _, directions = torch.linalg.svd(units.T @ units)
-        return directions[:_DIMENSION].contiguous()
+        return functional.normalize(states, dim=-1), mask
 
 
 def _run(learner: _Learner, material: Material, recipe: Recipe, on_progress: Heard) -> float:

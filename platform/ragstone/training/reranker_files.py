@@ -22,7 +22,7 @@ _CARD = """# A reranker
 
 Trained by `ragstone train reranker`: an adapter of the text encoder `{base}`
 (digest `{base_digest}`), whose token
-vectors, projected, are compared by late interaction. It does nothing without that encoder.
+vectors are compared by late interaction. It does nothing without that encoder.
 
 Data: {examples:,} judged queries with passages that fit and passages that do not, and {passages:,}
 passages whose sentences are queries for the rest of them.
