@@ -13,6 +13,7 @@ from ragstone.encoders.opened import Encoders
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
+from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
 from ragstone.text import text_columns
@@ -181,35 +182,53 @@ class Workspace:
     def search(
         self,
         query: str,
-        dataset: str,
+        dataset: str | Sequence[str],
         *,
         k: int = 10,
         mode: api.Mode = "hybrid",
         where: Sequence[str] = (),
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
+        offset: int = 0,
+        after: str | None = None,
+        group: bool = False,
+        neighbours: int = 0,
     ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
         Parameters
         ----------
+        dataset
+            Several are searched together, and their hits are one list.
         image, audio
             A file, or its bytes: pictures and recordings that resemble it are found, together
             with what `query` finds unless that is empty.
         mode
             "keyword" (BM25), "vector" (cosine), or "hybrid" (both, fused).
         where
-            Filters that all must hold, for example `["year>=2020", "modality=text"]`.
+            Filters that all must hold, for example `["year>=2020 or year missing"]`.
+        offset
+            Hits to pass over.
+        after
+            The `next` of a result: the page that follows it, from the same versions. All else
+            has to be as it was.
+        group
+            Return items: of each its best chunk, with its further ones in `more`.
+        neighbours
+            Chunks before and after each hit in its item that come with it.
 
         Raises
         ------
-        InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+        InvalidQuery, InvalidArgument, InvalidCursor, InvalidFilter, UnknownField, UnknownDataset,
+        UnknownVersion
             The call is wrong, and the message says how.
         """
         from ragstone.likeness import payloads_of
 
         like = payloads_of(self.settings.limits, image, audio)
-        return self._retriever.search(query, dataset, k=k, mode=mode, where=where, like=like)
+        question = Question(query, k, mode, where, like, offset, after, group, neighbours)
+        references = [dataset] if isinstance(dataset, str) else list(dataset)
+        return self._retriever.search(question, references)
 
     def ask(
         self,
@@ -282,15 +301,27 @@ class Workspace:
         with self._store.shared():
             return facets(self._store, self._store.resolve(dataset), fields, where, limit)
 
-    def show(self, id: str) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:  # noqa: A002
+    def show(
+        self,
+        id: str,  # noqa: A002
+        *,
+        around: int = 0,
+    ) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:
         """Return what has this id: an item, a chunk or an answer.
+
+        Parameters
+        ----------
+        around
+            Chunks before and after a chunk in its item that come with it.
 
         Raises
         ------
         UnknownId
             Nothing has it, or a prefix fits more than one.
+        InvalidArgument
+            `around` is out of bounds, or the id is not of a chunk.
         """
-        return listing.show(self._store, id)
+        return listing.show(self._store, id, around)
 
     def original(self, item: str) -> api.Media:
         """Return the bytes that an item came as, byte for byte.

@@ -22,6 +22,19 @@ Dataset = Annotated[
         help="Dataset, or DATASET@VERSION for another one; a tag or a time will do.",
     ),
 ]
+Datasets = Annotated[
+    list[str],
+    typer.Option(
+        "--dataset",
+        "-d",
+        help="Dataset, or DATASET@VERSION for another one; a tag or a time will do. May be given "
+        "more than once, to search them together.",
+    ),
+]
+Hits = Annotated[int, typer.Option("-k", help="How many hits.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Show how the score of each hit comes about.")
+]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
 Where = Annotated[
     list[str] | None,

@@ -63,7 +63,8 @@ class Noise:
         open_ended = name == "keyword" and len(found) < self.depth
         last = 0.0 if open_ended else float(found.scores[-1])
         spread = float(found.scores[0]) - last
-        return min(1.0, max(0.0, (spread / noise - 1) / (_HEARD[name] - 1)))
+        full = _HEARD["keyword" if name == "keyword" else "vector"]
+        return min(1.0, max(0.0, (spread / noise - 1) / (full - 1)))
 
 
 def keyword_noise(chunks: int) -> float:

@@ -1,25 +1,28 @@
-"""Search: arms -> fusion -> hits, on one version of one dataset."""
+"""Search: arms -> fusion -> one order -> hits, on one version or several datasets together."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
 
-from ragstone.errors import InvalidArgument, InvalidQuery
 from ragstone.retrieval import fusion
+from ragstone.retrieval.cursors import Cursor
 from ragstone.retrieval.filters import allowed_chunks
 from ragstone.retrieval.fusion import Plan
-from ragstone.retrieval.highlight import Matches
+from ragstone.retrieval.hits import hits_of
 from ragstone.retrieval.keyword_arm import KeywordQuery
 from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
+from ragstone.retrieval.order import places
 from ragstone.retrieval.queries import Asked, parse
+from ragstone.retrieval.question import MAX_OFFSET, MODES, Question, check_references
+from ragstone.retrieval.scope import Probe, Scope, Target
 from ragstone.retrieval.suggestions import suggestions
 from ragstone.retrieval.synonyms import Synonyms
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.records import Modality
-from ragstone.storage.ranked import Ranked, best_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,15 +34,16 @@ if TYPE_CHECKING:
     from ragstone.retrieval.fusion import Arms, Fused
     from ragstone.schemas.records import Payload
     from ragstone.storage.manifests import Manifest
+    from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
 EncodeQueries: TypeAlias = "Callable[[Sequence[str], Manifest], NDArray[np.float32]]"
 OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
 Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
 
-MODES: tuple[Mode, ...] = get_args(Mode)
+__all__ = ["DEFAULT", "MODES", "EncodeQueries", "Retriever"]
+
 DEFAULT = FusionChoice("minmax", 0.5, "default")
-MAX_HITS = 1_000
 
 
 class Retriever:
@@ -65,8 +69,8 @@ class Retriever:
         self._settings = settings
         self._encode = encode
         self._open_media = open_media
-        # Of the vector arm, by digest of a version: the noise, and on how many candidates.
-        self._noises: dict[str, tuple[float, int]] = {}
+        # Of a vector arm, by the digests of its versions: the noise, and on how many candidates.
+        self._noises: dict[tuple[str, ...], tuple[float, int]] = {}
 
     @cached_property
     def _synonyms(self) -> Synonyms:
@@ -82,51 +86,82 @@ class Retriever:
         """How many chunks an arm gives."""
         return self._settings.candidates
 
-    def search(
-        self,
-        query: str,
-        reference: str,
-        *,
-        k: int,
-        mode: Mode,
-        where: Sequence[str],
-        like: Sequence[Payload] = (),
-    ) -> SearchResult:
-        """Return the best `k` chunks for `query` in `reference` ("D" or "D@V").
-
-        Parameters
-        ----------
-        like
-            A picture, or the windows of a recording: what resembles it is found as well; with an
-            empty query alone.
+    def search(self, question: Question, references: Sequence[str]) -> SearchResult:
+        """Return the hits for `question` in each of `references` ("D" or "D@V"), one at least.
 
         Raises
         ------
-        InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+        InvalidQuery, InvalidArgument, InvalidCursor, InvalidFilter, UnknownField, UnknownDataset,
+        UnknownVersion
             The call is wrong, and the message says how.
         """
-        self._check(query, k, mode, where, like)
+        question.check(self._settings)
+        check_references(references)
+        asked = parse(question.query)
         with self._store.shared():
-            manifest = self._store.resolve(reference)
-            allowed = allowed_chunks(self._store, manifest, where)
-            asked = parse(query)
-            text = asked.plain if mode != "keyword" else ""
-            vector = self._encode([text], manifest)[0] if text.strip() else None
-            keyword = self._keyword_query(manifest, asked)
-            narrowed = allowed
-            if keyword and (like or mode != "keyword"):
-                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
-            arms = self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth=k)
-            arms |= self.media_arms(manifest, text, like, narrowed, depth=k)
-            plan = self.plan(manifest, arms, depth=k)
-            fused = self.fuse(arms, mode, plan)
-            hits = self._hits(manifest, keyword, fused, k)
-            known = keyword and mode != "vector"
-            meant = suggestions(asked, keyword.index) if keyword and known else []
-        how = plan.choice if fused.shares else None
+            manifests, offset = self._page(question, references)
+            targets = [self._target(question, asked, manifest) for manifest in manifests]
+            scope = Scope(self._store, targets)
+            found = self._ordered(scope, question, offset)
+            more = found.more and offset + question.k <= MAX_OFFSET
+            after = offset + question.k
+            cursor = Cursor.of(question, self._settings, references, manifests, after, self._store)
+            known = question.mode != "vector" and [t.keyword for t in targets if t.keyword]
+            meant = suggestions(asked, *(k.index for k in known)) if known else []
         return SearchResult(
-            manifest.dataset, manifest.version, query, mode, hits, how, asked.reading, meant
+            dataset=manifests[0].dataset,
+            version=manifests[0].version,
+            query=question.query,
+            mode=question.mode,
+            hits=found.hits,
+            fusion=found.fusion,
+            reading=asked.reading,
+            suggestions=meant,
+            datasets=[f"{manifest.dataset}@{manifest.version}" for manifest in manifests],
+            offset=offset,
+            next=str(cursor) if more else None,
         )
+
+    def _page(self, question: Question, references: Sequence[str]) -> tuple[list[Manifest], int]:
+        """Return the versions to search, and how many hits come before the page."""
+        if question.after is None:
+            return [self._store.resolve(reference) for reference in references], question.offset
+        cursor = Cursor.read(question.after)
+        cursor.check(question, self._settings, references)
+        return cursor.manifests(self._store), cursor.offset
+
+    def _target(self, question: Question, asked: Asked, manifest: Manifest) -> Target:
+        """Return a version with all that its indexes are asked; nothing is searched yet."""
+        allowed = allowed_chunks(self._store, manifest, question.where)
+        text = asked.plain if question.mode != "keyword" else ""
+        probes = {}
+        if text.strip():
+            probes["vector"] = Probe(manifest.space, self._encode([text], manifest))
+        probes |= self._media_probes(manifest, text, question.like)
+        keyword, narrowed = self._keyword_query(manifest, asked), allowed
+        if keyword and (question.like or question.mode != "keyword"):
+            narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
+        words = question.mode != "vector" and bool(asked.text.strip())
+        return Target(manifest, keyword, words, allowed, narrowed, probes)
+
+    def _ordered(self, scope: Scope, question: Question, offset: int) -> _Found:
+        """Return the page of the order that begins after `offset` hits."""
+        choices: list[FusionChoice] = []
+
+        def fused_at(depth: int) -> Fused:
+            arms = scope.arms(depth)
+            plan = self._plan(scope.manifests, scope.searched("vector"), arms, depth)
+            fused = self.fuse(arms, question.mode, plan)
+            if not choices and fused.shares:
+                choices.append(plan.choice)
+            return fused
+
+        groups_of = scope.items_of if question.group else None
+        order = places(fused_at, self.candidates, groups_of)
+        window = list(islice(order, offset, offset + question.k + 1))
+        page, more = window[: question.k], len(window) > question.k
+        hits = hits_of(self._store, scope, page, offset + 1, question.neighbours)
+        return _Found(hits, choices[0] if choices else None, more)
 
     def arms(
         self,
@@ -144,33 +179,18 @@ class Retriever:
         """
         keyword = self._keyword_query(manifest, parse(query))
         narrowed = keyword.narrowed(allowed) if keyword and vector is not None else allowed
-        return self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth)
+        words = mode != "vector" and bool(query.strip())
+        probes = {}
+        if mode != "keyword" and vector is not None:
+            probes["vector"] = Probe(manifest.space, vector[None, :])
+        target = Target(manifest, keyword, words, allowed, narrowed, probes)
+        return target.arms(self._store, max(depth, self.candidates))
 
     def _keyword_query(self, manifest: Manifest, asked: Asked) -> KeywordQuery | None:
         if manifest.keywords is None:
             return None
         index = self._store.generations.open(manifest.keywords)
         return KeywordQuery.of(asked, index, self._synonyms)
-
-    def _arms(
-        self,
-        manifest: Manifest,
-        keyword: KeywordQuery | None,
-        vector: NDArray[np.float32] | None,
-        mode: Mode,
-        allowed: BitMap64 | None,
-        narrowed: BitMap64 | None,
-        depth: int,
-    ) -> dict[str, Ranked]:
-        """As `arms`; `narrowed` are those of the allowed chunks that have what is demanded."""
-        depth = max(depth, self._settings.candidates)
-        found: dict[str, Ranked] = {}
-        if mode != "vector" and keyword and keyword.asked.text.strip():
-            found["keyword"] = keyword.search(depth, allowed)
-        if mode != "keyword" and vector is not None:
-            segments = [s for s in manifest.segments if s.space == manifest.space]
-            found["vector"] = self._store.segments.search(segments, vector, depth, narrowed)
-        return found
 
     def media_arms(
         self,
@@ -184,30 +204,25 @@ class Retriever:
 
         Words find them where an encoder knows both, a picture or a recording always.
         """
-        depth = max(depth, self._settings.candidates)
-        found = {}
-        for modality, rows in self._media_vectors(manifest, query, like).items():
-            space = manifest.media[modality].space
-            segments = [s for s in manifest.segments if s.space == space]
-            several = [self._store.segments.search(segments, v, depth, allowed) for v in rows]
-            found[modality] = best_of(several, depth)
-        return found
+        probes = self._media_probes(manifest, query, like)
+        target = Target(manifest, None, words=False, allowed=None, narrowed=allowed, probes=probes)
+        return target.arms(self._store, max(depth, self.candidates))
 
-    def _media_vectors(
+    def _media_probes(
         self, manifest: Manifest, query: str, like: Sequence[Payload]
-    ) -> dict[str, Vectors]:
+    ) -> dict[str, Probe]:
         """Return the query's vectors by modality, where the version has such a space."""
-        found: dict[str, Vectors] = {}
-        for name in manifest.media:
+        found: dict[str, Probe] = {}
+        for name, held in manifest.media.items():
             modality = Modality(name)
             same = [payload for payload in like if payload.modality is modality]
             if self._open_media is None or not (same or query.strip()):
                 continue
             encoder = self._open_media(manifest, modality)
             if same:
-                found[name] = encoder.encode_media(same)
+                found[name] = Probe(held.space, encoder.encode_media(same))
             elif encoder.reads_text:
-                found[name] = encoder.encode_queries([query])
+                found[name] = Probe(held.space, encoder.encode_queries([query]))
         return found
 
     def plan(self, manifest: Manifest, arms: Collection[str], depth: int = 0) -> Plan:
@@ -215,14 +230,28 @@ class Retriever:
 
         It is as `tune` has stored with the version, else as the settings say.
         """
-        settings, tuned = self._settings, manifest.fusion
-        choice = self.untuned
-        if tuned and settings.use_tuned:
-            choice = FusionChoice(tuned.method, tuned.vector_weight, "tuned")
-        noises, least = {"keyword": keyword_noise(manifest.chunks)}, {}
-        if "vector" in arms and len(arms) > 1:
-            noises["vector"], least["vector"] = self._vector_noise(manifest)
-        return Plan(choice, Noise(noises, max(depth, settings.candidates), least))
+        searched = {name: [manifest] for name in arms if name == "vector"}
+        return self._plan([manifest], searched, arms, depth)
+
+    def _plan(
+        self,
+        manifests: Sequence[Manifest],
+        searched: Mapping[str, Sequence[Manifest]],
+        arms: Collection[str],
+        depth: int,
+    ) -> Plan:
+        """As `plan`, of several versions; `searched` are those of each arm of text vectors."""
+        noises, least = {"keyword": keyword_noise(sum(m.chunks for m in manifests))}, {}
+        for name, of in searched.items() if len(arms) > 1 else ():
+            noises[name], least[name] = self._vector_noise(of)
+        noise = Noise(noises, max(depth, self.candidates), least)
+        return Plan(self._choice(manifests), noise)
+
+    def _choice(self, manifests: Sequence[Manifest]) -> FusionChoice:
+        """Return what was learned for these versions, where it is the same for all of them."""
+        learned = {m.fusion and (m.fusion.method, m.fusion.vector_weight) for m in manifests}
+        tuned = next(iter(learned)) if len(learned) == 1 else None
+        return FusionChoice(*tuned, "tuned") if tuned and self._settings.use_tuned else self.untuned
 
     @property
     def untuned(self) -> FusionChoice:
@@ -240,81 +269,34 @@ class Retriever:
             return fusion.alone(arms)
         return fusion.fuse(arms, plan)
 
-    def _vector_noise(self, manifest: Manifest) -> tuple[float, int]:
-        """Return the spread of the vector arm's scores for what means nothing, once a version.
+    def _vector_noise(self, manifests: Sequence[Manifest]) -> tuple[float, int]:
+        """Return the spread of a vector arm's scores for what means nothing, once for its versions.
 
         With it comes the number of candidates it was measured on.
         """
-        if manifest.digest not in self._noises:
-            found = self._nonsense(manifest)
-            self._noises[manifest.digest] = vector_noise(found), max(map(len, found), default=0)
-        return self._noises[manifest.digest]
+        digests = tuple(manifest.digest for manifest in manifests)
+        if digests not in self._noises:
+            found = self._nonsense(manifests)
+            self._noises[digests] = vector_noise(found), max(map(len, found), default=0)
+        return self._noises[digests]
 
-    def _nonsense(self, manifest: Manifest) -> list[Ranked]:
-        allowed = self._store.live_chunks(manifest.dataset_id, manifest.version)
-        vectors = self._encode(NONSENSE, manifest)
-        return [
-            self._arms(manifest, None, v, "vector", allowed, allowed, 0)["vector"] for v in vectors
-        ]
+    def _nonsense(self, manifests: Sequence[Manifest]) -> list[Ranked]:
+        live = [self._store.live_chunks(m.dataset_id, m.version) for m in manifests]
+        found = []
+        for vector in self._encode(NONSENSE, manifests[0]):
+            probes = {"vector": Probe(manifests[0].space, vector[None, :])}
+            targets = [
+                Target(manifest, None, words=False, allowed=None, narrowed=allowed, probes=probes)
+                for manifest, allowed in zip(manifests, live, strict=True)
+            ]
+            found.append(Scope(self._store, targets).arms(self.candidates)["vector"])
+        return found
 
-    def _check(
-        self, query: str, k: int, mode: str, where: Sequence[str], like: Sequence[Payload]
-    ) -> None:
-        if not (query.strip() or like):
-            raise InvalidQuery("is empty", "Give at least one word.")
-        words, limit = len(query.split()), self._settings.max_query_words
-        if words > limit:
-            problem = f"has {words:,} words, over the limit of {limit:,}"
-            raise InvalidQuery(
-                problem, "Search for a part of it, or raise retrieval.max_query_words."
-            )
-        if not 1 <= k <= MAX_HITS:
-            raise InvalidArgument("k", k, f"a number from 1 to {MAX_HITS}")
-        if isinstance(where, str):
-            raise InvalidArgument("where", where, "a list of filters")
-        if mode not in MODES:
-            raise InvalidArgument("mode", mode, f"one of {', '.join(MODES)}")
 
-    def _hits(
-        self,
-        manifest: Manifest,
-        keyword: KeywordQuery | None,
-        fused: Fused,
-        k: int,
-    ) -> list[Hit]:
-        if keyword is None:
-            return []
-        matches = Matches(keyword.terms)
-        found = fused.ranked.pairs(k)
-        keys = [key for key, _ in found]
-        rows = keyword.index.fetch(keys)
-        shared = self._store.shared_sources(manifest.dataset_id, manifest.version)
-        places = fused.places(keys)
-        hits = []
-        for rank, (key, score) in enumerate(found, start=1):
-            row = rows[key]
-            source, name = shared.get(row["item_key"], (row["source"], row["name"]))
-            hits.append(
-                Hit(
-                    rank=rank,
-                    score=score,
-                    chunk_id=row["chunk_id"],
-                    item_id=row["item_id"],
-                    source=source,
-                    name=name,
-                    title=row["title"],
-                    heading=row["heading"],
-                    page=row["page"],
-                    text=row["text"],
-                    start=row["start"],
-                    end=row["end"],
-                    arms=places[key],
-                    highlights=matches.places(row["text"], keyword.index.analysis_of(row)),
-                    metadata=json.loads(row["metadata"]),
-                    # rows of older workspaces have neither
-                    modality=row.get("modality", "text"),
-                    from_ms=row.get("from_ms"),
-                    to_ms=row.get("to_ms"),
-                )
-            )
-        return hits
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A page of hits."""
+
+    hits: list[Hit]
+    fusion: FusionChoice | None  # None where one arm ranks alone
+    more: bool  # there are hits after it

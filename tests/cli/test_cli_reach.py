@@ -1,0 +1,38 @@
+"""How far a search reaches from the command line: pages, items, neighbours, several datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Run = Callable[..., Any]
+
+
+def words(stones: Any, *more: str) -> list[str]:
+    return ["search", "stone", "-d", "stones", "--mode", "vector", "-w", stones.workspace, *more]
+
+
+def test_the_next_page(run: Run, stones: Any) -> None:
+    whole = run(*words(stones, "--json")).json
+    first = run(*words(stones, "-k", "1", "--json")).json
+    assert first["next"] in run(*words(stones, "-k", "1")).out.replace("\n", "")
+    second = run(*words(stones, "--after", first["next"], "--json")).json
+    assert first["hits"] + second["hits"] == whole["hits"]
+    assert second["next"] is whole["next"] is None
+    passed = run(*words(stones, "--offset", "1", "--json")).json
+    assert passed["hits"] == second["hits"]
+    assert run(*words(stones, "--offset", "9")).out.startswith("Nothing more found in stones@1.")
+
+
+def test_a_wrong_cursor(run: Run, stones: Any) -> None:
+    done = run(*words(stones, "--after", "nonsense", "--json"))
+    assert (done.status, done.error["code"]) == (2, "invalid_cursor")
+
+
+def test_items_and_neighbours(run: Run, stones: Any) -> None:
+    found = run(*words(stones, "--by-item", "--neighbours", "1", "--json")).json
+    items = [hit["item_id"] for hit in found["hits"]]
+    assert len(set(items)) == len(items) > 1
+    chunk = found["hits"][0]["chunk_id"]
+    shown = run("show", chunk, "--around", "1", "-w", stones.workspace, "--json").json
+    assert [shown["before"], shown["after"]] == [found["hits"][0][s] for s in ("before", "after")]
