@@ -129,11 +129,12 @@ class InvalidFilter(InvalidInput):
 
     code = "invalid_filter"
 
-    def __init__(self, expression: str, problem: str) -> None:
-        self.expression = expression
+    def __init__(self, expression: str, problem: str, place: int) -> None:
+        self.expression, self.place = expression, place
         super().__init__(
-            f"The filter {expression!r} {problem}",
-            "Write FIELD OPERATOR VALUE, for example year>=2020, modality=text or source~report.",
+            f"The filter {expression!r} {problem} (character {place})",
+            "Write FIELD OPERATOR VALUE, for example year>=2020, modality=text or source~report; "
+            "join such with and, or, not and brackets, and quote a value that holds these.",
         )
 
 

@@ -42,7 +42,8 @@ Where = Annotated[
         "--where",
         metavar="FILTER",
         help="Only items with FIELD OPERATOR VALUE, such as year>=2020, modality=text or "
-        "source~report. May be given more than once; all must hold.",
+        "source~report, joined with and, or, not and brackets. May be given more than once; all "
+        "must hold.",
         show_default=False,
     ),
 ]

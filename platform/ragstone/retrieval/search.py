@@ -100,7 +100,7 @@ class Retriever:
         asked = parse(question.query)
         with self._store.shared():
             manifests, offset = self._page(question, references)
-            targets = [self._target(question, asked, manifest) for manifest in manifests]
+            targets = [self._target(question, asked, one, manifests) for one in manifests]
             scope = Scope(self._store, targets)
             found = self._ordered(scope, question, offset)
             more = found.more and offset + question.k <= MAX_OFFSET
@@ -130,9 +130,11 @@ class Retriever:
         cursor.check(question, self._settings, references)
         return cursor.manifests(self._store), cursor.offset
 
-    def _target(self, question: Question, asked: Asked, manifest: Manifest) -> Target:
+    def _target(
+        self, question: Question, asked: Asked, manifest: Manifest, beside: Sequence[Manifest]
+    ) -> Target:
         """Return a version with all that its indexes are asked; nothing is searched yet."""
-        allowed = allowed_chunks(self._store, manifest, question.where)
+        allowed = allowed_chunks(self._store, manifest, question.where, beside)
         text = asked.plain if question.mode != "keyword" else ""
         probes = {}
         if text.strip():
