@@ -126,6 +126,18 @@ class Client:
         body |= {"offset": offset, "after": after, "group": group, "neighbours": neighbours}
         return self._http.post("/search", api.SearchResult, body)
 
+    def similar(
+        self,
+        id: str,  # noqa: A002
+        *,
+        k: int = 10,
+        where: Sequence[str] = (),
+        dataset: str | None = None,
+    ) -> api.SearchResult:
+        """Find what resembles a stored item or chunk."""
+        body = {"id": id, "k": k, "where": list(where), "dataset": dataset}
+        return self._http.post("/similar", api.SearchResult, body)
+
     def ask(
         self,
         question: str,

@@ -230,6 +230,36 @@ class Workspace:
         references = [dataset] if isinstance(dataset, str) else list(dataset)
         return self._retriever.search(question, references)
 
+    def similar(
+        self,
+        id: str,  # noqa: A002
+        *,
+        k: int = 10,
+        where: Sequence[str] = (),
+        dataset: str | None = None,
+    ) -> api.SearchResult:
+        """Return what resembles a stored item or chunk, itself left out.
+
+        Of an item, items, each with its best chunk; of a chunk, chunks. Its vectors and its most
+        telling words are looked for, fused as in a hybrid search; nothing is encoded.
+
+        Parameters
+        ----------
+        id
+            Of an item or a chunk, or a prefix of 8 characters.
+        dataset
+            Where to look, "D" or "D@V"; without it, in the newest version of its own dataset.
+
+        Raises
+        ------
+        UnknownId, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        """
+        from ragstone.likeness import stored
+
+        given, reference = stored(self._store, id, dataset)
+        return self._retriever.similar(given, reference, k, where)
+
     def ask(
         self,
         question: str,

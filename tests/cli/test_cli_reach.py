@@ -36,3 +36,14 @@ def test_items_and_neighbours(run: Run, stones: Any) -> None:
     chunk = found["hits"][0]["chunk_id"]
     shown = run("show", chunk, "--around", "1", "-w", stones.workspace, "--json").json
     assert [shown["before"], shown["after"]] == [found["hits"][0][s] for s in ("before", "after")]
+
+
+def test_more_like_this(run: Run, stones: Any) -> None:
+    item = run(*words(stones, "--json")).json["hits"][0]["item_id"]
+    asked = ["similar", item[:12], "-k", "1", "-w", stones.workspace]
+    (hit,) = run(*asked, "--json").json["hits"]
+    assert hit["item_id"] != item
+    out = run(*asked, "--explain").out
+    assert out.startswith("1 hit in stones@1, hybrid\n")
+    unknown = run("similar", "0123456789", "-w", stones.workspace, "--json")
+    assert unknown.error["code"] == "unknown_id"

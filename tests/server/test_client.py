@@ -36,6 +36,10 @@ READS: dict[str, Callable[[Any], Any]] = {
     "search by item, with neighbours": lambda ws: ws.search(
         "stone", ["rocks"], offset=1, group=True, neighbours=1
     ),
+    "more like an item": lambda ws: ws.similar(ws.items("rocks")[0].item_id, k=2),
+    "more like a chunk, in another version": lambda ws: ws.similar(
+        ws.search("stone", "rocks").hits[0].chunk_id, where=["modality=text"], dataset="rocks@1"
+    ),
     "chunk with its neighbours": lambda ws: ws.show(
         ws.search("stone", "rocks").hits[0].chunk_id, around=1
     ),
@@ -57,6 +61,7 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
     "no filter": lambda ws: ws.search("x", "rocks", where=["?"]),
     "unknown field": lambda ws: ws.search("x", "rocks", where=["weight>1"]),
     "unknown id": lambda ws: ws.show("0123456789"),
+    "more like nothing": lambda ws: ws.similar("0123456789"),
     "short id": lambda ws: ws.show("ab"),
     "an id that is an address": lambda ws: ws.show("http://x/?a=b#c"),
     "empty id": lambda ws: ws.show(""),

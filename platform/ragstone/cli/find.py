@@ -1,4 +1,4 @@
-"""`ragstone search` and `ragstone ask`: finding things again, and answers with their sources."""
+"""`ragstone search`, `similar` and `ask`: finding things again, and answers with their sources."""
 
 from __future__ import annotations
 
@@ -84,6 +84,39 @@ def search(
             group=by_item,
             neighbours=neighbours,
         )
+    if as_json:
+        print_json(result)
+    else:
+        show_hits(result, explain=explain)
+
+
+def similar(
+    context: typer.Context,
+    id: Annotated[  # noqa: A002 - the name people see
+        str, typer.Argument(metavar="ID", help="Id of an item or chunk, or its first 8 characters.")
+    ],
+    *,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Where to look: DATASET or DATASET@VERSION.",
+            show_default="its own",
+        ),
+    ] = None,
+    k: options.Hits = 10,
+    where: options.Where = None,
+    explain: options.Explain = False,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Find what resembles an item or a passage, by its vectors and its most telling words.
+
+    Example: ragstone similar 3f9a2c41
+    """
+    with reached(context, workspace) as ws:
+        result = ws.similar(id, k=k, where=where or (), dataset=dataset)
     if as_json:
         print_json(result)
     else:

@@ -30,6 +30,8 @@ def show_hits(result: SearchResult, *, explain: bool = False) -> None:
     say(styled(f"{plural(len(result.hits), 'hit')} in {name}, {result.mode}", "dim"))
     if explain:
         say(styled(_fused(result), "dim"))
+        if result.like and result.like.terms:
+            say(styled(f"words: {' '.join(result.like.terms)}", "dim"))
     for hit in result.hits:
         _show_hit(hit, several=len(result.datasets) > 1)
         if explain:

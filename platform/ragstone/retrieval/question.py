@@ -45,11 +45,15 @@ class Question:
             The message says what.
         """
         self._check_query(settings.max_query_words)
+        self.check_page()
+        if self.mode not in MODES:
+            raise InvalidArgument("mode", self.mode, f"one of {', '.join(MODES)}")
+
+    def check_page(self) -> None:
+        """Raise `InvalidArgument` when what is wanted of the hits is not as it may be."""
         check_number("k", self.k, 1, MAX_HITS)
         if isinstance(self.where, str):
             raise InvalidArgument("where", self.where, "a list of filters")
-        if self.mode not in MODES:
-            raise InvalidArgument("mode", self.mode, f"one of {', '.join(MODES)}")
         check_number("offset", self.offset, 0, MAX_OFFSET)
         if self.after is not None and self.offset:
             raise InvalidArgument("offset", self.offset, "0 where a cursor says where to go on")

@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pyroaring import BitMap64
 
 from ragstone.storage.ranked import Ranked, best_of, ranked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pyroaring import BitMap64
 
     from ragstone.retrieval.keyword_arm import KeywordQuery
     from ragstone.storage.manifests import Manifest
@@ -55,9 +55,16 @@ class Target:
     allowed: BitMap64 | None  # chunks that pass the filters; None: all
     narrowed: BitMap64 | None  # those of them that have what the query demands
     probes: Mapping[str, Probe] = field(default_factory=dict)  # by arm
+    without: BitMap64 = field(default_factory=BitMap64)  # a few chunks that are not wanted
 
     def arms(self, store: Store, depth: int) -> dict[str, Ranked]:
         """Return the best `depth` chunks of each arm."""
+        if not self.without:
+            return self._arms(store, depth)
+        found = self._arms(store, depth + len(self.without))
+        return {name: _left(arm, self.without, depth) for name, arm in found.items()}
+
+    def _arms(self, store: Store, depth: int) -> dict[str, Ranked]:
         found: dict[str, Ranked] = {}
         if self.words and self.keyword:
             found["keyword"] = self.keyword.search(depth, self.allowed)
@@ -138,6 +145,11 @@ class Scope:
 
 def _numbered(number: int, arm: Ranked) -> Ranked:
     return Ranked(arm.keys | (number << _BITS), arm.scores) if number else arm
+
+
+def _left(arm: Ranked, without: BitMap64, depth: int) -> Ranked:
+    wanted = ~np.isin(arm.keys, np.fromiter(without, np.int64, len(without)))
+    return Ranked(arm.keys[wanted][:depth], arm.scores[wanted][:depth])
 
 
 def _merged(several: Sequence[Ranked], depth: int) -> Ranked:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from ragstone.retrieval import fusion
+from ragstone.retrieval import fusion, similar
 from ragstone.retrieval.cursors import Cursor
 from ragstone.retrieval.filters import allowed_chunks
 from ragstone.retrieval.fusion import Plan
@@ -22,6 +22,7 @@ from ragstone.retrieval.scope import Probe, Scope, Target
 from ragstone.retrieval.suggestions import suggestions
 from ragstone.retrieval.synonyms import Synonyms
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
+from ragstone.schemas.finding import Likeness
 from ragstone.schemas.records import Modality
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import MediaEncoder
     from ragstone.retrieval.fusion import Arms, Fused
+    from ragstone.retrieval.similar import Given
     from ragstone.schemas.records import Payload
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.ranked import Ranked
@@ -121,6 +123,50 @@ class Retriever:
             offset=offset,
             next=str(cursor) if more else None,
         )
+
+    def similar(
+        self, given: Given, reference: str, k: int, where: Sequence[str] = ()
+    ) -> SearchResult:
+        """Return what resembles `given` in `reference` ("D" or "D@V"), itself left out.
+
+        Items, each with its best chunk, when it is an item; else chunks.
+
+        Raises
+        ------
+        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        """
+        question = Question("", k, where=where, group=given.kind == "item")
+        question.check_page()
+        with self._store.shared():
+            manifest = self._store.resolve(reference)
+            target, terms = self._likened(given, manifest, where)
+            found = self._ordered(Scope(self._store, [target]), question, 0)
+        return SearchResult(
+            dataset=manifest.dataset,
+            version=manifest.version,
+            query="",
+            mode="hybrid",
+            hits=found.hits,
+            fusion=found.fusion,
+            datasets=[f"{manifest.dataset}@{manifest.version}"],
+            like=Likeness(given.id, given.kind, terms),
+        )
+
+    def _likened(
+        self, given: Given, manifest: Manifest, where: Sequence[str]
+    ) -> tuple[Target, list[str]]:
+        """Return a version with what its indexes are asked, and the words among it."""
+        allowed = allowed_chunks(self._store, manifest, where)
+        without = similar.own_chunks(self._store, given, manifest)
+        keyword, terms = None, []
+        if manifest.keywords is not None:
+            index = self._store.generations.open(manifest.keywords)
+            terms = similar.terms_of(given, index, held=bool(without))
+            keyword = similar.keyword_query(index, terms)
+        probes = similar.probes_of(self._store, given, manifest)
+        target = Target(manifest, keyword, bool(terms), allowed, allowed, probes, without)
+        return target, terms
 
     def _page(self, question: Question, references: Sequence[str]) -> tuple[list[Manifest], int]:
         """Return the versions to search, and how many hits come before the page."""

@@ -33,6 +33,7 @@ from ragstone.server.models import (
     Page,
     QuarantineFilter,
     SearchRequest,
+    SimilarRequest,
     unpacked,
 )
 from ragstone.workspace import Workspace
@@ -74,6 +75,11 @@ async def health() -> Health:
 def _searched_datasets(body: SearchRequest) -> list[Resource]:
     named = [body.dataset] if isinstance(body.dataset, str) else body.dataset
     return [dataset_resource(name) for name in named]
+
+
+def _likened(body: SimilarRequest) -> list[Resource]:
+    given = Resource("record", body.id)
+    return [given] if body.dataset is None else [given, dataset_resource(body.dataset)]
 
 
 def _asked_dataset(body: AskRequest) -> Resource:
@@ -120,6 +126,12 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         group=body.group,
         neighbours=body.neighbours,
     )
+
+
+@_guarded.post("/similar", dependencies=[may(Action.SEARCH, _likened)])
+def similar(ws: Owned, body: SimilarRequest) -> SearchResult:
+    """Find what resembles a stored item or chunk."""
+    return ws.similar(body.id, k=body.k, where=body.where, dataset=body.dataset)
 
 
 @_guarded.post("/ask", dependencies=[may(Action.ASK, _asked_dataset)])

@@ -35,6 +35,15 @@ class SearchRequest(_Request):
     neighbours: int = Field(0, description="Chunks before and after each hit.")
 
 
+class SimilarRequest(_Request):
+    """Body of `POST /v1/similar`."""
+
+    id: str = Field(description="Of an item or a chunk, whole or as a prefix.")
+    k: int = Field(10, description="Most hits to return.")
+    where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
+    dataset: str | None = Field(None, description="`D`, or `D@V`; null takes its own one.")
+
+
 class AskRequest(_Request):
     """Body of `POST /v1/ask`."""
 
