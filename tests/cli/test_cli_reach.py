@@ -38,6 +38,18 @@ def test_items_and_neighbours(run: Run, stones: Any) -> None:
     assert [shown["before"], shown["after"]] == [found["hits"][0][s] for s in ("before", "after")]
 
 
+def test_several_datasets(run: Run, own_stones: Any) -> None:
+    place = ["-w", own_stones.workspace]
+    assert run("ingest", own_stones.sources / "granite.md", "-d", "more", *place).status == 0
+    asked = ["search", "granite", "-d", "stones", "-d", "more@1", *place]
+    found = run(*asked, "--json").json
+    assert found["datasets"] == ["stones@1", "more@1"]
+    assert {hit["dataset"] for hit in found["hits"]} == {"stones", "more"}
+    out = run(*asked).out
+    assert "in stones@1, more@1, hybrid" in out
+    assert "more@1  " in out
+
+
 def test_more_like_this(run: Run, stones: Any) -> None:
     item = run(*words(stones, "--json")).json["hits"][0]["item_id"]
     asked = ["similar", item[:12], "-k", "1", "-w", stones.workspace]

@@ -24,6 +24,7 @@ from ragstone.retrieval.synonyms import Synonyms
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.finding import Likeness
 from ragstone.schemas.records import Modality
+from ragstone.storage.keyword_statistics import SharedStatistics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +103,7 @@ class Retriever:
         asked = parse(question.query)
         with self._store.shared():
             manifests, offset = self._page(question, references)
-            targets = [self._target(question, asked, one, manifests) for one in manifests]
+            targets = self._targets(question, asked, manifests)
             scope = Scope(self._store, targets)
             found = self._ordered(scope, question, offset)
             more = found.more and offset + question.k <= MAX_OFFSET
@@ -176,17 +177,35 @@ class Retriever:
         cursor.check(question, self._settings, references)
         return cursor.manifests(self._store), cursor.offset
 
+    def _targets(
+        self, question: Question, asked: Asked, manifests: Sequence[Manifest]
+    ) -> list[Target]:
+        """Return each version with all that its indexes are asked; nothing is searched yet."""
+        shared = None
+        if len(manifests) > 1:
+            named = [m.keywords for m in manifests if m.keywords is not None]
+            shared = SharedStatistics([self._store.generations.open(one) for one in named])
+        found = []
+        for manifest in manifests:
+            allowed = allowed_chunks(self._store, manifest, question.where, manifests)
+            keyword = self._keyword_query(manifest, asked, shared)
+            found.append(self._target(question, asked, manifest, keyword, allowed))
+        return found
+
     def _target(
-        self, question: Question, asked: Asked, manifest: Manifest, beside: Sequence[Manifest]
+        self,
+        question: Question,
+        asked: Asked,
+        manifest: Manifest,
+        keyword: KeywordQuery | None,
+        allowed: BitMap64 | None,
     ) -> Target:
-        """Return a version with all that its indexes are asked; nothing is searched yet."""
-        allowed = allowed_chunks(self._store, manifest, question.where, beside)
         text = asked.plain if question.mode != "keyword" else ""
         probes = {}
         if text.strip():
             probes["vector"] = Probe(manifest.space, self._encode([text], manifest))
         probes |= self._media_probes(manifest, text, question.like)
-        keyword, narrowed = self._keyword_query(manifest, asked), allowed
+        narrowed = allowed
         if keyword and (question.like or question.mode != "keyword"):
             narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
         words = question.mode != "vector" and bool(asked.text.strip())
@@ -234,10 +253,14 @@ class Retriever:
         target = Target(manifest, keyword, words, allowed, narrowed, probes)
         return target.arms(self._store, max(depth, self.candidates))
 
-    def _keyword_query(self, manifest: Manifest, asked: Asked) -> KeywordQuery | None:
+    def _keyword_query(
+        self, manifest: Manifest, asked: Asked, shared: SharedStatistics | None = None
+    ) -> KeywordQuery | None:
         if manifest.keywords is None:
             return None
         index = self._store.generations.open(manifest.keywords)
+        if shared is not None:
+            index = index.weighed_by(shared)
         return KeywordQuery.of(asked, index, self._synonyms)
 
     def media_arms(

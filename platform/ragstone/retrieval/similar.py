@@ -73,7 +73,7 @@ def terms_of(given: Given, index: KeywordIndex, *, held: bool) -> list[str]:
 
 
 def _weight(index: KeywordIndex, term: str, often: int, *, held: bool) -> float:
-    chunks, every = index.searcher.doc_freq("body", term), index.searcher.num_docs
+    chunks, every = index.holding(term), index.searcher.num_docs
     if chunks < (2 if held else 1):
         return 0.0
     # So few digits that the last bits of a logarithm decide nothing.
