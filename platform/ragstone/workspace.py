@@ -226,7 +226,17 @@ class Workspace:
         from ragstone.likeness import payloads_of
 
         like = payloads_of(self.settings.limits, image, audio)
-        question = Question(query, k, mode, where, like, offset, after, group, neighbours)
+        question = Question(
+            query,
+            k=k,
+            mode=mode,
+            where=where,
+            like=like,
+            offset=offset,
+            after=after,
+            group=group,
+            neighbours=neighbours,
+        )
         references = [dataset] if isinstance(dataset, str) else list(dataset)
         return self._retriever.search(question, references)
 

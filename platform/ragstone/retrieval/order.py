@@ -49,9 +49,9 @@ def places(
     while depth <= max(first, _MOST_CANDIDATES):
         fused = fused_at(depth) if depth == first else fused_at(depth).beyond()
         fresh = [(key, score) for key, score in fused.ranked.pairs() if key not in seen]
+        found = (Place(key, score, fused) for key, score in fresh)  # most pages need few of them
+        yield from _grouped(list(found), groups_of, items) if groups_of else found
         seen.update(key for key, _ in fresh)
-        found = [Place(key, score, fused) for key, score in fresh]
-        yield from _grouped(found, groups_of, items) if groups_of else found
         if all(len(arm) < depth for arm in fused.arms.values()):
             return
         depth *= 2

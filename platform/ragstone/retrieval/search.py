@@ -106,9 +106,11 @@ class Retriever:
             targets = self._targets(question, asked, manifests)
             scope = Scope(self._store, targets)
             found = self._ordered(scope, question, offset)
-            more = found.more and offset + question.k <= MAX_OFFSET
-            after = offset + question.k
-            cursor = Cursor.of(question, self._settings, references, manifests, after, self._store)
+            after, cursor = offset + question.k, None
+            if found.more and after <= MAX_OFFSET:
+                cursor = Cursor.of(
+                    question, self._settings, references, manifests, after, self._store
+                )
             known = question.mode != "vector" and [t.keyword for t in targets if t.keyword]
             meant = suggestions(asked, *(k.index for k in known)) if known else []
         return SearchResult(
@@ -122,7 +124,7 @@ class Retriever:
             suggestions=meant,
             datasets=[f"{manifest.dataset}@{manifest.version}" for manifest in manifests],
             offset=offset,
-            next=str(cursor) if more else None,
+            next=None if cursor is None else str(cursor),
         )
 
     def similar(
@@ -185,50 +187,46 @@ class Retriever:
         if len(manifests) > 1:
             named = [m.keywords for m in manifests if m.keywords is not None]
             shared = SharedStatistics([self._store.generations.open(one) for one in named])
+        text = asked.plain if question.mode != "keyword" else ""
+        words = question.mode != "vector" and bool(asked.text.strip())
+        encoded: dict[str, Probe] = {}  # by space: several datasets may share one
         found = []
         for manifest in manifests:
             allowed = allowed_chunks(self._store, manifest, question.where, manifests)
             keyword = self._keyword_query(manifest, asked, shared)
-            found.append(self._target(question, asked, manifest, keyword, allowed))
+            narrowed = allowed
+            if keyword and (question.like or question.mode != "keyword"):
+                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
+            probes = self._probes(manifest, text, question.like, encoded)
+            found.append(Target(manifest, keyword, words, allowed, narrowed, probes))
         return found
 
-    def _target(
-        self,
-        question: Question,
-        asked: Asked,
-        manifest: Manifest,
-        keyword: KeywordQuery | None,
-        allowed: BitMap64 | None,
-    ) -> Target:
-        text = asked.plain if question.mode != "keyword" else ""
-        probes = {}
-        if text.strip():
-            probes["vector"] = Probe(manifest.space, self._encode([text], manifest))
-        probes |= self._media_probes(manifest, text, question.like)
-        narrowed = allowed
-        if keyword and (question.like or question.mode != "keyword"):
-            narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
-        words = question.mode != "vector" and bool(asked.text.strip())
-        return Target(manifest, keyword, words, allowed, narrowed, probes)
+    def _probes(
+        self, manifest: Manifest, text: str, like: Sequence[Payload], encoded: dict[str, Probe]
+    ) -> dict[str, Probe]:
+        """Return what is looked for in each space of a version; `encoded` is added to."""
+        if not text.strip():
+            return self._media_probes(manifest, text, like)
+        if manifest.space not in encoded:
+            encoded[manifest.space] = Probe(manifest.space, self._encode([text], manifest))
+        vector = {"vector": encoded[manifest.space]}
+        return vector | self._media_probes(manifest, text, like)
 
     def _ordered(self, scope: Scope, question: Question, offset: int) -> _Found:
         """Return the page of the order that begins after `offset` hits."""
-        choices: list[FusionChoice] = []
+        manifests, searched = scope.manifests, scope.searched("vector")
 
         def fused_at(depth: int) -> Fused:
             arms = scope.arms(depth)
-            plan = self._plan(scope.manifests, scope.searched("vector"), arms, depth)
-            fused = self.fuse(arms, question.mode, plan)
-            if not choices and fused.shares:
-                choices.append(plan.choice)
-            return fused
+            return self.fuse(arms, question.mode, self._plan(manifests, searched, arms, depth))
 
         groups_of = scope.items_of if question.group else None
         order = places(fused_at, self.candidates, groups_of)
         window = list(islice(order, offset, offset + question.k + 1))
         page, more = window[: question.k], len(window) > question.k
         hits = hits_of(self._store, scope, page, offset + 1, question.neighbours)
-        return _Found(hits, choices[0] if choices else None, more)
+        fused = bool(window) and bool(window[0].fused.shares)
+        return _Found(hits, self._choice(manifests) if fused else None, more)
 
     def arms(
         self,
