@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
 
+from ragstone.schemas.finding import Likeness, Neighbour
+
 Mode = Literal["keyword", "vector", "hybrid"]
 FusionMethod = Literal["minmax", "rrf"]
 Reading = Literal["words", "query"]  # of what was typed: plain words, or with operators
@@ -277,6 +279,11 @@ class Hit:
     modality: str = "text"  # of the chunk
     from_ms: int | None = None  # milliseconds of the recording in which it is heard
     to_ms: int | None = None
+    dataset: str = ""
+    version: int = 0
+    before: list[Neighbour] = field(default_factory=list)  # when asked for, in reading order
+    after: list[Neighbour] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)  # by item: its other candidates, best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +296,9 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits of one query on one version, best first."""
+    """Hits of one query, best first, on one version or on several datasets at a time."""
 
-    dataset: str
+    dataset: str  # the first one, when there are several
     version: int
     query: str
     mode: Mode
@@ -299,6 +306,10 @@ class SearchResult:
     fusion: FusionChoice | None = None  # None where one arm ranks alone
     reading: Reading = "words"  # how the query was read
     suggestions: list[Suggestion] = field(default_factory=list)
+    datasets: list[str] = field(default_factory=list)  # D@V of each one searched
+    offset: int = 0  # hits that come before these
+    next: str | None = None  # cursor of the page after this one; None: there is none
+    like: Likeness | None = None  # what was given instead of a query
 
 
 # ---------------------------------------------------------------- answers
@@ -411,6 +422,8 @@ class ChunkDetail:
     modality: str = "text"
     from_ms: int | None = None  # milliseconds of the recording in which it is heard
     to_ms: int | None = None
+    before: list[Neighbour] = field(default_factory=list)  # when asked for, in reading order
+    after: list[Neighbour] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

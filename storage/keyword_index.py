@@ -6,10 +6,10 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tantivy
@@ -21,12 +21,16 @@ from ragstone.storage.keyword_segments import (
     KeywordDocument,
     Layout,
     chunk_keys,
+    documents_in,
     layout_of,
     open_searcher,
     schema,
 )
 from ragstone.storage.ranked import NOTHING, Ranked, ranked
 from ragstone.text import WORD
+
+if TYPE_CHECKING:
+    from ragstone.storage.keyword_statistics import SharedStatistics
 
 _MOST_LANGUAGES = 6  # the words of a query are looked up in
 # A filter is a set of terms, each of which takes 5 to 10 microseconds to look up; or the best
@@ -53,11 +57,17 @@ class KeywordIndex:
 
     searcher: tantivy.Searcher
     layout: Layout
+    documents: int  # that BM25 counts, deleted ones among them
+    statistics: SharedStatistics | None = None  # by which words are weighed; None: its own
 
     @classmethod
     def at(cls, folder: Path) -> KeywordIndex:
         """Open the index in `folder`; ValueError when Tantivy cannot."""
-        return cls(open_searcher(folder), layout_of(folder))
+        return cls(open_searcher(folder), layout_of(folder), documents_in(folder))
+
+    def weighed_by(self, statistics: SharedStatistics) -> KeywordIndex:
+        """Return the same index with words weighed by these statistics."""
+        return replace(self, statistics=statistics)
 
     @cached_property
     def analyses(self) -> tuple[Analysis, ...]:
@@ -76,10 +86,10 @@ class KeywordIndex:
 
     # ------------------------------------------------------------ queries
 
-    def term(self, term: str, weight: float = 1.0, field: str = "body") -> tantivy.Query:
-        """Return the query for a term in `field`."""
-        found = tantivy.Query.term_query(schema(self.layout), field, term)
-        return found if weight == 1.0 else tantivy.Query.boost_query(found, weight)
+    def term(self, term: str, weight: float = 1.0, *, titles: bool = False) -> tantivy.Query:
+        """Return the query for a term."""
+        found = tantivy.Query.term_query(schema(self.layout), self._field(titles=titles), term)
+        return self._boosted(found, [term], weight, titles=titles)
 
     def any_of(self, terms: Mapping[str, float], *, titles: bool = False) -> tantivy.Query:
         """Return the query for chunks with any of `terms`, each with its weight.
@@ -87,18 +97,17 @@ class KeywordIndex:
         One flat list of terms: nothing else lets Tantivy pass over chunks that cannot be among
         the best.
         """
-        field = self._field(titles=titles)
-        wanted = [self.term(term, weight, field) for term, weight in terms.items()]
+        wanted = [self.term(term, weight, titles=titles) for term, weight in terms.items()]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in wanted])
 
     def phrase(self, words: Sequence[tuple[int, str]], *, titles: bool = False) -> tantivy.Query:
         """Return the query for terms at these places, one at least."""
-        field = self._field(titles=titles)
         if len(words) == 1:
-            return self.term(words[0][1], field=field)
+            return self.term(words[0][1], titles=titles)
         first = words[0][0]
         placed: list[str | tuple[int, str]] = [(place - first, term) for place, term in words]
-        return tantivy.Query.phrase_query(schema(self.layout), field, placed)
+        found = tantivy.Query.phrase_query(schema(self.layout), self._field(titles=titles), placed)
+        return self._boosted(found, [term for _, term in words], titles=titles)
 
     def prefixed(self, prefix: str, limit: int) -> list[str]:
         """Return terms that begin with `prefix`, the most frequent first."""
@@ -110,7 +119,18 @@ class KeywordIndex:
 
     def holds(self, term: str) -> bool:
         """Tell whether a text holds `term`."""
-        return self.searcher.doc_freq("body", term) > 0
+        return self.holding(term) > 0
+
+    def holding(self, term: str, *, titles: bool = False) -> int:
+        """Return how many chunks hold `term`, as BM25 counts them."""
+        return self.searcher.doc_freq(self._field(titles=titles), term)
+
+    def _boosted(
+        self, query: tantivy.Query, terms: Sequence[str], weight: float = 1.0, *, titles: bool
+    ) -> tantivy.Query:
+        if self.statistics is not None:
+            weight *= self.statistics.factor(self, terms, titles=titles)
+        return query if weight == 1.0 else tantivy.Query.boost_query(query, weight)
 
     # ------------------------------------------------------------ searching
 

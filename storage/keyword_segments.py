@@ -111,6 +111,12 @@ def layout_of(folder: Path) -> Layout:
     return Layout.FIELDS if "title" in names else Layout.BODY
 
 
+def documents_in(folder: Path) -> int:
+    """Return how many chunks BM25 counts in the index in `folder`: also those that are deleted."""
+    meta = json.loads((folder / META).read_bytes())
+    return sum(int(segment["max_doc"]) for segment in meta["segments"])
+
+
 def open_index(folder: Path) -> tantivy.Index:
     """Open the index in `folder`; ValueError when Tantivy cannot."""
     index = tantivy.Index.open(str(folder))

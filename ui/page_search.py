@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import streamlit as st
 
+from ragstone.errors import InvalidCursor
 from ragstone.schemas.api import Hit, Mode, SearchResult
 from ragstone.ui import document, inert, session, wording
 from ragstone.ui.inert import Bar, Mark
@@ -27,24 +31,65 @@ def page() -> None:
         type="search",
         icon=":material/search:",
         placeholder="Words, or a question",
+        on_change=_first_page,
     )
-    mode, k, where = _settings()
-    if not query.strip():
+    asked = _settings()
+    result = _found(query, choice, asked)
+    if result is None:
         st.caption("Type a query: hits show which words matched and how each arm ranked them.")
         return
-    with st.spinner("Searching"):  # the first search loads the encoder
-        result = session.client().search(query, choice.reference, k=k, mode=mode, where=where)
     _reading(result)
     if result.hits:
         _hits(result)
+    elif result.like or result.offset:
+        st.info("Nothing more was found.", icon=":material/search_off:")
     else:
-        _nothing(choice, result, where)
+        _nothing(choice, result, asked.where)
+    _pages(result)
     document.drawer()
 
 
-def _settings() -> tuple[Mode, int, list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How to search, apart from the query."""
+
+    mode: Mode
+    k: int
+    where: list[str]
+    group: bool
+
+
+def _found(query: str, choice: Choice, asked: _Asked) -> SearchResult | None:
+    """Return what the URL asks for: a page of a search, or more like something."""
+    like, after, client = session.at("like"), session.at("after"), session.client()
+    with st.spinner("Searching"):  # the first search loads the encoder
+        if like is not None:
+            return client.similar(like, k=asked.k, where=asked.where, dataset=choice.reference)
+        if not query.strip():
+            return None
+        search = partial(
+            client.search,
+            query,
+            choice.reference,
+            k=asked.k,
+            mode=asked.mode,
+            where=asked.where,
+            group=asked.group,
+        )
+        try:
+            return search(after=after)
+        except InvalidCursor:  # of what was asked before: begin again
+            session.go(after=None)
+            return search()
+
+
+def _first_page() -> None:
+    session.go(after=None, like=None)
+
+
+def _settings() -> _Asked:
     """Ask for mode, number of hits and filters."""
-    left, middle, right = st.columns([3, 2, 4], vertical_alignment="top")
+    left, middle, right, last = st.columns([3, 2, 4, 2], vertical_alignment="top")
     with left:
         mode = st.segmented_control(
             "Mode",
@@ -65,9 +110,17 @@ def _settings() -> tuple[Mode, int, list[str]]:
             key="where",
             bind="query-params",
             placeholder="year>=2020",
-            help="Type FIELD OPERATOR VALUE and press Enter. All filters must hold.",
+            help="Type FIELD OPERATOR VALUE, or several with and, or, not, and press Enter. All "
+            "filters must hold.",
         )
-    return mode, k, where
+    with last:
+        group = st.toggle(
+            "By document",
+            key="group",
+            bind="query-params",
+            help="Each document once, with its best passage.",
+        )
+    return _Asked(mode, k, where, group)
 
 
 def _reading(result: SearchResult) -> None:
@@ -85,7 +138,10 @@ def _reading(result: SearchResult) -> None:
 def _hits(result: SearchResult) -> None:
     best = _best_scores(result.hits)
     found = wording.count(len(result.hits), "hit")
-    inert.show(inert.facts(found, f"version {result.version}", result.mode))
+    if result.offset:
+        found = f"hits {result.hits[0].rank:,} to {result.hits[-1].rank:,}"
+    like = f"like {result.like.kind} {result.like.id[: wording.DIGEST]}" if result.like else ""
+    inert.show(inert.facts(found, f"version {result.version}", result.mode, like))
     for hit in result.hits:
         with st.container(border=True):
             _hit(hit, best)
@@ -102,6 +158,7 @@ def _hit(hit: Hit, best: dict[str, float]) -> None:
             wording.time(hit.from_ms, hit.to_ms),
             hit.name,
             wording.span(hit.start, hit.end),
+            wording.count(len(hit.more), "more passage") if hit.more else "",
         ),
         inert.text(hit.text, marks),
         inert.bars(_breakdown(hit, best)),
@@ -115,7 +172,29 @@ def _hit(hit: Hit, best: dict[str, float]) -> None:
             on_click=document.open_drawer,
             args=(hit.chunk_id,),
         )
+        st.button(
+            "More like this",
+            icon=":material/join_inner:",
+            type="tertiary",
+            key=f"like-{hit.chunk_id}",
+            on_click=partial(session.go, like=hit.chunk_id, after=None),
+        )
         st.caption(f"score {hit.score:.3f}")
+
+
+def _pages(result: SearchResult) -> None:
+    """Lead on to the next page, and back to the beginning."""
+    with st.container(horizontal=True):
+        if result.offset or result.like:
+            back = "Back to the search" if result.like else "First page"
+            st.button(back, icon=":material/first_page:", key="first", on_click=_first_page)
+        if result.next:
+            st.button(
+                "Next page",
+                icon=":material/chevron_right:",
+                key="next",
+                on_click=partial(session.go, after=result.next),
+            )
 
 
 def _best_scores(hits: list[Hit]) -> dict[str, float]:

@@ -107,7 +107,7 @@ class Client:
     def search(
         self,
         query: str,
-        dataset: str,
+        dataset: str | Sequence[str],
         *,
         k: int = 10,
         mode: api.Mode = "hybrid",
@@ -115,11 +115,30 @@ class Client:
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
         rerank: bool | None = None,
+        offset: int = 0,
+        after: str | None = None,
+        group: bool = False,
+        neighbours: int = 0,
     ) -> api.SearchResult:
-        """Search one version by words, by meaning, or both; or by a picture or a recording."""
-        body = {"query": query, "dataset": dataset, "k": k, "mode": mode, "where": list(where)}
-        body |= {"image": packed(image), "audio": packed(audio), "rerank": rerank}
+        """Search datasets by words, by meaning, or both; or by a picture or a recording."""
+        named = dataset if isinstance(dataset, str) else list(dataset)
+        body: dict[str, Any] = {"query": query, "dataset": named, "k": k, "mode": mode}
+        body |= {"where": list(where), "image": packed(image), "audio": packed(audio)}
+        body |= {"offset": offset, "after": after, "group": group, "neighbours": neighbours}
+        body["rerank"] = rerank
         return self._http.post("/search", api.SearchResult, body)
+
+    def similar(
+        self,
+        id: str,  # noqa: A002
+        *,
+        k: int = 10,
+        where: Sequence[str] = (),
+        dataset: str | None = None,
+    ) -> api.SearchResult:
+        """Find what resembles a stored item or chunk."""
+        body = {"id": id, "k": k, "where": list(where), "dataset": dataset}
+        return self._http.post("/similar", api.SearchResult, body)
 
     def ask(
         self,
@@ -138,11 +157,17 @@ class Client:
         }
         return self._http.post("/ask", api.Answer, body)
 
-    def show(self, id: str) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:  # noqa: A002
+    def show(
+        self,
+        id: str,  # noqa: A002
+        *,
+        around: int = 0,
+    ) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:
         """Return the item, chunk or answer with this id or prefix."""
         found: api.ItemDetail | api.ChunkDetail | api.StoredAnswer = self._http.get(
             f"/show/{part(id)}",
             api.ItemDetail | api.ChunkDetail | api.StoredAnswer,  # type: ignore[arg-type]
+            {"around": around},
         )
         return found
 

@@ -5,6 +5,7 @@
     │   ├── InvalidArgument          invalid_argument
     │   ├── InvalidQuery             invalid_query
     │   ├── InvalidFilter            invalid_filter
+    │   ├── InvalidCursor            invalid_cursor
     │   └── InvalidConfig            invalid_config
     ├── NotFound                     what was named is not there     404
     │   ├── UnknownWorkspace         unknown_workspace
@@ -129,11 +130,25 @@ class InvalidFilter(InvalidInput):
 
     code = "invalid_filter"
 
-    def __init__(self, expression: str, problem: str) -> None:
-        self.expression = expression
+    def __init__(self, expression: str, problem: str, place: int) -> None:
+        self.expression, self.place = expression, place
         super().__init__(
-            f"The filter {expression!r} {problem}",
-            "Write FIELD OPERATOR VALUE, for example year>=2020, modality=text or source~report.",
+            f"The filter {expression!r} {problem} (character {place})",
+            "Write FIELD OPERATOR VALUE, for example year>=2020, modality=text or source~report; "
+            "join such with and, or, not and brackets, and quote a value that holds these.",
+        )
+
+
+class InvalidCursor(InvalidInput):
+    """A cursor is none, or belongs to another search."""
+
+    code = "invalid_cursor"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The cursor {problem}",
+            "Repeat the search as it was, with the cursor from its last page, or begin again "
+            "without one.",
         )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import InvalidArgument, UnknownId
+from ragstone.retrieval.question import MAX_NEIGHBOURS, check_number
 from ragstone.schemas.api import (
     ChunkDetail,
     DatasetInfo,
@@ -16,6 +17,7 @@ from ragstone.schemas.api import (
     StoredAnswer,
     VersionInfo,
 )
+from ragstone.schemas.finding import Neighbour
 from ragstone.storage.catalog import utc
 
 if TYPE_CHECKING:
@@ -161,8 +163,9 @@ def find_item_keys(store: Store, manifest: Manifest, item: str) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def show(store: Store, identity: str) -> ItemDetail | ChunkDetail | StoredAnswer:
+def show(store: Store, identity: str, around: int = 0) -> ItemDetail | ChunkDetail | StoredAnswer:
     """Return the item, chunk or answer that `identity` means; see `Workspace.show`."""
+    check_number("around", around, 0, MAX_NEIGHBOURS)
     prefix = _prefix(identity)
     chunks = _chunks(store, "starts_with(chunk_id, ?)", [prefix])
     found: list[tuple[str, Any]] = [(row["chunk_id"], row) for row in chunks]
@@ -179,9 +182,11 @@ def show(store: Store, identity: str) -> ItemDetail | ChunkDetail | StoredAnswer
     if len({key for key, _ in found}) != 1:
         raise UnknownId(identity)
     value = found[0][1]
-    if isinstance(value, str):
-        return _stored_answer(value)
-    return _item_detail(store, value) if value in rows else _chunk_detail(store, value)
+    if value in chunks:
+        return _in_context(store, value, around)
+    if around:
+        raise InvalidArgument("around", around, "0 for what is no chunk")
+    return _stored_answer(value) if isinstance(value, str) else _item_detail(store, value)
 
 
 def _prefix(identity: str, kind: str = "item, chunk or answer") -> str:
@@ -206,6 +211,25 @@ def _chunk_detail(store: Store, row: dict[str, Any], text: str | None = None) ->
         text = store.item_text(row["dataset_id"], row["item_key"])
     known = {field.name: row[field.name] for field in fields(ChunkDetail) if field.name in row}
     return ChunkDetail(**known, text=text[row["start"] : row["end"]])
+
+
+def _in_context(store: Store, row: dict[str, Any], around: int) -> ChunkDetail:
+    """Return a chunk with up to `around` others on each side."""
+    item, ordinal = (row["dataset_id"], row["item_key"]), row["ordinal"]
+    text = store.item_text(*item)
+    condition = "c.dataset_id = ? AND c.item_key = ? AND c.ordinal BETWEEN ? AND ?"
+    near = _chunks(store, condition, [*item, ordinal - around, ordinal + around])
+    near.sort(key=lambda other: int(other["ordinal"]))
+    return replace(
+        _chunk_detail(store, row, text),
+        before=[_neighbour(other, text) for other in near if other["ordinal"] < ordinal],
+        after=[_neighbour(other, text) for other in near if other["ordinal"] > ordinal],
+    )
+
+
+def _neighbour(row: dict[str, Any], text: str) -> Neighbour:
+    known = {field.name: row[field.name] for field in fields(Neighbour) if field.name in row}
+    return Neighbour(**known, text=text[row["start"] : row["end"]])
 
 
 def _item_detail(store: Store, row: dict[str, Any]) -> ItemDetail:

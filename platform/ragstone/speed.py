@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from ragstone.encoders.remembering import QueryMemory
 from ragstone.errors import InvalidArgument
 from ragstone.evaluation.sampled import sample_queries, sample_texts
 from ragstone.retrieval.facets import facets
+from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.schemas.api import SearchTiming, SpeedReport, Throughput, Timing
 from ragstone.storage.keywords import Generations
-from ragstone.storage.vectors import Segments
+from ragstone.storage.segments import Segments
 
 if TYPE_CHECKING:
     from ragstone.config import RetrievalSettings
@@ -129,7 +131,7 @@ class Bench:
             SearchTiming(
                 mode,
                 where,
-                _timing(asked, lambda t, m=mode, w=where: _search(retriever, manifest, t, m, w)),
+                _timing(asked, partial(_search, retriever, manifest, mode=mode, where=where)),
             )
             for mode, where in plans
         ]
@@ -177,11 +179,11 @@ def _search(
     where: Sequence[str] = (),
 ) -> None:
     reference = f"{manifest.dataset}@{manifest.version}"
-    retriever.search(text, reference, k=_HITS, mode=mode, where=where)
+    retriever.search(Question(text, k=_HITS, mode=mode, where=where), [reference])
 
 
 def _timing(asked: Iterable[str], do: Callable[[str], object]) -> Timing:
-    times = [_seconds(lambda text=text: do(text)) for text in asked]
+    times = [_seconds(partial(do, text)) for text in asked]
     middle, high = np.percentile(times, [50, 95])
     return Timing(len(times), _milliseconds(middle), _milliseconds(high))
 

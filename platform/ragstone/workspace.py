@@ -14,10 +14,11 @@ from ragstone.encoders.remembering import QueryMemory, RememberingMedia, Remembe
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
+from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
-from ragstone.text import text_columns
+from ragstone.text import text_columns, without_stops
 
 if TYPE_CHECKING:
     import numpy as np
@@ -190,7 +191,7 @@ class Workspace:
     def search(
         self,
         query: str,
-        dataset: str,
+        dataset: str | Sequence[str],
         *,
         k: int = 10,
         mode: api.Mode = "hybrid",
@@ -198,25 +199,41 @@ class Workspace:
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
         rerank: bool | None = None,
+        offset: int = 0,
+        after: str | None = None,
+        group: bool = False,
+        neighbours: int = 0,
     ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
         Parameters
         ----------
+        dataset
+            Several are searched together, and their hits are one list.
         image, audio
             A file, or its bytes: pictures and recordings that resemble it are found, together
             with what `query` finds unless that is empty.
         mode
             "keyword" (BM25), "vector" (cosine), or "hybrid" (both, fused).
         where
-            Filters that all must hold, for example `["year>=2020", "modality=text"]`.
+            Filters that all must hold, for example `["year>=2020 or year missing"]`.
         rerank
             Whether a reranker reads the best candidates again; None for as the version was tuned,
             or as the settings say.
+        offset
+            Hits to pass over.
+        after
+            The `next` of a result: the page that follows it, from the same versions. All else
+            has to be as it was.
+        group
+            Return items: of each its best chunk, with its further ones in `more`.
+        neighbours
+            Chunks before and after each hit in its item that come with it.
 
         Raises
         ------
-        InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+        InvalidQuery, InvalidArgument, InvalidCursor, InvalidFilter, UnknownField, UnknownDataset,
+        UnknownVersion
             The call is wrong, and the message says how.
         RerankerUnavailable
             It is not on this machine, or not the one that the version was tuned with.
@@ -224,9 +241,50 @@ class Workspace:
         from ragstone.likeness import payloads_of
 
         like = payloads_of(self.settings.limits, image, audio)
-        return self._retriever.search(
-            query, dataset, k=k, mode=mode, where=where, like=like, rerank=rerank
+        question = Question(
+            query,
+            k=k,
+            mode=mode,
+            where=where,
+            like=like,
+            offset=offset,
+            after=after,
+            group=group,
+            neighbours=neighbours,
+            rerank=rerank,
         )
+        references = [dataset] if isinstance(dataset, str) else list(dataset)
+        return self._retriever.search(question, references)
+
+    def similar(
+        self,
+        id: str,  # noqa: A002
+        *,
+        k: int = 10,
+        where: Sequence[str] = (),
+        dataset: str | None = None,
+    ) -> api.SearchResult:
+        """Return what resembles a stored item or chunk, itself left out.
+
+        Of an item, items, each with its best chunk; of a chunk, chunks. Its vectors and its most
+        telling words are looked for, fused as in a hybrid search; nothing is encoded.
+
+        Parameters
+        ----------
+        id
+            Of an item or a chunk, or a prefix of 8 characters.
+        dataset
+            Where to look, "D" or "D@V"; without it, in the newest version of its own dataset.
+
+        Raises
+        ------
+        UnknownId, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        """
+        from ragstone.likeness import stored
+
+        given, reference = stored(self._store, id, dataset)
+        return self._retriever.similar(given, reference, k, where)
 
     def ask(
         self,
@@ -299,15 +357,27 @@ class Workspace:
         with self._store.shared():
             return facets(self._store, self._store.resolve(dataset), fields, where, limit)
 
-    def show(self, id: str) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:  # noqa: A002
+    def show(
+        self,
+        id: str,  # noqa: A002
+        *,
+        around: int = 0,
+    ) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:
         """Return what has this id: an item, a chunk or an answer.
+
+        Parameters
+        ----------
+        around
+            Chunks before and after a chunk in its item that come with it.
 
         Raises
         ------
         UnknownId
             Nothing has it, or a prefix fits more than one.
+        InvalidArgument
+            `around` is out of bounds, or the id is not of a chunk.
         """
-        return listing.show(self._store, id)
+        return listing.show(self._store, id, around)
 
     def original(self, item: str) -> api.Media:
         """Return the bytes that an item came as, byte for byte.
@@ -875,7 +945,8 @@ class Workspace:
         self._encoders.chosen().encode_queries(["warm up"])
 
     def _encode_queries(self, queries: Sequence[str], manifest: Manifest) -> NDArray[np.float32]:
-        return self._encoder_of(manifest).encode_queries(queries)
+        asked = [without_stops(query) for query in queries]
+        return self._encoder_of(manifest).encode_queries(asked)
 
     def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
         held = manifest.media[modality.value]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ragstone.cli import progress, session
-from ragstone.cli.find import title_of
+from ragstone.cli.hits import title_of
 from ragstone.cli.output import clean, plural, print_json, print_table
 from ragstone.cli.snippet import snippet, window
 from ragstone.config import CONFIG_FILE

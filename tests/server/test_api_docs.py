@@ -59,6 +59,7 @@ from ragstone.server.models import (
     ReembedRequest,
     RestoreRequest,
     SearchRequest,
+    SimilarRequest,
     SyncRequest,
     TagRequest,
     TuneRequest,
@@ -77,6 +78,7 @@ RESULTS: dict[str, Any] = {
     "GET /v1/datasets/{name}/items": list[ItemSummary],
     "GET /v1/datasets/{name}/facets": list[Facet],
     "POST /v1/search": SearchResult,
+    "POST /v1/similar": SearchResult,
     "POST /v1/ask": Answer,
     "GET /v1/show/{id}": ItemDetail,
     "GET /v1/quarantine": list[QuarantineInfo],
@@ -121,6 +123,7 @@ RESULTS: dict[str, Any] = {
 BYTES = {"GET /v1/items/{id}/original", "GET /v1/items/{id}/preview"}  # and no JSON
 BODIES = {
     "POST /v1/search": SearchRequest,
+    "POST /v1/similar": SimilarRequest,
     "POST /v1/ask": AskRequest,
     "POST /v1/datasets/{name}/delete": DeleteRequest,
     "POST /v1/datasets/{name}/tag": TagRequest,

@@ -30,6 +30,19 @@ READS: dict[str, Callable[[Any], Any]] = {
     "search": lambda ws: ws.search("hard stone", "rocks"),
     "search by words": lambda ws: ws.search("stone", "rocks@1", k=3, mode="keyword"),
     "search in vain": lambda ws: ws.search("zyzzyva", "rocks", mode="keyword"),
+    "search page by page": lambda ws: ws.search(
+        "stone", "rocks", k=1, after=ws.search("stone", "rocks", k=1).next
+    ),
+    "search by item, with neighbours": lambda ws: ws.search(
+        "stone", ["rocks"], offset=1, group=True, neighbours=1
+    ),
+    "more like an item": lambda ws: ws.similar(ws.items("rocks")[0].item_id, k=2),
+    "more like a chunk, in another version": lambda ws: ws.similar(
+        ws.search("stone", "rocks").hits[0].chunk_id, where=["modality=text"], dataset="rocks@1"
+    ),
+    "chunk with its neighbours": lambda ws: ws.show(
+        ws.search("stone", "rocks").hits[0].chunk_id, around=1
+    ),
     "search with a filter": lambda ws: ws.search("stone", "rocks", where=["modality=text"]),
     "quarantine": lambda ws: ws.quarantine(),
     "quarantine of one": lambda ws: ws.quarantine("rocks"),
@@ -42,9 +55,13 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
     "no items": lambda ws: ws.items("rocks", limit=0),
     "empty query": lambda ws: ws.search("", "rocks"),
     "negative k": lambda ws: ws.search("x", "rocks", k=-1),
+    "no cursor": lambda ws: ws.search("x", "rocks", after="x"),
+    "no dataset": lambda ws: ws.search("x", []),
+    "a dataset twice": lambda ws: ws.search("x", ["rocks", "rocks@1"]),
     "no filter": lambda ws: ws.search("x", "rocks", where=["?"]),
     "unknown field": lambda ws: ws.search("x", "rocks", where=["weight>1"]),
     "unknown id": lambda ws: ws.show("0123456789"),
+    "more like nothing": lambda ws: ws.similar("0123456789"),
     "short id": lambda ws: ws.show("ab"),
     "an id that is an address": lambda ws: ws.show("http://x/?a=b#c"),
     "empty id": lambda ws: ws.show(""),

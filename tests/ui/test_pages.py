@@ -303,3 +303,44 @@ def test_the_page_recovers_when_the_server_is_back(workspace: Workspace, open_pa
     with running(workspace):
         next(button for button in app.button if button.label == "Try again").click().run()
         assert "no dataset yet" in alerts(app)[0]
+
+
+# ---------------------------------------------------------------- further than the first page
+
+
+def test_the_next_page_and_back(open_page: Open, owned: Workspace) -> None:
+    whole = owned.search("sandstone", "stones", k=6, mode="keyword").hits
+    app = open_page("search", q="sandstone", dataset="stones", mode="keyword", k="3")
+    app = app.button(key="next").click().run()
+    assert "hits 4 to 6" in text(app)
+    assert [b.key for b in app.button if b.key.startswith("open-")] == [
+        f"open-{hit.chunk_id}" for hit in whole[3:]
+    ]
+    app = app.button(key="first").click().run()
+    assert "3 hits" in text(app)
+    assert "after" not in app.query_params
+
+
+def test_a_page_of_another_search_begins_again(open_page: Open, owned: Workspace) -> None:
+    cursor = owned.search("granite", "stones", k=1).next
+    app = open_page("search", q="sandstone", dataset="stones", mode="keyword", after=str(cursor))
+    assert not app.error
+    assert "after" not in app.query_params
+    assert "10 hits" in text(app)
+
+
+def test_by_document(open_page: Open) -> None:
+    app = open_page("search", q="sandstone", dataset="stones", mode="keyword", group="true")
+    shown = text(app)
+    assert "1 hit" in shown
+    assert re.search(r"\d+ more passages", shown)
+
+
+def test_more_like_a_hit_and_back(open_page: Open, owned: Workspace) -> None:
+    best = owned.search("hard quartz stone", "stones").hits[0]
+    app = open_page("search", q="hard quartz stone", dataset="stones")
+    app = app.button(key=f"like-{best.chunk_id}").click().run()
+    assert f"like chunk {best.chunk_id[:12]}" in text(app)
+    assert f"open-{best.chunk_id}" not in [b.key for b in app.button]
+    app = app.button(key="first").click().run()
+    assert app.button(key=f"open-{best.chunk_id}")

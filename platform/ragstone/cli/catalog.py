@@ -159,6 +159,9 @@ def show(
             show_default=False,
         ),
     ] = None,
+    around: Annotated[
+        int, typer.Option(help="With a chunk, show so many before and after it.")
+    ] = 0,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -173,7 +176,7 @@ def show(
                 _write(target, method(id).content)
         if original is not None or preview is not None:
             return
-        found = ws.show(id)
+        found = ws.show(id, around=around)
     if as_json:
         print_json(found)
     else:

@@ -10,7 +10,8 @@ import typer
 
 from ragstone.cli.demo_docstrings import own_texts
 from ragstone.cli.demo_files import change_file, write_files
-from ragstone.cli.find import show_answer, show_hits
+from ragstone.cli.find import show_answer
+from ragstone.cli.hits import show_hits
 from ragstone.cli.ingest import show_result
 from ragstone.cli.output import clean, print_table, say, styled
 from ragstone.cli.progress import reporting

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ragstone.cli.find import show_answer, title_of
+from ragstone.cli.find import show_answer
+from ragstone.cli.hits import title_of
 from ragstone.cli.output import plural, say, styled
 from ragstone.schemas.api import ChunkDetail, ItemDetail, StoredAnswer
 from ragstone.text import heard
@@ -53,7 +54,11 @@ def _show_chunk(chunk: ChunkDetail) -> None:
     if chunk.from_ms is not None:
         _field("heard", heard(chunk.from_ms, chunk.to_ms))
     _field("tokens", chunk.tokens)
+    for near in chunk.before:
+        say("", styled(near.text, "dim"))
     say("", styled(chunk.text))
+    for near in chunk.after:
+        say("", styled(near.text, "dim"))
 
 
 def _show_stored(stored: StoredAnswer) -> None:

@@ -1,26 +1,24 @@
-"""`ragstone search` and `ragstone ask`: finding things again, and answers with their sources."""
+"""`ragstone search`, `similar` and `ask`: finding things again, and answers with their sources."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragstone.cli import options
-from ragstone.cli.output import console, plural, print_json, say, styled
+from ragstone.cli.hits import INDENT, show_hits, title_of
+from ragstone.cli.output import console, print_json, say, styled
 from ragstone.cli.session import reached
-from ragstone.cli.snippet import snippet
-from ragstone.schemas.api import Answer, Citation, Hit, Mode, SearchResult
-from ragstone.text import fusion_words, heard
+from ragstone.schemas.api import Answer, Mode
 
 if TYPE_CHECKING:
     from ragstone.client import Client
     from ragstone.workspace import Workspace
 
-INDENT = (0, 0, 0, 4)
 DRAFT = 60  # characters of a growing answer shown while it is being written
 
 
@@ -33,8 +31,8 @@ def search(
         ),
     ] = "",
     *,
-    dataset: options.Dataset,
-    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
+    dataset: options.Datasets,
+    k: options.Hits = 10,
     mode: Annotated[
         Mode, typer.Option(help="By words (keyword), by meaning (vector), or both (hybrid).")
     ] = "hybrid",
@@ -55,9 +53,22 @@ def search(
             show_default="as tuned, or as the settings say",
         ),
     ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show how the score of each hit comes about.")
+    by_item: Annotated[
+        bool, typer.Option("--by-item", help="One hit for each item: its best passage.")
     ] = False,
+    neighbours: Annotated[
+        int, typer.Option(help="Show so many passages before and after each hit.")
+    ] = 0,
+    offset: Annotated[int, typer.Option(help="Leave out so many hits at the beginning.")] = 0,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CURSOR",
+            help="Go on where a result of the same search ended, in the same version.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: options.Explain = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -77,7 +88,44 @@ def search(
             image=image,
             audio=audio,
             rerank=rerank,
+            offset=offset,
+            after=after,
+            group=by_item,
+            neighbours=neighbours,
         )
+    if as_json:
+        print_json(result)
+    else:
+        show_hits(result, explain=explain)
+
+
+def similar(
+    context: typer.Context,
+    id: Annotated[  # noqa: A002 - the name people see
+        str, typer.Argument(metavar="ID", help="Id of an item or chunk, or its first 8 characters.")
+    ],
+    *,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Where to look: DATASET or DATASET@VERSION.",
+            show_default="its own",
+        ),
+    ] = None,
+    k: options.Hits = 10,
+    where: options.Where = None,
+    explain: options.Explain = False,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Find what resembles an item or a passage, by its vectors and its most telling words.
+
+    Example: ragstone similar 3f9a2c41
+    """
+    with reached(context, workspace) as ws:
+        result = ws.similar(id, k=k, where=where or (), dataset=dataset)
     if as_json:
         print_json(result)
     else:
@@ -147,81 +195,6 @@ def _drafting(*, as_json: bool) -> Iterator[Callable[[str], None] | None]:
             status.update(styled("…" + " ".join(draft.split())[-DRAFT:], "dim"))
 
         yield on_text
-
-
-def show_hits(result: SearchResult, *, explain: bool = False) -> None:
-    """Print hits for people: rank, score with its arms, title, snippet, source.
-
-    With `explain`, also what each score is the sum of.
-    """
-    name = f"{result.dataset}@{result.version}"
-    _show_reading(result)
-    if not result.hits:
-        say(styled(f"Nothing found in {name}."))
-        return
-    say(styled(f"{plural(len(result.hits), 'hit')} in {name}, {result.mode}", "dim"))
-    if explain:
-        say(styled(_fused(result), "dim"))
-    for hit in result.hits:
-        _show_hit(hit)
-        if explain:
-            _show_sum(hit)
-
-
-def _show_reading(result: SearchResult) -> None:
-    """Say when operators were read in the query, and what may have been meant by a word."""
-    if result.reading == "query":
-        say(styled("Read as a query with operators.", "dim"))
-    for meant in result.suggestions:
-        say(styled(f"No text has “{meant.word}”. Did you mean {' or '.join(meant.instead)}?"))
-
-
-def _fused(result: SearchResult) -> str:
-    how = result.fusion
-    if how is None:
-        return "one arm, whose own scores count"
-    return f"{fusion_words(how)} ({how.origin})"
-
-
-def _show_sum(hit: Hit) -> None:
-    """Print weight x normalised score of each arm, which add up to the score."""
-    from rich.padding import Padding
-
-    parts = [
-        f"{name} {arm.weight:.3f} x {arm.normalised:.3f}"
-        for name, arm in sorted(hit.arms.items())
-        if arm.weight is not None and arm.normalised is not None
-    ]
-    if parts:
-        total = f"{' + '.join(parts)} = {hit.score:.3f}"
-        say(Padding(styled(total, "green"), INDENT, expand=False))
-
-
-def _show_hit(hit: Hit) -> None:
-    from rich.padding import Padding
-
-    arms = ", ".join(
-        f"{name} #{arm.rank} {arm.score:.3f}" for name, arm in sorted(hit.arms.items())
-    )
-    say(
-        "",
-        styled(f"{hit.rank:>2}. ", "bold")
-        + styled(title_of(hit), "bold cyan")
-        + styled(f"  {hit.score:.3f}", "green")
-        + styled(f" ({arms})", "dim"),
-        Padding(snippet(hit), INDENT, expand=False),
-        Padding(styled(f"{hit.source}  chunk {hit.chunk_id[:12]}", "dim"), INDENT, expand=False),
-    )
-
-
-def title_of(place: Hit | Citation) -> str:
-    """Return title (or name, or source) with the page, or the time."""
-    name = place.title or getattr(place, "name", "") or PurePath(place.source).name
-    heading = getattr(place, "heading", "")
-    parts = [name, *([heading] if heading and heading != name else [])]
-    page = f", page {place.page}" if place.page is not None else ""
-    time = f", {heard(place.from_ms, place.to_ms)}" if place.from_ms is not None else ""
-    return " › ".join(parts) + page + time
 
 
 def show_answer(answer: Answer) -> None:

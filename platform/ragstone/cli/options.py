@@ -22,6 +22,19 @@ Dataset = Annotated[
         help="Dataset, or DATASET@VERSION for another one; a tag or a time will do.",
     ),
 ]
+Datasets = Annotated[
+    list[str],
+    typer.Option(
+        "--dataset",
+        "-d",
+        help="Dataset, or DATASET@VERSION for another one; a tag or a time will do. May be given "
+        "more than once, to search them together.",
+    ),
+]
+Hits = Annotated[int, typer.Option("-k", help="How many hits.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Show how the score of each hit comes about.")
+]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
 Where = Annotated[
     list[str] | None,
@@ -29,7 +42,8 @@ Where = Annotated[
         "--where",
         metavar="FILTER",
         help="Only items with FIELD OPERATOR VALUE, such as year>=2020, modality=text or "
-        "source~report. May be given more than once; all must hold.",
+        "source~report, joined with and, or, not and brackets. May be given more than once; all "
+        "must hold.",
         show_default=False,
     ),
 ]

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragstone.errors import InvalidArgument, UnknownField
-from ragstone.retrieval.filters import FIELDS, Clause, chosen_items, metadata_value, pointer
+from ragstone.retrieval.filters import (
+    FIELDS,
+    Clause,
+    chosen_items,
+    holds,
+    listed_values,
+    metadata_value,
+)
 from ragstone.schemas.api import Bin, Facet, FacetValue
 
 if TYPE_CHECKING:
@@ -98,9 +105,12 @@ def _values(store: Store, chosen: Clause, field: str) -> str:
         _check(store, chosen, field)
         value = metadata_value(field)
         entries = (
-            f"unnest(CASE json_type({value}) WHEN 'ARRAY' THEN json_extract_string({value}, '$[*]')"
-            f" WHEN 'OBJECT' THEN [] ELSE [json_extract_string({value}, '$')] END)"
+            f"CASE json_type({value}) WHEN 'ARRAY' THEN json_extract_string({value}, '$[*]')"
+            f" WHEN 'OBJECT' THEN [] ELSE [json_extract_string({value}, '$')] END"
         )
+        listed = listed_values(field)
+        also = f" || list_transform({listed}, lambda x: x ->> '$')" if listed else ""
+        entries = f"unnest(({entries}){also})"
     else:
         entries = f"CAST({column} AS VARCHAR)"
     found = f"SELECT item_key, {entries} AS value FROM chosen i"  # noqa: S608
@@ -112,8 +122,8 @@ def _check(store: Store, chosen: Clause, field: str) -> None:
         raise InvalidArgument("field", field, f"metadata, or one of {', '.join(_OF_ITEMS)}")
     found = store.catalog.rows(
         f"WITH chosen AS ({chosen.sql}) SELECT 1 FROM chosen i "  # noqa: S608
-        "WHERE json_exists(i.metadata, ?) LIMIT 1",
-        [*chosen.parameters, pointer(field)],
+        f"WHERE {holds(field)} LIMIT 1",
+        chosen.parameters,
     )
     if not found:
         raise UnknownField(field, [*_OF_ITEMS, *_metadata_fields(store, chosen)])

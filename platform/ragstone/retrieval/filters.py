@@ -1,32 +1,42 @@
-"""Filters: `year>=2020` to parameterised SQL to the chunks that may be found.
+"""Filters: the tree of an expression to parameterised SQL to the chunks that may be found.
 
 A field is one that every item has (modality, source, …) or a key of its metadata; `a.b` means key
-b of object a. `=` also means "is one of" for a metadata list; `~` means "contains", whatever the
-case.
+b of object a, or of each object in the list a, of which one has to pass. `=` also means "is one
+of" for a metadata list; `~` means "contains", whatever the case.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from pyroaring import BitMap64
 
-from ragstone.errors import InvalidFilter, UnknownField
+from ragstone.errors import UnknownField
+from ragstone.retrieval import filter_times
+from ragstone.retrieval.filter_syntax import (
+    Condition,
+    Either,
+    Every,
+    Negation,
+    Node,
+    conditions,
+    parse,
+)
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
-_EXPRESSION = re.compile(r"\s*([^\s<>=!~]+)\s*(>=|<=|!=|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
 _LIVE = "i.dataset_id = ? AND i.added <= ? AND (i.removed IS NULL OR i.removed > ?)"
 _SOURCE = (
     "EXISTS (SELECT 1 FROM sources s WHERE s.dataset_id = i.dataset_id "
     "AND s.item_key = i.item_key AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?) "
     "AND {test})"
 )
+_MOST_KEYS = 4  # of a field that leads through lists
 
 FIELDS = {
     "modality": "i.modality",
@@ -41,15 +51,6 @@ FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """One `--where`: `field operator value`."""
-
-    field: str
-    operator: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Clause:
     """SQL with the values of its parameters."""
 
@@ -57,37 +58,27 @@ class Clause:
     parameters: list[object]
 
 
-def parse(expression: str) -> Condition:
-    """Read `FIELD OPERATOR VALUE`.
-
-    Raises
-    ------
-    InvalidFilter
-        It is not of this form.
-    """
-    match = _EXPRESSION.fullmatch(expression)
-    if not match:
-        raise InvalidFilter(expression, "has no field, operator and value")
-    field, operator, value = match.groups()
-    if not value:
-        raise InvalidFilter(expression, "has no value")
-    return Condition(field, operator, value)
-
-
-def allowed_chunks(store: Store, manifest: Manifest, where: Sequence[str]) -> BitMap64 | None:
+def allowed_chunks(
+    store: Store, manifest: Manifest, where: Sequence[str], beside: Sequence[Manifest] = ()
+) -> BitMap64 | None:
     """Return the chunk keys of the version that pass all of `where`; None when all do.
+
+    Parameters
+    ----------
+    beside
+        Versions that are searched together with this one: a field that one of them has is known.
 
     Raises
     ------
     InvalidFilter
         An expression cannot be read.
     UnknownField
-        No item of the version has such a field.
+        No item of the versions has such a field.
     """
     live = store.live_chunks(manifest.dataset_id, manifest.version)
     if not where:
         return live
-    chosen = _conditions(store, manifest, where)
+    chosen = _chosen(store, manifest, where, beside)
     table = store.catalog.table(
         "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "  # noqa: S608
         f"WHERE {chosen.sql}",
@@ -101,15 +92,79 @@ def chosen_items(store: Store, manifest: Manifest, where: Sequence[str]) -> Clau
 
     Raises as `allowed_chunks`.
     """
-    chosen = _conditions(store, manifest, where)
+    chosen = _chosen(store, manifest, where, ())
     return Clause(f"SELECT i.* FROM items i WHERE {chosen.sql}", chosen.parameters)  # noqa: S608
 
 
-def _conditions(store: Store, manifest: Manifest, where: Sequence[str]) -> Clause:
-    version: list[object] = [manifest.dataset_id, manifest.version, manifest.version]
-    clauses = [_compile(store, parse(expression), version) for expression in where]
-    conditions = " AND ".join([_LIVE, *(f"({clause.sql})" for clause in clauses)])
-    return Clause(conditions, [*version, *(v for clause in clauses for v in clause.parameters)])
+def _chosen(
+    store: Store, manifest: Manifest, where: Sequence[str], beside: Sequence[Manifest]
+) -> Clause:
+    roots = [parse(expression) for expression in where]
+    fields = {condition.field for root in roots for condition in conditions(root)}
+    _check(store, sorted(fields - FIELDS.keys()), [manifest, *beside])
+    clauses = [_compile(root, manifest.version) for root in roots]
+    return _joined("AND", [Clause(_LIVE, _version(manifest)), *clauses])
+
+
+def _version(manifest: Manifest) -> list[object]:
+    return [manifest.dataset_id, manifest.version, manifest.version]
+
+
+def _check(store: Store, fields: Sequence[str], manifests: Sequence[Manifest]) -> None:
+    """Raise when no item of the versions has one of `fields` of the metadata."""
+    for field in fields:
+        sql = f"SELECT 1 FROM items i WHERE {_LIVE} AND {holds(field)} LIMIT 1"  # noqa: S608
+        if not any(store.catalog.rows(sql, _version(m)) for m in manifests):
+            keys = sorted({key for m in manifests for key in _metadata_keys(store, m)})
+            raise UnknownField(field, [*FIELDS, *keys])
+
+
+def _metadata_keys(store: Store, manifest: Manifest) -> list[str]:
+    sql = f"SELECT DISTINCT unnest(json_keys(i.metadata)) AS k FROM items i WHERE {_LIVE}"  # noqa: S608
+    return [str(row[0]) for row in store.catalog.rows(sql, _version(manifest))]
+
+
+# ---------------------------------------------------------------- trees
+
+
+def _compile(node: Node, version: int) -> Clause:
+    match node:
+        case Condition():
+            return _condition(node, version)
+        case Every():
+            return _joined("AND", [_compile(part, version) for part in node.of])
+        case Either():
+            return _joined("OR", [_compile(part, version) for part in node.of])
+        case Negation():
+            inner = _compile(node.of, version)
+            # What an item does not have can be compared with nothing: it holds for none.
+            return Clause(f"NOT coalesce({inner.sql}, false)", inner.parameters)
+
+
+def _joined(glue: str, clauses: Sequence[Clause]) -> Clause:
+    sql = f" {glue} ".join(f"({clause.sql})" for clause in clauses)
+    return Clause(sql, [value for clause in clauses for value in clause.parameters])
+
+
+def _condition(condition: Condition, version: int) -> Clause:
+    column = FIELDS.get(condition.field)
+    if condition.operator == "missing":
+        there = _condition(Condition(condition.field, "exists"), version)
+        return Clause(f"NOT coalesce({there.sql}, false)", there.parameters)
+    if column is None:
+        return _metadata_clause(condition)
+    if condition.operator == "exists":
+        clause = Clause(f"CAST({column} AS VARCHAR) <> ''", [])
+    else:
+        clause = comparison(column, condition.operator, condition.value)
+    if column.startswith("s."):
+        return Clause(
+            _SOURCE.format(test=f"({clause.sql})"), [version, version, *clause.parameters]
+        )
+    return clause
+
+
+# ---------------------------------------------------------------- metadata
 
 
 def pointer(field: str) -> str:
@@ -122,29 +177,53 @@ def metadata_value(field: str) -> str:
 
     The pointer is a string literal: DuckDB binds no parameter twice, and reads JSON faster so.
     """
-    literal = "'" + pointer(field).replace("'", "''") + "'"
-    return f"json_extract(i.metadata, {literal})"
+    return f"json_extract(i.metadata, {_literal(pointer(field))})"
 
 
-def _compile(store: Store, condition: Condition, version: list[object]) -> Clause:
-    column = FIELDS.get(condition.field)
-    if column is None:
-        return _metadata_clause(store, condition, version)
-    clause = _comparison(column, condition)
-    if column.startswith("s."):
-        return Clause(_SOURCE.format(test=f"({clause.sql})"), [*version[1:], *clause.parameters])
-    return clause
+def listed_values(field: str) -> str | None:
+    """Return SQL for what `a.b` means where `a` is a list of objects: a list of JSON values.
+
+    None for a field that leads through no list, and for one of very many keys.
+    """
+    keys = ['"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in field.split(".")]
+    if not 1 < len(keys) <= _MOST_KEYS:
+        return None
+    extracts = []
+    for through in product(("", "[*]"), repeat=len(keys) - 1):
+        if any(through):
+            path = "$" + "".join(
+                f".{key}{way}" for key, way in zip(keys, (*through, ""), strict=True)
+            )
+            extracts += [f"json_extract(i.metadata, {_literal(path + end)})" for end in ("", "[*]")]
+    every = f"flatten([{', '.join(extracts)}])"
+    return f"list_filter({every}, lambda x: json_type(x) NOT IN ('ARRAY', 'OBJECT', 'NULL'))"
 
 
-def _metadata_clause(store: Store, condition: Condition, version: list[object]) -> Clause:
-    found = store.catalog.rows(
-        f"SELECT 1 FROM items i WHERE {_LIVE} AND json_exists(i.metadata, ?) LIMIT 1",  # noqa: S608
-        [*version, pointer(condition.field)],
+def holds(field: str) -> str:
+    """Return SQL that tells whether the metadata of item `i` has a field."""
+    plain = f"json_exists(i.metadata, {_literal(pointer(field))})"
+    listed = listed_values(field)
+    return plain if listed is None else f"({plain} OR len({listed}) > 0)"
+
+
+def _metadata_clause(condition: Condition) -> Clause:
+    plain, listed = _plain_clause(condition), listed_values(condition.field)
+    if listed is None:
+        return plain
+    several = _listed_clause(condition, listed)
+    there = f"json_exists(i.metadata, {_literal(pointer(condition.field))})"
+    return Clause(
+        f"CASE WHEN {there} THEN ({plain.sql}) ELSE ({several.sql}) END",
+        [*plain.parameters, *several.parameters],
     )
-    if not found:
-        raise UnknownField(condition.field, [*FIELDS, *_metadata_keys(store, version)])
+
+
+def _plain_clause(condition: Condition) -> Clause:
     value = metadata_value(condition.field)
-    clause = _comparison(f"({value} ->> '$')", condition)
+    if condition.operator == "exists":
+        empty = f"json_type({value}) = 'ARRAY' AND json_array_length({value}) = 0"
+        return Clause(f"json_type({value}) <> 'NULL' AND NOT ({empty})", [])
+    clause = comparison(f"({value} ->> '$')", condition.operator, condition.value)
     if condition.operator != "=":
         return clause
     member = f"json_contains({value}, to_json(?))"
@@ -153,8 +232,35 @@ def _metadata_clause(store: Store, condition: Condition, version: list[object]) 
     )
 
 
-def _comparison(column: str, condition: Condition) -> Clause:
-    operator, value = condition.operator, condition.value
+def _listed_clause(condition: Condition, listed: str) -> Clause:
+    """Return that one of the values passes; of `!=` that there are some, and none is equal."""
+    if condition.operator == "exists":
+        return Clause(f"len({listed}) > 0", [])
+    other = condition.operator == "!="
+    one = comparison("(x ->> '$')", "=" if other else condition.operator, condition.value)
+    passing = f"len(list_filter({listed}, lambda x: {one.sql}))"
+    return Clause(f"len({listed}) > 0 AND {passing} {'= 0' if other else '> 0'}", one.parameters)
+
+
+# ---------------------------------------------------------------- comparisons
+
+
+def comparison(column: str, operator: str, value: str) -> Clause:
+    """Return SQL that compares a column with a value: as times, as numbers, else as text.
+
+    As times where both are: what is asked may be a year, which else is a number.
+    """
+    plain = _comparison(column, operator, value)
+    span = filter_times.stretch(value)
+    if span is None or operator == "~":
+        return plain
+    time = filter_times.stored(f"CAST({column} AS VARCHAR)")
+    timed, parameters = filter_times.compared(f"({time})", operator, span)
+    sql = f"CASE WHEN ({time}) IS NULL THEN ({plain.sql}) ELSE {timed} END"
+    return Clause(sql, [*plain.parameters, *parameters])
+
+
+def _comparison(column: str, operator: str, value: str) -> Clause:
     if operator == "~":
         return Clause(f"contains(lower(CAST({column} AS VARCHAR)), lower(?))", [value])
     try:
@@ -171,11 +277,8 @@ def _comparison(column: str, condition: Condition) -> Clause:
     return Clause(as_number, [number])
 
 
-def _metadata_keys(store: Store, version: list[object]) -> list[str]:
-    sql = (
-        f"SELECT DISTINCT unnest(json_keys(i.metadata)) AS k FROM items i WHERE {_LIVE} ORDER BY k"  # noqa: S608
-    )
-    return [str(row[0]) for row in store.catalog.rows(sql, version)]
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _escaped(key: str) -> str:

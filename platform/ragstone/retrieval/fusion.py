@@ -32,6 +32,17 @@ class Fused:
     shares: Mapping[str, NDArray[np.float64]]
     weights: Mapping[str, float]
 
+    def beyond(self) -> Fused:
+        """Return the same order without scores, for what comes after the candidates.
+
+        Among the candidates each arm gave it 0. What one arm gives alone keeps its own scores.
+        """
+        if not self.shares:
+            return self
+        nothing = {name: np.zeros_like(share) for name, share in self.shares.items()}
+        keys = self.ranked.keys
+        return Fused(Ranked(keys, np.zeros(len(keys))), self.arms, nothing, self.weights)
+
     def places(self, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
         """Return for each of `keys` its rank and scores in each arm that found it."""
         found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}

@@ -73,7 +73,8 @@ class Noise:
             return 1.0
         scores = self.spread_over(name, found)
         spread = float(scores[0] - scores[-1])
-        return min(1.0, max(0.0, (spread / noise - 1) / (_HEARD[name] - 1)))
+        full = _HEARD["keyword" if name == "keyword" else "vector"]
+        return min(1.0, max(0.0, (spread / noise - 1) / (full - 1)))
 
 
 def keyword_noise(chunks: int) -> float:

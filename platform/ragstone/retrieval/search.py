@@ -1,51 +1,50 @@
-"""Search: arms -> fusion -> reranking -> hits, on one version of one dataset."""
+"""Search: arms -> fusion -> reranking -> one order -> hits, on one version or several datasets."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from ragstone.encoders.rerankers import RERANKER
-from ragstone.errors import InvalidArgument, InvalidQuery, RerankerUnavailable
-from ragstone.retrieval import fusion
+from ragstone.retrieval import fusion, similar
+from ragstone.retrieval.cursors import Cursor
 from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.fusion import RERANKER_ARM, Plan
-from ragstone.retrieval.highlight import Matches
+from ragstone.retrieval.hits import hits_of
 from ragstone.retrieval.keyword_arm import KeywordQuery
-from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
+from ragstone.retrieval.order import places
+from ragstone.retrieval.planning import DEFAULT, EncodeQueries, Planner
 from ragstone.retrieval.queries import Asked, parse
+from ragstone.retrieval.question import MAX_OFFSET, MODES, Question, check_references
+from ragstone.retrieval.reranking import OpenReranker, Rereading, RowsOf
+from ragstone.retrieval.scope import Probe, Scope, Target
 from ragstone.retrieval.suggestions import suggestions
 from ragstone.retrieval.synonyms import Synonyms
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
+from ragstone.schemas.finding import Likeness
 from ragstone.schemas.records import Modality
-from ragstone.storage.ranked import NOTHING, Ranked, best_of, ranked
-from ragstone.text import embed_text
+from ragstone.storage.keyword_statistics import SharedStatistics
+from ragstone.storage.ranked import NOTHING
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import MediaEncoder
-    from ragstone.encoders.rerankers import Reranker
-    from ragstone.retrieval.fusion import Arms, Fused
+    from ragstone.retrieval.fusion import Arms, Fused, Plan
+    from ragstone.retrieval.similar import Given
     from ragstone.schemas.records import Payload
     from ragstone.storage.allowed import Allowed, Choice
     from ragstone.storage.manifests import Manifest
+    from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
-EncodeQueries: TypeAlias = "Callable[[Sequence[str], Manifest], NDArray[np.float32]]"
 OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
-OpenReranker: TypeAlias = "Callable[[str], Reranker]"
 Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
 
-MODES: tuple[Mode, ...] = get_args(Mode)
-DEFAULT = FusionChoice("minmax", 0.5, "default")
-MAX_HITS = 1_000
+__all__ = ["DEFAULT", "MODES", "EncodeQueries", "Retriever"]
 
 
 class Retriever:
@@ -75,8 +74,7 @@ class Retriever:
         self._encode = encode
         self._open_media = open_media
         self._open_reranker = open_reranker
-        # Of the vector arm, by digest of a version: the noise, and on how many candidates.
-        self._noises: dict[str, tuple[float, int]] = {}
+        self._planner = Planner(store, settings, encode)
 
     @cached_property
     def _synonyms(self) -> Synonyms:
@@ -98,65 +96,174 @@ class Retriever:
         """What a reranker weighs where nobody has tuned it."""
         return self._settings.rerank_weight
 
-    def search(
-        self,
-        query: str,
-        reference: str,
-        *,
-        k: int,
-        mode: Mode,
-        where: Sequence[str],
-        like: Sequence[Payload] = (),
-        rerank: bool | None = None,
-    ) -> SearchResult:
-        """Return the best `k` chunks for `query` in `reference` ("D" or "D@V").
-
-        Parameters
-        ----------
-        like
-            A picture, or the windows of a recording: what resembles it is found as well; with an
-            empty query alone.
-        rerank
-            Whether a reranker reads the best candidates again; None for as the version was tuned,
-            or as the settings say.
+    def search(self, question: Question, references: Sequence[str]) -> SearchResult:
+        """Return the hits for `question` in each of `references` ("D" or "D@V"), one at least.
 
         Raises
         ------
-        InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+        InvalidQuery, InvalidArgument, InvalidCursor, InvalidFilter, UnknownField, UnknownDataset,
+        UnknownVersion
             The call is wrong, and the message says how.
         RerankerUnavailable
-            It cannot be loaded, or is not the one that the version was tuned with.
+            It cannot be loaded, or is not the one that a version was tuned with.
         """
-        self._check(query, k, mode, where, like)
+        question.check(self._settings)
+        check_references(references)
+        asked = parse(question.query)
         with self._store.shared():
-            manifest = self._store.resolve(reference)
-            allowed = self.allowed(manifest, where)
-            asked = parse(query)
-            text = asked.plain if mode != "keyword" else ""
-            vector = self._encode([text], manifest)[0] if text.strip() else None
-            keyword = self._keyword_query(manifest, asked)
-            narrowed = allowed
-            if keyword and (like or mode != "keyword"):
-                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
-            arms = self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth=k)
-            arms |= self.media_arms(manifest, text, like, narrowed, depth=k)
-            plan = self.plan(manifest, arms, depth=k, rerank=rerank)
-            fused = self.reranked(manifest, query, self.fuse(arms, mode, plan), plan)
-            hits = self._hits(manifest, keyword, fused, k)
-            known = keyword and mode != "vector"
-            meant = suggestions(asked, keyword.index) if keyword and known else []
-        how = plan.choice if fused.shares else None
+            manifests, offset = self._page(question, references)
+            targets = self._targets(question, asked, manifests)
+            scope = Scope(self._store, targets)
+            found = self._ordered(scope, question, offset)
+            after, cursor = offset + question.k, None
+            if found.more and after <= MAX_OFFSET:
+                cursor = Cursor.of(
+                    question, self._settings, references, manifests, after, self._store
+                )
+            known = question.mode != "vector" and [t.keyword for t in targets if t.keyword]
+            meant = suggestions(asked, *(k.index for k in known)) if known else []
         return SearchResult(
-            manifest.dataset, manifest.version, query, mode, hits, how, asked.reading, meant
+            dataset=manifests[0].dataset,
+            version=manifests[0].version,
+            query=question.query,
+            mode=question.mode,
+            hits=found.hits,
+            fusion=found.fusion,
+            reading=asked.reading,
+            suggestions=meant,
+            datasets=[f"{manifest.dataset}@{manifest.version}" for manifest in manifests],
+            offset=offset,
+            next=None if cursor is None else str(cursor),
         )
 
-    def allowed(self, manifest: Manifest, where: Sequence[str] = ()) -> Allowed | None:
+    def similar(
+        self, given: Given, reference: str, k: int, where: Sequence[str] = ()
+    ) -> SearchResult:
+        """Return what resembles `given` in `reference` ("D" or "D@V"), itself left out.
+
+        Items, each with its best chunk, when it is an item; else chunks.
+
+        Raises
+        ------
+        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        """
+        grouped = given.kind == "item"
+        question = Question("", k, where=where, group=grouped, rerank=False)
+        question.check_page()
+        with self._store.shared():
+            manifest = self._store.resolve(reference)
+            target, terms = self._likened(given, manifest, where)
+            found = self._ordered(Scope(self._store, [target]), question, 0)
+        return SearchResult(
+            dataset=manifest.dataset,
+            version=manifest.version,
+            query="",
+            mode="hybrid",
+            hits=found.hits,
+            fusion=found.fusion,
+            datasets=[f"{manifest.dataset}@{manifest.version}"],
+            like=Likeness(given.id, given.kind, terms),
+        )
+
+    def _likened(
+        self, given: Given, manifest: Manifest, where: Sequence[str]
+    ) -> tuple[Target, list[str]]:
+        """Return a version with what its indexes are asked, and the words among it."""
+        allowed = self.allowed(manifest, where)
+        without = similar.own_chunks(self._store, given, manifest)
+        keyword, terms = None, []
+        if manifest.keywords is not None:
+            index = self._store.generations.open(manifest.keywords)
+            terms = similar.terms_of(given, index, held=bool(without))
+            keyword = similar.keyword_query(index, terms)
+        probes = similar.probes_of(self._store, given, manifest)
+        target = Target(manifest, keyword, bool(terms), allowed, allowed, probes, without)
+        return target, terms
+
+    def _page(self, question: Question, references: Sequence[str]) -> tuple[list[Manifest], int]:
+        """Return the versions to search, and how many hits come before the page."""
+        if question.after is None:
+            return [self._store.resolve(reference) for reference in references], question.offset
+        cursor = Cursor.read(question.after)
+        cursor.check(question, self._settings, references)
+        return cursor.manifests(self._store), cursor.offset
+
+    def _targets(
+        self, question: Question, asked: Asked, manifests: Sequence[Manifest]
+    ) -> list[Target]:
+        """Return each version with all that its indexes are asked; nothing is searched yet."""
+        shared = None
+        if len(manifests) > 1:
+            named = [m.keywords for m in manifests if m.keywords is not None]
+            shared = SharedStatistics([self._store.generations.open(one) for one in named])
+        text = asked.plain if question.mode != "keyword" else ""
+        words = question.mode != "vector" and bool(asked.text.strip())
+        encoded: dict[str, Probe] = {}  # by space: several datasets may share one
+        found = []
+        for manifest in manifests:
+            allowed = self.allowed(manifest, question.where, manifests)
+            keyword = self._keyword_query(manifest, asked, shared)
+            narrowed: Choice | None = allowed
+            if keyword and (question.like or question.mode != "keyword"):
+                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
+            probes = self._probes(manifest, text, question.like, encoded)
+            found.append(Target(manifest, keyword, words, allowed, narrowed, probes))
+        return found
+
+    def _probes(
+        self, manifest: Manifest, text: str, like: Sequence[Payload], encoded: dict[str, Probe]
+    ) -> dict[str, Probe]:
+        """Return what is looked for in each space of a version; `encoded` is added to."""
+        if not text.strip():
+            return self._media_probes(manifest, text, like)
+        if manifest.space not in encoded:
+            encoded[manifest.space] = Probe(manifest.space, self._encode([text], manifest))
+        vector = {"vector": encoded[manifest.space]}
+        return vector | self._media_probes(manifest, text, like)
+
+    def _ordered(self, scope: Scope, question: Question, offset: int) -> _Found:
+        """Return the page of the order that begins after `offset` hits."""
+        manifests, searched = scope.manifests, scope.searched("vector")
+
+        choice = self._planner.choice(manifests, rerank=question.rerank)
+
+        def fused_at(depth: int) -> Fused:
+            arms = scope.arms(depth)
+            plan = self._planner.plan(choice, manifests, searched, arms, depth)
+            fused = self.fuse(arms, question.mode, plan)
+            if depth > self.candidates or self._rereading is None:
+                return fused
+            return self._rereading.reranked(manifests, question.query, scope.rows, fused, plan)
+
+        groups_of = scope.items_of if question.group else None
+        order = places(fused_at, self.candidates, groups_of)
+        window = list(islice(order, offset, offset + question.k + 1))
+        page, more = window[: question.k], len(window) > question.k
+        hits = hits_of(self._store, scope, page, offset + 1, question.neighbours)
+        fused = bool(window) and bool(window[0].fused.shares)
+        return _Found(hits, choice if fused else None, more)
+
+    @property
+    def _rereading(self) -> Rereading | None:
+        if self._open_reranker is None:
+            return None
+        return Rereading(self._open_reranker, self._settings.rerank_candidates)
+
+    def allowed(
+        self, manifest: Manifest, where: Sequence[str] = (), among: Sequence[Manifest] = ()
+    ) -> Allowed | None:
         """Return the chunks of a version that pass all of `where`, as a search takes them.
+
+        `among` are the versions that are searched together: a field has to be in one of them.
 
         Raises as `allowed_chunks`.
         """
+        versions = among or [manifest]
+        # What a filter may name depends on all versions, what it lets through on this one.
+        name = " ".join([manifest.digest, *(m.digest for m in versions if len(versions) > 1)])
         return self._store.allowances.get(
-            manifest.digest, where, lambda: allowed_chunks(self._store, manifest, where)
+            name, where, lambda: allowed_chunks(self._store, manifest, where, versions)
         )
 
     def arms(
@@ -175,33 +282,22 @@ class Retriever:
         """
         keyword = self._keyword_query(manifest, parse(query))
         narrowed = keyword.narrowed(allowed) if keyword and vector is not None else allowed
-        return self._arms(manifest, keyword, vector, mode, allowed, narrowed, depth)
+        words = mode != "vector" and bool(query.strip())
+        probes = {}
+        if mode != "keyword" and vector is not None:
+            probes["vector"] = Probe(manifest.space, vector[None, :])
+        target = Target(manifest, keyword, words, allowed, narrowed, probes)
+        return target.arms(self._store, max(depth, self.candidates))
 
-    def _keyword_query(self, manifest: Manifest, asked: Asked) -> KeywordQuery | None:
+    def _keyword_query(
+        self, manifest: Manifest, asked: Asked, shared: SharedStatistics | None = None
+    ) -> KeywordQuery | None:
         if manifest.keywords is None:
             return None
         index = self._store.generations.open(manifest.keywords)
+        if shared is not None:
+            index = index.weighed_by(shared)
         return KeywordQuery.of(asked, index, self._synonyms)
-
-    def _arms(
-        self,
-        manifest: Manifest,
-        keyword: KeywordQuery | None,
-        vector: NDArray[np.float32] | None,
-        mode: Mode,
-        allowed: Choice | None,
-        narrowed: Choice | None,
-        depth: int,
-    ) -> dict[str, Ranked]:
-        """As `arms`; `narrowed` are those of the allowed chunks that have what is demanded."""
-        depth = max(depth, self._settings.candidates)
-        found: dict[str, Ranked] = {}
-        if mode != "vector" and keyword and keyword.asked.text.strip():
-            found["keyword"] = keyword.search(depth, allowed)
-        if mode != "keyword" and vector is not None:
-            segments = [s for s in manifest.segments if s.space == manifest.space]
-            found["vector"] = self._store.segments.search(segments, vector, depth, narrowed)
-        return found
 
     def media_arms(
         self,
@@ -215,117 +311,42 @@ class Retriever:
 
         Words find them where an encoder knows both, a picture or a recording always.
         """
-        depth = max(depth, self._settings.candidates)
-        found = {}
-        for modality, rows in self._media_vectors(manifest, query, like).items():
-            space = manifest.media[modality].space
-            segments = [s for s in manifest.segments if s.space == space]
-            several = [self._store.segments.search(segments, v, depth, allowed) for v in rows]
-            found[modality] = best_of(several, depth)
-        return found
+        probes = self._media_probes(manifest, query, like)
+        target = Target(manifest, None, words=False, allowed=None, narrowed=allowed, probes=probes)
+        return target.arms(self._store, max(depth, self.candidates))
 
-    def _media_vectors(
+    def _media_probes(
         self, manifest: Manifest, query: str, like: Sequence[Payload]
-    ) -> dict[str, Vectors]:
+    ) -> dict[str, Probe]:
         """Return the query's vectors by modality, where the version has such a space."""
-        found: dict[str, Vectors] = {}
-        for name in manifest.media:
+        found: dict[str, Probe] = {}
+        for name, held in manifest.media.items():
             modality = Modality(name)
             same = [payload for payload in like if payload.modality is modality]
             if self._open_media is None or not (same or query.strip()):
                 continue
             encoder = self._open_media(manifest, modality)
             if same:
-                found[name] = encoder.encode_media(same)
+                found[name] = Probe(held.space, encoder.encode_media(same))
             elif encoder.reads_text:
-                found[name] = encoder.encode_queries([query])
+                found[name] = Probe(held.space, encoder.encode_queries([query]))
         return found
 
     def plan(
-        self,
-        manifest: Manifest,
-        arms: Collection[str],
-        depth: int = 0,
-        *,
-        rerank: bool | None = None,
+        self, manifest: Manifest, arms: Collection[str], *, rerank: bool | None = None
     ) -> Plan:
         """Return how these arms of a version are fused, and whether they are reranked.
 
         It is as `tune` has stored with the version, else as the settings say.
         """
-        settings = self._settings
-        choice = self._choice(manifest, rerank=rerank)
-        noises, least = {"keyword": keyword_noise(manifest.chunks)}, {}
-        if "vector" in arms and len(arms) > 1:
-            noises["vector"], least["vector"] = self._vector_noise(manifest)
-        return Plan(choice, Noise(noises, max(depth, settings.candidates), least))
-
-    def digest_of(self, reranker: str) -> str:
-        """Return the digest of a reranker.
-
-        Raises
-        ------
-        RerankerUnavailable
-            It is not on this machine.
-        """
-        return self._open_reranker(reranker).identity.digest if self._open_reranker else ""
-
-    def _choice(self, manifest: Manifest, *, rerank: bool | None) -> FusionChoice:
-        choice, tuned = self.untuned, manifest.fusion
-        if tuned and self._settings.use_tuned:
-            choice = replace(
-                choice, method=tuned.method, vector_weight=tuned.vector_weight, origin="tuned"
-            )
-            if tuned.reranker is not None:
-                share = tuned.rerank_weight
-                choice = replace(choice, reranker=tuned.reranker, rerank_weight=share)
-        if rerank is False:
-            return replace(choice, reranker="", rerank_weight=0.0)
-        if rerank and not choice.reranker:
-            share = self._settings.rerank_weight
-            return replace(choice, reranker=RERANKER, rerank_weight=share)
-        return choice
+        choice = self._planner.choice([manifest], rerank=rerank)
+        searched = {name: [manifest] for name in arms if name == "vector"}
+        return self._planner.plan(choice, [manifest], searched, arms, self.candidates)
 
     @property
     def untuned(self) -> FusionChoice:
         """How the arms of a version are fused, and reranked, that is not tuned."""
-        settings = self._settings
-        method, weight = settings.fusion, settings.vector_weight
-        share = settings.rerank_weight if settings.reranker else 0.0
-        choice = FusionChoice(method, weight, "settings", settings.reranker, share)
-        return DEFAULT if replace(choice, origin=DEFAULT.origin) == DEFAULT else choice
-
-    def reranked(self, manifest: Manifest, query: str, fused: Fused, plan: Plan) -> Fused:
-        """Return `fused` with what the planned reranker says of the best candidates."""
-        if not plan.choice.reranker:
-            return fused
-        found = self.read_again(manifest, query, fused, plan.choice.reranker)
-        if not len(found):
-            return fused
-        return fusion.fuse({**fused.arms, RERANKER_ARM: found}, plan)
-
-    def read_again(self, manifest: Manifest, query: str, fused: Fused, reranker: str) -> Ranked:
-        """Return what `reranker` says of the best candidates that have a text.
-
-        It sees the words of the query without the operators.
-
-        Raises
-        ------
-        RerankerUnavailable
-            It cannot be loaded, or is not the one that the version was tuned with.
-        """
-        text = parse(query).plain
-        if self._open_reranker is None or manifest.keywords is None or not text.strip():
-            return NOTHING
-        opened = self._open_reranker(reranker)
-        _check_tuned(manifest, reranker, opened.identity.digest)
-        index = self._store.generations.open(manifest.keywords)
-        keys = fused.ranked.keys[: self._settings.rerank_candidates].tolist()
-        rows = index.fetch(keys)
-        texts = {key: embed_text(rows[key]["heading"], rows[key]["text"]) for key in keys}
-        read = [key for key in keys if texts[key].strip()]
-        scores = opened.scores(text, [texts[key] for key in read])
-        return ranked(np.array(read, np.int64), scores)
+        return self._planner.untuned
 
     def fuse(self, arms: Arms, mode: Mode, plan: Plan) -> Fused:
         """Return all candidates with their final scores, best first.
@@ -350,91 +371,44 @@ class Retriever:
             arms |= self.media_arms(manifest, query, (), allowed)
         plan = self.plan(manifest, arms)
         fused = self.fuse(arms, mode, plan)
-        return self.reranked(manifest, query, fused, plan).ranked
+        if plan.choice.reranker and self._rereading is not None:
+            rows_of = self._rows_of(manifest)
+            fused = self._rereading.reranked([manifest], query, rows_of, fused, plan)
+        return fused.ranked
 
-    def _vector_noise(self, manifest: Manifest) -> tuple[float, int]:
-        """Return the spread of the vector arm's scores for what means nothing, once a version.
+    def read_again(self, manifest: Manifest, query: str, fused: Fused, reranker: str) -> Ranked:
+        """Return what `reranker` says of the best candidates in a version.
 
-        With it comes the number of candidates it was measured on.
+        Raises
+        ------
+        RerankerUnavailable
+            It cannot be loaded, or is not the one that the version was tuned with.
         """
-        if manifest.digest not in self._noises:
-            found = self._nonsense(manifest)
-            self._noises[manifest.digest] = vector_noise(found), max(map(len, found), default=0)
-        return self._noises[manifest.digest]
+        if self._rereading is None:
+            return NOTHING
+        rows_of = self._rows_of(manifest)
+        return self._rereading.read([manifest], query, rows_of, fused, reranker)
 
-    def _nonsense(self, manifest: Manifest) -> list[Ranked]:
-        allowed = self.allowed(manifest)
-        vectors = self._encode(NONSENSE, manifest)
-        return [
-            self._arms(manifest, None, v, "vector", allowed, allowed, 0)["vector"] for v in vectors
-        ]
+    def digest_of(self, reranker: str) -> str:
+        """Return the digest of a reranker.
 
-    def _check(
-        self, query: str, k: int, mode: str, where: Sequence[str], like: Sequence[Payload]
-    ) -> None:
-        if not (query.strip() or like):
-            raise InvalidQuery("is empty", "Give at least one word.")
-        words, limit = len(query.split()), self._settings.max_query_words
-        if words > limit:
-            problem = f"has {words:,} words, over the limit of {limit:,}"
-            raise InvalidQuery(
-                problem, "Search for a part of it, or raise retrieval.max_query_words."
-            )
-        if not 1 <= k <= MAX_HITS:
-            raise InvalidArgument("k", k, f"a number from 1 to {MAX_HITS}")
-        if isinstance(where, str):
-            raise InvalidArgument("where", where, "a list of filters")
-        if mode not in MODES:
-            raise InvalidArgument("mode", mode, f"one of {', '.join(MODES)}")
+        Raises
+        ------
+        RerankerUnavailable
+            It is not on this machine.
+        """
+        return self._open_reranker(reranker).identity.digest if self._open_reranker else ""
 
-    def _hits(
-        self,
-        manifest: Manifest,
-        keyword: KeywordQuery | None,
-        fused: Fused,
-        k: int,
-    ) -> list[Hit]:
-        if keyword is None:
-            return []
-        matches = Matches(keyword.terms)
-        found = fused.ranked.pairs(k)
-        keys = [key for key, _ in found]
-        rows = keyword.index.fetch(keys)
-        shared = self._store.shared_sources(manifest.dataset_id, manifest.version)
-        places = fused.places(keys)
-        hits = []
-        for rank, (key, score) in enumerate(found, start=1):
-            row = rows[key]
-            source, name = shared.get(row["item_key"], (row["source"], row["name"]))
-            hits.append(
-                Hit(
-                    rank=rank,
-                    score=score,
-                    chunk_id=row["chunk_id"],
-                    item_id=row["item_id"],
-                    source=source,
-                    name=name,
-                    title=row["title"],
-                    heading=row["heading"],
-                    page=row["page"],
-                    text=row["text"],
-                    start=row["start"],
-                    end=row["end"],
-                    arms=places[key],
-                    highlights=matches.places(row["text"], keyword.index.analysis_of(row)),
-                    metadata=json.loads(row["metadata"]),
-                    # rows of older workspaces have neither
-                    modality=row.get("modality", "text"),
-                    from_ms=row.get("from_ms"),
-                    to_ms=row.get("to_ms"),
-                )
-            )
-        return hits
+    def _rows_of(self, manifest: Manifest) -> RowsOf:
+        if manifest.keywords is None:
+            return lambda _: {}
+        return self._store.generations.open(manifest.keywords).fetch
 
 
-def _check_tuned(manifest: Manifest, reranker: str, digest: str) -> None:
-    """Refuse another reranker of the same name than the version was tuned with."""
-    tuned = manifest.fusion
-    if tuned and tuned.reranker == reranker and tuned.reranker_digest not in ("", digest):
-        version = f"{manifest.dataset}@{manifest.version}"
-        raise RerankerUnavailable(reranker, f"it is not the one that {version} was tuned with")
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A page of hits."""
+
+    hits: list[Hit]
+    fusion: FusionChoice | None  # None where one arm ranks alone
+    more: bool  # there are hits after it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ragstone.retrieval.queries import Asked
 from ragstone.schemas.api import Suggestion
 from ragstone.storage.analysis import unspaced
@@ -16,14 +18,14 @@ _MOST_NEAR = 12  # terms looked at for each
 _SHOWN = 3
 
 
-def suggestions(asked: Asked, index: KeywordIndex) -> list[Suggestion]:
-    """Return what may have been meant by the words of a query that no text has."""
+def suggestions(asked: Asked, *indexes: KeywordIndex) -> list[Suggestion]:
+    """Return what may have been meant by the words of a query that no text of any index has."""
     found = []
     for word in list(dict.fromkeys(WORD.findall(asked.spelled)))[:_LOOKED_UP]:
-        term = _missing(word, index)
-        if term is None:
+        missing = [(i, term) for i in indexes if (term := _missing(word, i)) is not None]
+        if len(missing) < len(indexes):
             continue
-        near = _near(word.lower(), term, index)
+        near = _near(word.lower(), missing)
         if near:
             found.append(Suggestion(word, near))
         if len(found) == _MOST_WORDS:
@@ -39,9 +41,9 @@ def _missing(word: str, index: KeywordIndex) -> str | None:
     return terms[0] if terms and not any(map(index.holds, terms)) else None
 
 
-def _near(word: str, term: str, index: KeywordIndex) -> list[str]:
+def _near(word: str, missing: Sequence[tuple[KeywordIndex, str]]) -> list[str]:
     near: list[NearTerm] = []
     for distance in (1, 2) if len(word) >= _TWO_FROM else (1,):
-        near = near or list(index.near(term, distance, _MOST_NEAR))
+        near = near or [n for i, term in missing for n in i.near(term, distance, _MOST_NEAR)]
     near.sort(key=lambda one: (one.distance, one.word[0] != word[0], -one.chunks, one.word))
     return list(dict.fromkeys(one.word for one in near))[:_SHOWN]

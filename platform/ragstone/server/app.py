@@ -26,12 +26,14 @@ from ragstone.server.guards import Owned, guarded, may, named_dataset, named_rec
 from ragstone.server.hosts import HostCheck
 from ragstone.server.models import (
     AskRequest,
+    Context,
     DeleteRequest,
     FacetQuery,
     Health,
     Page,
     QuarantineFilter,
     SearchRequest,
+    SimilarRequest,
     unpacked,
 )
 from ragstone.workspace import Workspace
@@ -70,8 +72,14 @@ async def health() -> Health:
     return Health("ok", __version__)
 
 
-def _searched_dataset(body: SearchRequest) -> Resource:
-    return dataset_resource(body.dataset)
+def _searched_datasets(body: SearchRequest) -> list[Resource]:
+    named = [body.dataset] if isinstance(body.dataset, str) else body.dataset
+    return [dataset_resource(name) for name in named]
+
+
+def _likened(body: SimilarRequest) -> list[Resource]:
+    given = Resource("record", body.id)
+    return [given] if body.dataset is None else [given, dataset_resource(body.dataset)]
 
 
 def _asked_dataset(body: AskRequest) -> Resource:
@@ -102,9 +110,9 @@ def facets(ws: Owned, name: str, asked: Annotated[FacetQuery, Query()]) -> list[
     return ws.facets(name, asked.fields, where=asked.where, limit=asked.limit)
 
 
-@_guarded.post("/search", dependencies=[may(Action.SEARCH, _searched_dataset)])
+@_guarded.post("/search", dependencies=[may(Action.SEARCH, _searched_datasets)])
 def search(ws: Owned, body: SearchRequest) -> SearchResult:
-    """Search one version by words, by meaning, or both."""
+    """Search versions by words, by meaning, or both."""
     return ws.search(
         body.query,
         body.dataset,
@@ -114,7 +122,17 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         image=unpacked("image", body.image),
         audio=unpacked("audio", body.audio),
         rerank=body.rerank,
+        offset=body.offset,
+        after=body.after,
+        group=body.group,
+        neighbours=body.neighbours,
     )
+
+
+@_guarded.post("/similar", dependencies=[may(Action.SEARCH, _likened)])
+def similar(ws: Owned, body: SimilarRequest) -> SearchResult:
+    """Find what resembles a stored item or chunk."""
+    return ws.similar(body.id, k=body.k, where=body.where, dataset=body.dataset)
 
 
 @_guarded.post("/ask", dependencies=[may(Action.ASK, _asked_dataset)])
@@ -124,9 +142,13 @@ def ask(ws: Owned, body: AskRequest) -> Answer:
 
 
 @_guarded.get("/show/{id:path}", dependencies=[may(Action.READ, named_record)])
-def show(ws: Owned, id: str) -> ItemDetail | ChunkDetail | StoredAnswer:  # noqa: A002
+def show(
+    ws: Owned,
+    id: str,  # noqa: A002
+    context: Annotated[Context, Query()],
+) -> ItemDetail | ChunkDetail | StoredAnswer:
     """Show the item, chunk or answer with this id, or with this prefix of 8 characters or more."""
-    return ws.show(id)
+    return ws.show(id, around=context.around)
 
 
 @_guarded.get("/items/{id}/original", dependencies=[may(Action.READ, named_record)])

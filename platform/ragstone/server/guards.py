@@ -44,15 +44,21 @@ def named_record(id: str) -> Resource:  # noqa: A002
     return Resource("record", id)
 
 
-def may(action: Action, resource_of: Callable[..., Resource] = whole_workspace) -> Any:
-    """Return the dependency that lets a route run only when its caller may do `action`."""
+def may(
+    action: Action, resource_of: Callable[..., Resource | list[Resource]] = whole_workspace
+) -> Any:
+    """Return the dependency that lets a route run only when its caller may do `action`.
+
+    `resource_of` says on what; on all of them, when it gives several.
+    """
 
     def check(
         principal: Annotated[Principal, Depends(_principal)],
-        resource: Annotated[Resource, Depends(resource_of)],
+        about: Annotated[Resource | list[Resource], Depends(resource_of)],
     ) -> None:
-        if not allowed(principal, action, resource):
-            raise Forbidden(principal.name, action.value, str(resource))
+        for resource in about if isinstance(about, list) else [about]:
+            if not allowed(principal, action, resource):
+                raise Forbidden(principal.name, action.value, str(resource))
 
     return Depends(check)
 

@@ -21,7 +21,9 @@ class SearchRequest(_Request):
     """Body of `POST /v1/search`."""
 
     query: str
-    dataset: str = Field(description="`D`, or `D@V` for an old version.")
+    dataset: str | list[str] = Field(
+        description="`D`, or `D@V` for an old version; or a list, to search them together."
+    )
     k: int = Field(10, description="Most hits to return.")
     mode: Mode = "hybrid"
     where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
@@ -30,6 +32,19 @@ class SearchRequest(_Request):
     rerank: bool | None = Field(
         None, description="Read the best candidates again; null: as tuned, or as the settings say."
     )
+    offset: int = Field(0, description="Hits to pass over.")
+    after: str | None = Field(None, description="`next` of a result: the page that follows it.")
+    group: bool = Field(False, description="One hit for each item: its best chunk.")
+    neighbours: int = Field(0, description="Chunks before and after each hit.")
+
+
+class SimilarRequest(_Request):
+    """Body of `POST /v1/similar`."""
+
+    id: str = Field(description="Of an item or a chunk, whole or as a prefix.")
+    k: int = Field(10, description="Most hits to return.")
+    where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
+    dataset: str | None = Field(None, description="`D`, or `D@V`; null takes its own one.")
 
 
 class AskRequest(_Request):
@@ -248,6 +263,14 @@ class Page(BaseModel):
 
     offset: int = 0
     limit: int = 50
+
+
+class Context(BaseModel):
+    """Query string of `GET /v1/show/{id}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    around: int = 0
 
 
 class FacetQuery(BaseModel):
