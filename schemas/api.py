@@ -230,7 +230,7 @@ JobProgress = IngestProgress | ReembedProgress
 
 @dataclass(frozen=True, slots=True)
 class ArmScore:
-    """Place and raw score of a chunk in one arm (BM25, or cosine similarity)."""
+    """Place and raw score of a chunk in one arm (BM25, cosine, or what a reranker says)."""
 
     rank: int  # from 1
     score: float
@@ -245,6 +245,8 @@ class FusionChoice:
     method: FusionMethod
     vector_weight: float  # of the vector arm in "minmax", before a weak arm loses some of its own
     origin: Literal["default", "settings", "tuned"]  # tuned: learned, and stored with the version
+    reranker: str = ""  # that reads the best candidates again; empty: none
+    rerank_weight: float = 0.0  # of the reranker; the arms share the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +470,8 @@ class ItemDetail:
 
 # ---------------------------------------------------------------- evaluation and health
 
+QueryOrigin = Literal["golden", "sampled"]  # queries kept with the dataset, or sentences of it
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -551,6 +555,7 @@ class TuningRow:
     behind: float  # mean difference to the best
     error: float  # standard error of that difference
     chosen: bool
+    rerank_weight: float = 0.0  # of the reranker that was tried; 0: without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -576,6 +581,53 @@ class GoldenQuery:
     query_id: str
     query: str
     documents: dict[str, int]  # name of an item -> how well it answers; 0 is not at all
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took, run by run."""
+
+    runs: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTiming:
+    """How long searches took whose query was encoded before."""
+
+    mode: Mode
+    where: list[str]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Hybrid searches of new queries, their encoding included."""
+
+    threads: int
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedReport:
+    """How fast this machine searches a version, and takes in texts like its own."""
+
+    dataset: str
+    version: int
+    items: int
+    chunks: int
+    bytes_per_chunk: float  # of parts, vectors and keywords, without the originals
+    cores: int  # that this process may use
+    encoder: str
+    queries: int  # different ones
+    origin: QueryOrigin
+    open_ms: float  # both indexes read, checked and searched once
+    encoding: Timing  # of one query
+    searches: list[SearchTiming]
+    throughput: list[Throughput]
+    encoded: int  # chunks of the sample
+    encoded_per_second: float
 
 
 @dataclass(frozen=True, slots=True)

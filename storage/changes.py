@@ -27,9 +27,10 @@ from ragstone.storage.manifests import (
     SegmentRef,
     unpack_bitmap,
 )
-from ragstone.storage.merging import SMALLEST, merged, segment_keys
+from ragstone.storage.merging import LARGEST_VECTORS, SMALLEST, merged, segment_keys
 from ragstone.storage.parts import PartRows
-from ragstone.storage.vectors import SUFFIX, Segments, part_as_segment, write_segment
+from ragstone.storage.segments import Segments
+from ragstone.storage.vectors import SUFFIX, part_as_segment, write_segment
 
 _ITEM_FIELDS = ["item_key", "item_id", "title", "metadata"]
 _CHUNK_FIELDS = [
@@ -223,7 +224,7 @@ class Change:
         few = self.head is not None and len(holders) == 1 and len(keys) < SMALLEST
         if few and seen.all() and bool((np.diff(keys) > 0).all()):
             return [part_as_segment(holders[0], space, keys)]
-        return [self._written_segment(space, keys[seen], vectors[seen])]
+        return self._written_segments(space, keys[seen], vectors[seen])
 
     def _segment_again(
         self, space: str, returning: BitMap64, segments: Iterable[SegmentRef]
@@ -237,14 +238,18 @@ class Change:
         of = self.head.parts if self.head and lost else []
         keys, vectors = embedded(self.root, of, space)
         again = np.isin(keys, np.fromiter(lost, np.int64, len(lost)))
-        return [self._written_segment(space, keys[again], vectors[again])] if again.any() else []
+        return self._written_segments(space, keys[again], vectors[again])
 
-    def _written_segment(
+    def _written_segments(
         self, space: str, keys: NDArray[np.int64], vectors: NDArray[np.float16]
-    ) -> SegmentRef:
-        segment = write_segment(self.root, self.folder, space, keys, vectors)
-        self._written.append(segment.path)
-        return segment
+    ) -> list[SegmentRef]:
+        """Write the vectors as one segment, or as some when they are more than a merge makes."""
+        made = []
+        for start in range(0, len(keys), LARGEST_VECTORS):
+            rows = slice(start, start + LARGEST_VECTORS)
+            made.append(write_segment(self.root, self.folder, space, keys[rows], vectors[rows]))
+            self._written.append(made[-1].path)
+        return made
 
     def _drop_unnamed(self, segments: Iterable[SegmentRef]) -> None:
         """Delete segments that were written, and then merged into others."""

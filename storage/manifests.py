@@ -89,6 +89,9 @@ class TunedFusion:
     queries: int  # it was learned from
     ndcg: float  # nDCG@10 of queries it was not learned from
     before: float  # the same of what was used before
+    reranker: str | None = None  # empty: none is better; None: none was tried
+    rerank_weight: float = 0.0
+    reranker_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 Segments of about the same size are merged when there are `FAN_IN` of them, as log-structured
 stores do, so each vector (and each chunk of a keyword index) is written again once per step in
-size. None grows over `LARGEST`, which bounds time and memory of a merge. Readers keep the segments
-of their own version.
+size. None grows over a largest size, which bounds time and memory of a merge. Readers keep the
+segments of their own version.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import numpy as np
 from pyroaring import BitMap64
 
 from ragstone.storage.manifests import SegmentRef, unpack_bitmap
-from ragstone.storage.vectors import Segments, read_keys, write_segment
+from ragstone.storage.segments import Segments
+from ragstone.storage.vectors import read_keys, write_segment
 
 FAN_IN = 12  # with 8, 100 changes of 1 % were written 3.5 times over; with this 2.5, with 16 2.4
 SMALLEST = 1_024  # chunks; all smaller segments count as being of one size
-LARGEST = 65_536  # chunks: 50 MB at 384 dimensions, written in a third of a second
+LARGEST = 65_536  # chunks of a keyword index
+LARGEST_VECTORS = 524_288  # 400 MB at 384 dimensions, sorted into cells and written in 5 seconds
 _MOST = 2  # a search reads the dead vectors too
 
 
@@ -56,21 +58,22 @@ class _Weighed:
         return self.ref.vectors
 
 
-def due(segments: Sequence[Some], most: int) -> list[Some]:
+def due(segments: Sequence[Some], most: int, largest: int = LARGEST) -> list[Some]:
     """Return what to merge next: a mostly dead segment by itself, or the smallest crowded tier.
 
-    A segment is mostly dead when it holds more than `most` times the chunks of it that live.
+    A segment is mostly dead when it holds more than `most` times the chunks of it that live. None
+    is merged into one of more than `largest`.
     """
     for one in segments:
         if one.size * most < one.held:
             return [one]
     tiers: dict[int, list[Some]] = {}
     for one in segments:
-        if one.size <= LARGEST // 2:
+        if one.size <= largest // 2:
             tiers.setdefault(_tier(one.size), []).append(one)
     for tier in sorted(tiers):
         if len(tiers[tier]) >= FAN_IN:
-            return _fitting(tiers[tier])
+            return _fitting(tiers[tier], largest)
     return []
 
 
@@ -82,12 +85,12 @@ def _tier(size: int) -> int:
     return step
 
 
-def _fitting(crowded: Sequence[Some]) -> list[Some]:
-    """Return the first segments that together stay within `LARGEST`; any two do."""
+def _fitting(crowded: Sequence[Some], largest: int) -> list[Some]:
+    """Return the first segments that together stay within `largest`; any two do."""
     chosen: list[Some] = []
     total = 0
     for one in crowded:
-        if total + one.size > LARGEST:
+        if total + one.size > largest:
             break
         chosen.append(one)
         total += one.size
@@ -124,7 +127,7 @@ def merged(
     for space in dict.fromkeys(segment.space for segment in segments):
         own = [s for s in segments if s.space == space and s.vectors]
         weighed = [_weigh(root, segment, live) for segment in own]
-        while chosen := due(weighed, _MOST):
+        while chosen := due(weighed, _MOST, LARGEST_VECTORS):
             made = _merge(root, folder, opened, chosen)
             weighed = [w for w in weighed if w not in chosen]
             if made:

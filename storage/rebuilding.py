@@ -23,7 +23,7 @@ from ragstone.storage.examination import Dataset, Examination
 from ragstone.storage.files import make_folder, remove, sync_folder
 from ragstone.storage.keywords import write_generation
 from ragstone.storage.manifests import MANIFEST_FORMAT, Manifest, PartRef, SegmentRef
-from ragstone.storage.vectors import write_segment
+from ragstone.storage.vectors import Halves, write_segment
 
 if TYPE_CHECKING:
     from ragstone.storage.store import Store
@@ -117,21 +117,30 @@ class Rebuilding:
 
     def _rebuild_segment(self, segment: SegmentRef, manifest: Manifest) -> None:
         """Make a segment anew from the parts: the same vectors give the same bytes."""
-        root, path = self.exam.root, self.exam.root / segment.path
-        folder = path.parents[2]  # of the dataset, which is another one in a fork
         for keys in self._possible_keys(segment, manifest.parts):
             vectors = self._gather(keys, segment.space, manifest.parts)
             if vectors is None:
                 continue
-            every = np.fromiter(keys, np.int64, len(keys))
-            made = write_segment(root, folder, segment.space, every, vectors)
-            if made.file == segment.file:
-                self.suspects.take(path)
-                (root / made.path).rename(path)
-                sync_folder(path.parent)
-                self.done.append(f"vectors: {segment.path}")
-                return
+            for cells in (None, False):  # the second as earlier releases wrote it
+                if self._made_again(segment, keys, vectors, cells=cells):
+                    return
+
+    def _made_again(
+        self, segment: SegmentRef, keys: BitMap64, vectors: Halves, *, cells: bool | None
+    ) -> bool:
+        """Put a segment into the place of the damaged one, if it has the bytes promised."""
+        root, path = self.exam.root, self.exam.root / segment.path
+        folder = path.parents[2]  # of the dataset, which is another one in a fork
+        every = np.fromiter(keys, np.int64, len(keys))
+        made = write_segment(root, folder, segment.space, every, vectors, sorted_into_cells=cells)
+        if made.file != segment.file:
             remove(root / made.path)
+            return False
+        self.suspects.take(path)
+        (root / made.path).rename(path)
+        sync_folder(path.parent)
+        self.done.append(f"vectors: {segment.path}")
+        return True
 
     def _possible_keys(self, segment: SegmentRef, of: list[PartRef]) -> Iterator[BitMap64]:
         """Yield what a segment may hold; one of format 1 holds the parts that one version added."""
@@ -146,11 +155,11 @@ class Rebuilding:
                 if len(keys) == segment.vectors:
                     yield keys
 
-    def _gather(self, keys: BitMap64, space: str, of: list[PartRef]) -> NDArray[np.float16] | None:
+    def _gather(self, keys: BitMap64, space: str, of: list[PartRef]) -> Halves | None:
         """Return the vectors of the chunks `keys`, shape (n, dimension); None when one is lost."""
         wanted = np.fromiter(keys, np.int64, len(keys))
         filled = np.zeros(len(wanted), dtype=bool)
-        vectors: NDArray[np.float16] | None = None
+        vectors: Halves | None = None
         for part in of:
             if space not in parts.spaces_of(part) or not self.exam.part_whole(part.path, space):
                 continue

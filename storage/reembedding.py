@@ -21,7 +21,7 @@ from ragstone.storage import living, manifests, parts
 from ragstone.storage.composing import created_after
 from ragstone.storage.files import remove
 from ragstone.storage.manifests import Manifest, PartRef, SegmentRef
-from ragstone.storage.merging import LARGEST
+from ragstone.storage.merging import LARGEST_VECTORS
 from ragstone.storage.ranked import NOTHING, Ranked, ranked
 from ragstone.storage.vectors import write_segment
 
@@ -150,7 +150,7 @@ def _segments(
     """Write the living vectors of the parts, none of the segments larger than a merge makes."""
     return [
         write_segment(root, folder, space, keys, vectors)
-        for keys, vectors in _batches(root, head, placed, space, LARGEST)
+        for keys, vectors in _batches(root, head, placed, space, LARGEST_VECTORS)
     ]
 
 

@@ -27,6 +27,7 @@ from ragstone.errors import (
     WorkspaceInUse,
 )
 from ragstone.storage import living, manifests, parts, projection, references, retention
+from ragstone.storage.allowed import Allowances
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import must_reopen, now
 from ragstone.storage.changes import Change
@@ -38,9 +39,9 @@ from ragstone.storage.merging import segment_keys
 from ragstone.storage.opening import open_files
 from ragstone.storage.owner import Owner
 from ragstone.storage.rebasing import rebase
+from ragstone.storage.segments import Segments
 from ragstone.storage.sharing import SharedLock
 from ragstone.storage.tags import Tags
-from ragstone.storage.vectors import Segments
 
 _MANIFESTS = 1_024  # kept in memory
 
@@ -70,6 +71,7 @@ class Store:
         self.blobs = Blobs(root / "blobs")
         self.segments = Segments(root)
         self.generations = Generations(root)
+        self.allowances = Allowances()
         self.tags = Tags(root)
         self._writing = threading.RLock()
         self._use = SharedLock()
@@ -91,6 +93,7 @@ class Store:
         self._closed = True
         self.segments.forget()
         self.generations.forget()
+        self.allowances.forget()
         try:
             self.catalog.close()
         finally:
@@ -343,6 +346,7 @@ class Store:
         """Let go of all that was read: files have been deleted or made anew."""
         self.segments.forget()
         self.generations.forget()
+        self.allowances.forget()
         for cache in (self.manifest, self.collected, self.live_chunks, self.shared_sources):
             cache.cache_clear()
         self.load_heads()

@@ -118,12 +118,14 @@ class Client:
         after: str | None = None,
         group: bool = False,
         neighbours: int = 0,
+        rerank: bool | None = None,
     ) -> api.SearchResult:
         """Search datasets by words, by meaning, or both; or by a picture or a recording."""
         named = dataset if isinstance(dataset, str) else list(dataset)
         body: dict[str, Any] = {"query": query, "dataset": named, "k": k, "mode": mode}
         body |= {"where": list(where), "image": packed(image), "audio": packed(audio)}
         body |= {"offset": offset, "after": after, "group": group, "neighbours": neighbours}
+        body["rerank"] = rerank
         return self._http.post("/search", api.SearchResult, body)
 
     def similar(
@@ -555,12 +557,19 @@ class Client:
         queries: Path | None = None,
         qrels: Path | None = None,
         *,
+        reranker: str = "",
         message: str = "",
         dry_run: bool = False,
     ) -> api.TuningReport:
         """Learn how the arms of a search are fused best, and publish a version that does so."""
         body = {**_files(queries, qrels), "message": message, "dry_run": dry_run}
+        body["reranker"] = reranker
         return self._http.wait(f"/datasets/{part(dataset)}/tune", api.TuningReport, body)
+
+    def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
+        """Measure how fast the server's machine searches `dataset` ("D" or "D@V")."""
+        body = {"queries": queries, "seed": seed}
+        return self._http.wait(f"/datasets/{part(dataset)}/bench", api.SpeedReport, body)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""

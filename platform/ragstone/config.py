@@ -195,6 +195,18 @@ class RetrievalSettings(_Section):
     use_tuned: bool = Field(
         True, description="Fuse as `ragstone tune` has stored with the version, where it has."
     )
+    reranker: str = Field(
+        "",
+        description="Network that reads the best candidates again: a text encoder such as "
+        "'all-MiniLM-L6-v2', whose tokens are compared, or a cross-encoder; a hub name already on "
+        "this machine, or a path. Empty: none.",
+    )
+    rerank_weight: float = Field(
+        0.4, ge=0, le=1, description="Weight of the reranker; the arms share the rest."
+    )
+    rerank_candidates: int = Field(
+        50, ge=1, le=1_000, description="Candidates that the reranker reads."
+    )
     max_query_words: int = Field(1_000, ge=1, description="Longest query; a longer one is refused.")
     synonyms: str = Field(
         "",

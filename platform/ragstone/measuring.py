@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ragstone.evaluation.tuning import Tuning
     from ragstone.retrieval.search import EncodeQueries, Retriever
     from ragstone.schemas.api import Mode
-    from ragstone.storage.manifests import Manifest
+    from ragstone.storage.manifests import TunedFusion
     from ragstone.storage.store import Store
 
 WORST = 10  # queries that a gate shows
@@ -81,9 +81,12 @@ class Measuring:
         found = self._measured(dataset, judges, [mode], against, (), WORST if against else 0)
         return kept.keep(self.store, replace(found, gate=_gate(found, mode, min_ndcg, max_drop)))
 
-    def tune(self, dataset: str, judges: Judges, message: str, *, dry_run: bool) -> TuningReport:
+    def tune(
+        self, dataset: str, judges: Judges, message: str, reranker: str, *, dry_run: bool
+    ) -> TuningReport:
         """Learn how to fuse, and store it as a new version; see `Workspace.tune`."""
         from ragstone.evaluation.tuning import FOLDS, tune
+        from ragstone.storage.fusing import set_fusion
 
         if "@" in dataset:
             raise InvalidArgument("dataset", dataset, "one without a version: the newest is tuned")
@@ -91,9 +94,13 @@ class Measuring:
         judged = golden.chosen(self.store, dataset, judges.queries, judges.qrels)
         before = self.retriever.plan(head, ()).choice
         with self.store.keeping():
-            found = tune(self.store, self.retriever, self.encode, head, judged)
+            found = tune(self.store, self.retriever, self.encode, head, judged, reranker)
         stored = not dry_run and not _alike(found.chosen, before)
-        made = self._stored(head, found, len(judged.queries), message) if stored else head
+        made = head
+        if stored:
+            fusion = self._learned(found, len(judged.queries), reranker)
+            words = fusion_words(found.chosen)
+            made = set_fusion(self.store, head, fusion, message or f"tuned: {words}")
         return TuningReport(
             dataset=made.dataset,
             version=made.version,
@@ -107,22 +114,23 @@ class Measuring:
             note=found.note,
         )
 
-    def _stored(self, head: Manifest, found: Tuning, queries: int, message: str) -> Manifest:
-        from ragstone.storage.fusing import set_fusion
+    def _learned(self, found: Tuning, queries: int, reranker: str) -> TunedFusion | None:
         from ragstone.storage.manifests import TunedFusion
 
         choice = found.chosen
-        how = fusion_words(choice.method, choice.vector_weight)
-        fusion = None
-        if choice.origin == "tuned":
-            fusion = TunedFusion(
-                method=choice.method,
-                vector_weight=choice.vector_weight,
-                queries=queries,
-                ndcg=found.held_out.after,
-                before=found.held_out.before,
-            )
-        return set_fusion(self.store, head, fusion, message or f"tuned: {how}")
+        if choice.origin != "tuned":
+            return None
+        digest = self.retriever.digest_of(reranker) if choice.reranker else ""
+        return TunedFusion(
+            method=choice.method,
+            vector_weight=choice.vector_weight,
+            queries=queries,
+            ndcg=found.held_out.after,
+            before=found.held_out.before,
+            reranker=choice.reranker if reranker else None,
+            rerank_weight=choice.rerank_weight,
+            reranker_digest=digest,
+        )
 
     def _measured(
         self,
@@ -186,7 +194,8 @@ class Measuring:
 
 def _alike(one: FusionChoice, other: FusionChoice) -> bool:
     weights = one.method == "rrf" or one.vector_weight == other.vector_weight
-    return one.method == other.method and weights
+    reranked = (one.reranker, one.rerank_weight) == (other.reranker, other.rerank_weight)
+    return one.method == other.method and weights and reranked
 
 
 def _gate(

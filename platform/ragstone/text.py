@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ragstone.schemas.api import FusionChoice
 
 Span = tuple[int, int]
 
@@ -63,9 +67,14 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
         yield start, end
 
 
-def fusion_words(method: str, vector_weight: float) -> str:
-    """Say how the arms of a search are fused."""
-    return "reciprocal rank" if method == "rrf" else f"min-max, vector weight {vector_weight:g}"
+def fusion_words(choice: FusionChoice) -> str:
+    """Say how the arms of a search are fused, and who reads the best candidates again."""
+    words = "reciprocal rank"
+    if choice.method == "minmax":
+        words = f"min-max, vector weight {choice.vector_weight:g}"
+    if choice.reranker:
+        words += f", reranked by {choice.reranker}, weight {choice.rerank_weight:g}"
+    return words
 
 
 def heard(from_ms: int, to_ms: int | None) -> str:

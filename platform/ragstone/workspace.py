@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
+from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
 from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
+from ragstone.teaching import Teaching
 from ragstone.text import text_columns
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ragstone.schemas import api
     from ragstone.schemas.records import Modality
     from ragstone.storage.manifests import Manifest
+    from ragstone.training.reranker_files import TrainedReranker
 
 
 class Workspace:
@@ -43,10 +46,16 @@ class Workspace:
         self.settings = settings
         self._store = Store(path, settings.storage)
         self._encoders = Encoders(settings.encoder, encoder)
+        self._memory = QueryMemory()
         self._retriever = Retriever(
-            self._store, settings.retrieval, self._encode_queries, self._media_encoder
+            self._store,
+            settings.retrieval,
+            self._encode_queries,
+            self._media_encoder,
+            self._encoders.reranker,
         )
         self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
+        self._teaching = Teaching(self._store, self._retriever, self._encode_queries)
         self._measuring = Measuring(self._store, settings, self._retriever, self._encode_queries)
 
     def close(self) -> None:
@@ -193,6 +202,7 @@ class Workspace:
         after: str | None = None,
         group: bool = False,
         neighbours: int = 0,
+        rerank: bool | None = None,
     ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
@@ -216,12 +226,17 @@ class Workspace:
             Return items: of each its best chunk, with its further ones in `more`.
         neighbours
             Chunks before and after each hit in its item that come with it.
+        rerank
+            Whether a reranker reads the best candidates again; None for as the version was tuned,
+            or as the settings say.
 
         Raises
         ------
         InvalidQuery, InvalidArgument, InvalidCursor, InvalidFilter, UnknownField, UnknownDataset,
         UnknownVersion
             The call is wrong, and the message says how.
+        RerankerUnavailable
+            It is not on this machine, or not the one that the version was tuned with.
         """
         from ragstone.likeness import payloads_of
 
@@ -236,6 +251,7 @@ class Workspace:
             after=after,
             group=group,
             neighbours=neighbours,
+            rerank=rerank,
         )
         references = [dataset] if isinstance(dataset, str) else list(dataset)
         return self._retriever.search(question, references)
@@ -735,6 +751,7 @@ class Workspace:
         queries: Path | None = None,
         qrels: Path | None = None,
         *,
+        reranker: str = "",
         message: str = "",
         dry_run: bool = False,
     ) -> api.TuningReport:
@@ -745,15 +762,78 @@ class Workspace:
 
         Parameters
         ----------
+        reranker
+            Tried as well, as in the setting retrieval.reranker; it must be clearly better to be
+            chosen.
         dry_run
             Only report.
 
         Raises
         ------
-        UnknownDataset, UnknownSource, InvalidArgument, VersionConflict
+        RerankerUnavailable, UnknownDataset, UnknownSource, InvalidArgument, VersionConflict
             Nothing was changed. There are fewer than ten queries, or somebody else made a version.
         """
-        return self._measuring.tune(dataset, Judges(queries, qrels), message, dry_run=dry_run)
+        judges = Judges(queries, qrels)
+        return self._measuring.tune(dataset, judges, message, reranker, dry_run=dry_run)
+
+    def train_reranker(
+        self,
+        datasets: Sequence[str],
+        folder: Path,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        steps: int = 400,
+        seed: int = 0,
+        on_progress: Callable[[int, int, float], None] = lambda *_: None,
+    ) -> TrainedReranker:
+        """Train a reranker on the judged queries of `datasets`, and write it into `folder`.
+
+        Without judged queries it learns from sentences and the passages they are from.
+
+        Parameters
+        ----------
+        folder
+            New or empty; to be given as the setting retrieval.reranker, or to `tune`.
+        queries, qrels
+            Of the only dataset; without them, the golden queries of each are used.
+        on_progress
+            Called every few steps with those done, all, and the mean loss of the last ones.
+
+        Raises
+        ------
+        UnknownDataset, UnknownSource, InvalidArgument, EncoderUnavailable
+            Nothing was written.
+        """
+        from ragstone.training.reranker import Recipe
+
+        recipe = Recipe(steps=steps, seed=seed)
+        judges = Judges(queries, qrels)
+        return self._teaching.train_reranker(datasets, judges, folder, recipe, on_progress)
+
+    def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
+        """Measure how fast this machine searches `dataset` ("D" or "D@V"); nothing is changed.
+
+        Asked are the golden queries of the dataset, when it has some, else sentences of its chunks.
+
+        Parameters
+        ----------
+        queries
+            How many searches each figure is made of.
+        seed
+            Draws queries and chunks: the same seed takes the same ones.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument, EncoderUnavailable
+            The call is wrong, the version has no text, or its encoder is not on this machine.
+        """
+        from ragstone.speed import Bench
+
+        bench = Bench(
+            self._store, self.settings.retrieval, self._bare_encoder_of, self._media_encoder
+        )
+        return bench.run(dataset, queries, seed)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
@@ -869,8 +949,12 @@ class Workspace:
 
     def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
         held = manifest.media[modality.value]
-        return self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
+        encoder = self._encoders.media(manifest.dataset, modality, held.space, held.encoder)
+        return RememberingMedia(encoder, self._memory)
 
     def _encoder_of(self, manifest: Manifest) -> TextEncoder:
         """Return the encoder that made the vectors of a version."""
+        return RememberingText(self._bare_encoder_of(manifest), self._memory)
+
+    def _bare_encoder_of(self, manifest: Manifest) -> TextEncoder:
         return self._encoders.of(manifest.dataset, manifest.space, manifest.encoder)

@@ -130,3 +130,16 @@ def test_evaluation_in_the_beir_layout(run: Run, stones: Any, tmp_path: Path) ->
     table = run(*words, "--mode", "keyword", *place).out
     assert "1.0000" in table
     assert "vector" not in table
+
+
+def test_bench_prints_figures_of_this_machine(run: Run, stones: Any) -> None:
+    done = run("bench", "stones", "--queries", "3", "-w", stones.workspace)
+    assert done.status == 0, done.err
+    assert "stones@1: 2 items, 2 chunks" in done.out
+    for line in ("query encoding", "keyword search", "hybrid search", "queries per second, 4"):
+        assert line in done.out
+    report = run("bench", "stones", "--queries", "3", "--json", "-w", stones.workspace).json
+    assert (report["dataset"], report["queries"], report["origin"]) == ("stones", 2, "sampled")
+    assert report["encoding"]["runs"] == 3
+    refused = run("bench", "stones", "--queries", "0", "--json", "-w", stones.workspace)
+    assert (refused.status, refused.error["code"]) == (2, "invalid_argument")

@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragstone.retrieval import fusion
+from ragstone.retrieval.fusion import Plan
+from ragstone.retrieval.noise import Noise
+from ragstone.schemas.api import FusionChoice
 from ragstone.storage.ranked import NOTHING, Ranked, ranked
 
 
@@ -68,3 +71,41 @@ def test_places_tell_rank_and_score() -> None:
     places = fusion.reciprocal_rank(arms, {"a": 1.0, "b": 1.0}).places([2])
     assert set(places) == {2}
     assert {n: (p.rank, p.score) for n, p in places[2].items()} == {"a": (2, 8.0), "b": (1, 0.3)}
+
+
+def test_scores_that_fall_evenly_do_not_stand_out() -> None:
+    assert fusion.standing_out(np.linspace(1, 0, 200)) == pytest.approx(1, abs=0.01)
+    assert fusion.standing_out(np.array([3.0, 3.0])) == 1
+    assert fusion.standing_out(np.array([9.0, *np.linspace(1, 0, 199)])) > 2
+
+
+def test_minmax_weighted_by_standing_out_is_the_fusion_of_z_scores() -> None:
+    source = np.random.default_rng(0)
+    words = ranked(np.arange(50), source.gamma(1.0, 3.0, 50))
+    vectors = ranked(np.arange(25, 75), source.normal(0.5, 0.1, 50))
+    arms = {"keyword": words, "vector": vectors}
+    plan = Plan(FusionChoice("minmax", 0.5, "default"), Noise({}, depth=50))
+    z_scores: dict[int, float] = {}
+    for found in arms.values():
+        for key, score in found.pairs():
+            above = (score - found.scores.min()) / found.scores.std()
+            z_scores[key] = z_scores.get(key, 0) + above
+    expected = sorted(z_scores, key=lambda key: -z_scores[key])
+    assert fusion.fuse(arms, plan).ranked.keys[:20].tolist() == expected[:20]
+
+
+@pytest.mark.parametrize("method", ["minmax", "rrf"])
+def test_a_reranker_has_its_share_of_the_weight_and_the_arms_the_rest(method: str) -> None:
+    arms = {
+        "keyword": arm((1, 9.0), (2, 5.0), (3, 1.0)),
+        "vector": arm((2, 0.9), (3, 0.5), (4, 0.2)),
+        fusion.RERANKER_ARM: arm((3, 2.0), (2, -1.0)),
+    }
+    choice = FusionChoice(method, 0.5, "settings", "some", 0.25)  # type: ignore[arg-type]
+    plan = Plan(choice, Noise({}, depth=3))
+    weights = fusion.fuse(arms, plan).weights
+    others = weights["keyword"] + weights["vector"]
+    assert weights[fusion.RERANKER_ARM] == pytest.approx((others + weights["reranker"]) / 4)
+    without = fusion.fuse({n: found for n, found in arms.items() if n != "reranker"}, plan).weights
+    ratio = weights["keyword"] / weights["vector"]
+    assert ratio == pytest.approx(without["keyword"] / without["vector"])

@@ -29,6 +29,7 @@ from ragstone.schemas.api import (
     QuarantineInfo,
     RetrievalEvaluation,
     SearchResult,
+    SpeedReport,
     TagInfo,
     TuningReport,
     VersionDiff,
@@ -39,6 +40,7 @@ from ragstone.server.app import create_app
 from ragstone.server.models import (
     AskRequest,
     BackupRequest,
+    BenchRequest,
     CalibrateRequest,
     DeleteRequest,
     DoctorRequest,
@@ -115,6 +117,7 @@ RESULTS: dict[str, Any] = {
     "GET /v1/datasets/{name}/evaluations": list[RetrievalEvaluation],
     "GET /v1/evaluations/{id}": RetrievalEvaluation,
     "POST /v1/datasets/{name}/tune": TuningReport,
+    "POST /v1/datasets/{name}/bench": SpeedReport,
     "POST /v1/doctor": DoctorReport,
 }
 BYTES = {"GET /v1/items/{id}/original", "GET /v1/items/{id}/preview"}  # and no JSON
@@ -143,6 +146,7 @@ BODIES = {
     "POST /v1/datasets/{name}/evaluate": EvaluateRequest,
     "POST /v1/datasets/{name}/gate": GateRequest,
     "POST /v1/datasets/{name}/tune": TuneRequest,
+    "POST /v1/datasets/{name}/bench": BenchRequest,
     "POST /v1/doctor": DoctorRequest,
 }
 

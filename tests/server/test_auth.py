@@ -70,6 +70,7 @@ GUARDED = [
     ("GET", "/v1/datasets/rocks/evaluations"),
     ("GET", "/v1/evaluations/0123456789"),
     ("POST", "/v1/datasets/rocks/tune"),
+    ("POST", "/v1/datasets/rocks/bench"),
     ("POST", "/v1/doctor"),
 ]
 BODIES = {
@@ -96,6 +97,7 @@ BODIES = {
     "/v1/datasets/rocks/evaluate": {"queries": "/data/q", "qrels": "/data/r"},
     "/v1/datasets/rocks/gate": {"min_ndcg": 0.5},
     "/v1/datasets/rocks/tune": {},
+    "/v1/datasets/rocks/bench": {},
     "/v1/doctor": {},
 }
 

@@ -9,6 +9,7 @@ import typer
 
 from ragstone import __version__
 from ragstone.cli import (
+    bench,
     catalog,
     dedup,
     demo,
@@ -23,6 +24,7 @@ from ragstone.cli import (
     quarantined,
     reembed,
     serving,
+    train,
     tune,
     versions,
 )
@@ -44,6 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 measure = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
+training = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Train parts of the search.")
 duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
 quarantine = typer.Typer(
     cls=CommandLine, no_args_is_help=True, help="Inputs that could not become items."
@@ -129,6 +132,9 @@ measure.command("list")(evaluate.list_kept)
 measure.command("show")(evaluate.show)
 app.command(rich_help_panel=_CARE)(distill.distill)
 app.command(rich_help_panel=_CARE)(tune.tune)
+app.add_typer(training, name="train", rich_help_panel=_CARE)
+training.command("reranker")(train.reranker)
+app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
 app.command(rich_help_panel=_SERVE)(serving.ui)

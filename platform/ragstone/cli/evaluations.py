@@ -85,6 +85,7 @@ def show_tuning(report: TuningReport) -> None:
             "*" if row.chosen else "",
             row.method,
             "-" if row.vector_weight is None else f"{row.vector_weight:g}",
+            f"{row.rerank_weight:g}" if row.rerank_weight else "-",
             row.ndcg,
             f"{row.low:.4f} to {row.high:.4f}",
             row.behind,
@@ -92,7 +93,16 @@ def show_tuning(report: TuningReport) -> None:
         )
         for row in report.rows
     ]
-    columns = ("", "fusion", "vector weight", "ndcg@10", "95 % interval", "behind", "± error")
+    columns = (
+        "",
+        "fusion",
+        "vector weight",
+        "reranker",
+        "ndcg@10",
+        "95 % interval",
+        "behind",
+        "± error",
+    )
     print_table(columns, rows, "Nothing was measured.")
     held = report.held_out
     say(
@@ -112,4 +122,4 @@ def show_tuning(report: TuningReport) -> None:
 
 def describe(choice: FusionChoice) -> str:
     """Say in a few words how the arms are fused, and who says so."""
-    return f"{fusion_words(choice.method, choice.vector_weight)} ({choice.origin})"
+    return f"{fusion_words(choice)} ({choice.origin})"

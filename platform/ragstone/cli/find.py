@@ -45,6 +45,14 @@ def search(
         Path | None,
         typer.Option(help="Find recordings that resemble this one.", show_default=False),
     ] = None,
+    rerank: Annotated[
+        bool | None,
+        typer.Option(
+            "--rerank/--no-rerank",
+            help="Whether a reranker reads the best candidates again.",
+            show_default="as tuned, or as the settings say",
+        ),
+    ] = None,
     by_item: Annotated[
         bool, typer.Option("--by-item", help="One hit for each item: its best passage.")
     ] = False,
@@ -83,6 +91,7 @@ def search(
             after=after,
             group=by_item,
             neighbours=neighbours,
+            rerank=rerank,
         )
     if as_json:
         print_json(result)

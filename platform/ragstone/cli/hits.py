@@ -52,7 +52,7 @@ def _fused(result: SearchResult) -> str:
     how = result.fusion
     if how is None:
         return "one arm, whose own scores count"
-    return f"{fusion_words(how.method, how.vector_weight)} ({how.origin})"
+    return f"{fusion_words(how)} ({how.origin})"
 
 
 def _show_sum(hit: Hit) -> None:

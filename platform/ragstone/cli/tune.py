@@ -18,6 +18,15 @@ def tune(
     *,
     queries: options.Queries = None,
     qrels: options.Qrels = None,
+    reranker: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Try this reranker as well: all-MiniLM-L6-v2, the default encoder, a hub name "
+            "already on this machine, or a path.",
+            show_default=False,
+        ),
+    ] = "",
     message: options.Message = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
     workspace: options.Workspace = None,
@@ -31,7 +40,9 @@ def tune(
     Example: ragstone tune stones --queries queries.jsonl --qrels qrels.tsv
     """
     with reached(context, workspace) as ws:
-        report = ws.tune(dataset, queries, qrels, message=message, dry_run=dry_run)
+        report = ws.tune(
+            dataset, queries, qrels, reranker=reranker, message=message, dry_run=dry_run
+        )
     if as_json:
         print_json(report)
     else:

@@ -10,6 +10,7 @@ from ragstone.errors import EncoderUnavailable, SpaceMismatch
 if TYPE_CHECKING:
     from ragstone.config import EncoderSettings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
+    from ragstone.encoders.rerankers import Reranker
     from ragstone.schemas.records import Modality
 
 
@@ -27,6 +28,7 @@ class Encoders:
         self._chosen = chosen
         self._by_name: dict[str, TextEncoder] = {}
         self._media: dict[tuple[Modality, str], MediaEncoder] = {}
+        self._rerankers: dict[str, Reranker] = {}
         self._opening = threading.Lock()  # two threads must not load two models
 
     def chosen(self) -> TextEncoder:
@@ -74,6 +76,21 @@ class Encoders:
         if encoder.identity.space != space:
             raise SpaceMismatch(dataset, space, encoder.identity.space)
         return encoder
+
+    def reranker(self, name: str) -> Reranker:
+        """Return the reranker that the setting retrieval.reranker calls `name`.
+
+        Raises
+        ------
+        RerankerUnavailable
+            It is not on this machine.
+        """
+        from ragstone.encoders.rerankers import open_reranker
+
+        with self._opening:
+            if name not in self._rerankers:
+                self._rerankers[name] = open_reranker(name, self._settings)
+            return self._rerankers[name]
 
     def name_of(self, encoder: TextEncoder) -> str:
         """Return the name that opens `encoder` again; empty for one that the caller brought."""

@@ -162,6 +162,15 @@ def find_network(name: str) -> NetworkFiles:
     return NetworkFiles(short_name(name), folder, folder_digest(name, root), config)
 
 
+def find_pipeline(name: str) -> NetworkFiles:
+    """Find what sentence-transformers saved as `name`, of whatever kind: as `find_network` else."""
+    folder = _folder(name)
+    _refuse_unsafe(name, folder)
+    _refuse_code(name, folder)
+    config = _json(name, folder / "config.json")
+    return NetworkFiles(short_name(name), folder, folder_digest(name, folder), config)
+
+
 def verify_weights(files: ModelFiles) -> None:
     """Compare the pinned files with what is on disk (90 MB for the default: 0.1 s).
 

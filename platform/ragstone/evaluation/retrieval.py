@@ -58,14 +58,11 @@ def subject_rankings(
     names = item_names(store, manifest)
     check_names(judged, names)
     vectors = encode([*judged.queries.values()], manifest) if {*modes} != {"keyword"} else None
-    allowed = store.live_chunks(manifest.dataset_id, manifest.version)
+    allowed = retriever.allowed(manifest)
 
     def rank(number: int, text: str, mode: Mode) -> Ranked:
         vector = vectors[number] if vectors is not None else None
-        arms = retriever.arms(manifest, text, vector, mode, allowed)
-        if mode != "keyword":
-            arms |= retriever.media_arms(manifest, text, (), allowed)
-        return retriever.fuse(arms, mode, retriever.plan(manifest, arms)).ranked
+        return retriever.rank(manifest, text, vector, mode, allowed)
 
     return {mode: rankings(names, judged, rank, mode) for mode in modes}
 

@@ -64,7 +64,7 @@ def compare(
     """
     names = item_names(store, head)
     check_names(judged, names)
-    allowed = store.live_chunks(head.dataset_id, head.version)
+    allowed = retriever.allowed(head)
     words = [
         retriever.arms(head, text, None, "keyword", allowed)["keyword"]
         for text in judged.queries.values()
@@ -94,14 +94,12 @@ def compare(
     return SpaceComparison(len(judged.queries), quality(before, tuned), quality(after, untuned))
 
 
-def found_in(
-    store: Store, retriever: Retriever, head: Manifest, vectors: NDArray[np.float32]
-) -> list[Ranked]:
+def found_in(retriever: Retriever, head: Manifest, vectors: NDArray[np.float32]) -> list[Ranked]:
     """Return the nearest chunks in the version's own space.
 
     `vectors` are of the queries, float32 of shape (queries, dimension).
     """
-    allowed = store.live_chunks(head.dataset_id, head.version)
+    allowed = retriever.allowed(head)
     return [retriever.arms(head, "", v, "vector", allowed)["vector"] for v in vectors]
 
 

@@ -18,18 +18,18 @@ from ragstone.errors import InvalidArgument
 from ragstone.evaluation.bootstrap import differences, interval, resampled_means
 from ragstone.evaluation.judged import JudgedQueries, check_names, item_names
 from ragstone.evaluation.retrieval import DIGITS, MEASURES, NDCG, Rankings, items_of, scores
+from ragstone.retrieval.fusion import RERANKER_ARM
 from ragstone.schemas.api import Difference, FusionChoice, TuningRow
 
 if TYPE_CHECKING:
-    from ragstone.retrieval.fusion import Plan
     from ragstone.retrieval.search import EncodeQueries, Retriever
     from ragstone.storage.manifests import Manifest
-    from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
 FOLDS = 5
 FEWEST = 10  # queries: two in each fold
 _WEIGHTS = tuple(number / 10 for number in range(11))
+_RERANK_WEIGHTS = tuple(number / 10 for number in range(1, 10))
 _TOP = 10  # items that nDCG@10 looks at
 _SEED = 0
 
@@ -52,18 +52,29 @@ def tune(
     encode: EncodeQueries,
     manifest: Manifest,
     judged: JudgedQueries,
+    reranker: str = "",
 ) -> Tuning:
-    """Learn how hybrid search of a version is fused best.
+    """Learn how hybrid search of a version is fused best, and whether it is reranked.
+
+    Parameters
+    ----------
+    reranker
+        Tried with several weights, on top of what is used without tuning. It is chosen only when
+        no way without it is within one standard error of the best.
 
     Raises
     ------
     InvalidArgument
         There are too few queries, or no judgement names an item of the version.
+    RerankerUnavailable
+        It cannot be loaded.
     """
     if len(judged.queries) < FEWEST:
         raise InvalidArgument("queries", len(judged.queries), f"at least {FEWEST} judged ones")
-    default = retriever.untuned
+    default = replace(retriever.untuned, reranker="", rerank_weight=0.0)
     ways = _ways(default)
+    if reranker:
+        ways += _reranked_ways(default, reranker, retriever.rerank_weight)
     quality = _quality(store, retriever, encode, manifest, judged, ways)
     held_out = _held_out(quality)
     best = choose(quality)
@@ -81,6 +92,15 @@ def _ways(default: FusionChoice) -> list[FusionChoice]:
     ways = [*minmax, other] if default.method == "minmax" else [other, *minmax]
     same = (default.method, default.vector_weight)
     return [default, *(way for way in ways if (way.method, way.vector_weight) != same)]
+
+
+def _reranked_ways(default: FusionChoice, reranker: str, usual: float) -> list[FusionChoice]:
+    """Return the weights of a reranker to try, the nearest to the usual one first."""
+    weights = sorted(_RERANK_WEIGHTS, key=lambda weight: (abs(weight - usual), weight))
+    return [
+        replace(default, origin="tuned", reranker=reranker, rerank_weight=weight)
+        for weight in weights
+    ]
 
 
 def choose(quality: Quality) -> int:
@@ -126,9 +146,10 @@ def _rows(ways: Sequence[FusionChoice], quality: Quality, chosen: int) -> list[T
                 behind=round(float(behind[number]), DIGITS),
                 error=round(float(error[number]), DIGITS),
                 chosen=number == chosen,
+                rerank_weight=way.rerank_weight,
             )
         )
-    return sorted(rows, key=lambda row: (row.method, row.vector_weight or 0.0))
+    return sorted(rows, key=lambda row: (row.rerank_weight, row.method, row.vector_weight or 0.0))
 
 
 def _quality(
@@ -142,17 +163,20 @@ def _quality(
     names = item_names(store, manifest)
     check_names(judged, names)
     texts = list(judged.queries.values())
-    allowed = store.live_chunks(manifest.dataset_id, manifest.version)
+    allowed = retriever.allowed(manifest)
     found: list[Rankings] = [[] for _ in ways]
+    reranker = ways[-1].reranker
     for text, vector in zip(texts, encode(texts, manifest), strict=True):
         arms = retriever.arms(manifest, text, vector, "hybrid", allowed)
         arms |= retriever.media_arms(manifest, text, (), allowed)
-        plan = retriever.plan(manifest, arms)
+        plan = replace(retriever.plan(manifest, arms), choice=ways[0])
+        read = {}
+        if reranker:
+            first = retriever.fuse(arms, "hybrid", plan)
+            read[RERANKER_ARM] = retriever.read_again(manifest, text, first, reranker)
         for way, ranked in zip(ways, found, strict=True):
-            ranked.append(items_of(names, _fused(retriever, arms, plan, way), _TOP))
+            heard = arms | read if way.reranker else arms
+            fused = retriever.fuse(heard, "hybrid", replace(plan, choice=way))
+            ranked.append(items_of(names, fused.ranked, _TOP))
     columns = [scores(judged, ranked, {NDCG: MEASURES[NDCG]})[NDCG] for ranked in found]
     return np.stack(columns, axis=1)
-
-
-def _fused(retriever: Retriever, arms: dict[str, Ranked], plan: Plan, way: FusionChoice) -> Ranked:
-    return retriever.fuse(arms, "hybrid", replace(plan, choice=way)).ranked

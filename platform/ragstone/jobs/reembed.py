@@ -183,7 +183,7 @@ class Reembedding:
             vectors = self.encode(_asked(judged), head)
         except (EncoderUnavailable, SpaceMismatch) as error:
             return None, f"the old space could not be searched: {error}"
-        return found_in(self.store, self.retriever, head, vectors), ""
+        return found_in(self.retriever, head, vectors), ""
 
     def _wanted(self, comparison: SpaceComparison) -> bool:
         from ragstone.evaluation.spaces import worse

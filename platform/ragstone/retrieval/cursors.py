@@ -31,7 +31,15 @@ _FORMAT = 1
 _LONGEST = 8_192  # characters
 _DIGITS = 8  # of a digest: it tells searches apart, it guards nothing
 # What a cursor belongs to, in the words of its error.
-_ASKED = ("query", "mode", "filters", "picture or recording", "grouping", "retrieval settings")
+_ASKED = (
+    "query",
+    "mode",
+    "filters",
+    "picture or recording",
+    "grouping",
+    "reranking",
+    "retrieval settings",
+)
 
 # Format, offset, digests of what was asked, and (reference, version, its digest) of each dataset.
 _Written = tuple[int, int, list[str], list[tuple[str, int, str]]]
@@ -129,7 +137,8 @@ def asked(question: Question, settings: RetrievalSettings) -> tuple[str, ...]:
     """Return a digest of each part of what is asked, in the order of `_ASKED`."""
     given = [one.data.tobytes().hex() for one in question.like]
     parts = (question.query, question.mode, list(question.where), given, question.group)
-    return tuple(map(_digest, (*parts, settings.model_dump(mode="json"))))
+    how = (question.rerank, settings.model_dump(mode="json"))
+    return tuple(map(_digest, (*parts, *how)))
 
 
 def _state(store: Store, manifest: Manifest) -> str:

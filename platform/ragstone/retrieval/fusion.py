@@ -17,6 +17,8 @@ from ragstone.storage.ranked import NOTHING, Ranked, ranked
 
 Arms = Mapping[str, Ranked]
 _RRF_K = 60
+_EVENLY = 12**0.5
+RERANKER_ARM = "reranker"
 SHARE_DIGITS = 6  # as scores have
 
 
@@ -67,16 +69,45 @@ class Plan:
 
 
 def fuse(arms: Arms, plan: Plan) -> Fused:
-    """Fuse as planned; every arm but that of the keywords has the weight of the vectors."""
-    heard = plan.noise.heard(arms)
-    if plan.choice.method == "rrf":
-        return reciprocal_rank(arms, heard)
-    weight = plan.choice.vector_weight
-    weights = {name: 1 - weight if name == "keyword" else weight for name in heard}
+    """Fuse as planned; every arm but that of the keywords has the weight of the vectors.
+
+    What a reranker says is one more arm, that knows the best candidates alone: it gets its share of
+    the weight, and the others share the rest.
+
+    In min-max fusion an arm whose best candidates stand out has more weight than one whose scores
+    fall evenly: as much as if its scores were divided by their standard deviation.
+    """
+    heard = plan.noise.heard({name: arms[name] for name in arms if name != RERANKER_ARM})
+    weights = dict(heard)
+    if plan.choice.method == "minmax":
+        weights = _minmax_weights(arms, heard, plan)
+    if len(arms.get(RERANKER_ARM, NOTHING)):
+        share = plan.choice.rerank_weight
+        total = sum(weights.values())
+        weights = {name: weight * (1 - share) for name, weight in weights.items()}
+        weights[RERANKER_ARM] = total * share
+    return (reciprocal_rank if plan.choice.method == "rrf" else minmax)(arms, weights)
+
+
+def _minmax_weights(arms: Arms, heard: Mapping[str, float], plan: Plan) -> dict[str, float]:
+    own = plan.choice.vector_weight
+    weights = {name: 1 - own if name == "keyword" else own for name in heard}
+    for name in weights:
+        weights[name] *= standing_out(plan.noise.spread_over(name, arms[name]))
     guarded = {name: weights[name] * kept for name, kept in heard.items()}
     # An arm without any weight still ranks better than none.
-    chosen = next((w for w in (guarded, weights) if any(w.values())), dict.fromkeys(heard, 1.0))
-    return minmax(arms, chosen)
+    return next((w for w in (guarded, weights) if any(w.values())), dict.fromkeys(heard, 1.0))
+
+
+def standing_out(scores: NDArray[np.float64]) -> float:
+    """Return how far the best of `scores` (n,) is above the rest; 1 when they fall evenly.
+
+    It is their range over their standard deviation, which is the square root of 12 for many scores
+    at equal distances. Min-max scores times this are the scores in standard deviations above the
+    last, so that the fusion is that of z-scores, and the shares stay between 0 and 1.
+    """
+    deviation = float(scores.std())
+    return float(scores.max() - scores.min()) / deviation / _EVENLY if deviation else 1.0
 
 
 def alone(arms: Arms) -> Fused:

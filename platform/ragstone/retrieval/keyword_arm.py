@@ -19,6 +19,7 @@ from ragstone.retrieval.queries import (
     Word,
 )
 from ragstone.retrieval.synonyms import Synonyms
+from ragstone.storage.allowed import Choice, allowed_of
 from ragstone.storage.analysis import Analysis, unspaced
 from ragstone.storage.keyword_index import KeywordIndex
 from ragstone.storage.ranked import NOTHING, Ranked
@@ -52,16 +53,16 @@ class KeywordQuery:
         query = compiler.query(asked.root)
         return cls(asked, index, query, compiler.demanded(asked.root), compiler.terms)
 
-    def search(self, k: int, allowed: BitMap64 | None) -> Ranked:
+    def search(self, k: int, allowed: Choice | None) -> Ranked:
         """Return the `k` best chunks with their BM25 score; None allows all."""
         return NOTHING if self.query is None else self.index.search(self.query, k, allowed)
 
-    def narrowed(self, allowed: BitMap64 | None) -> BitMap64 | None:
+    def narrowed(self, allowed: Choice | None) -> Choice | None:
         """Return which of the chunks `allowed` have what the query demands."""
         if self.demanded is None:
             return allowed
         matching = BitMap64(self.index.matching(self.demanded))
-        return matching if allowed is None else matching & allowed
+        return matching if allowed is None else matching & allowed_of(allowed).keys
 
 
 @dataclass(slots=True)

@@ -2,8 +2,8 @@
 
 Min-max fusion stretches the scores of every arm to 0..1, also those of an arm that has nothing to
 say, whose candidates then push the good ones of the other arm down. So the spread of an arm's
-scores is compared with its noise. Up to the noise the arm has no weight; from twice the noise
-(vectors: 1.5 times) it has its full one, and between them a part of it.
+scores is compared with its noise. Up to the noise the arm has no weight; from 1.5 times the noise
+(vectors: 1.25 times) it has its full one, and between them a part of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ragstone.storage.ranked import Ranked
 
@@ -26,7 +29,7 @@ NONSENSE = (
     "tnpj gycs wxvq",
     "eovm kqdh lzsx brju ftgy",
 )
-_HEARD = {"keyword": 2.0, "vector": 1.5}  # times the noise
+_HEARD = {"keyword": 1.5, "vector": 1.25}  # times the noise
 _WORD = 0.5  # of the score of a word that a single chunk holds
 
 
@@ -55,14 +58,21 @@ class Noise:
         kept = {name: self._kept(name, found) for name, found in arms.items() if len(found)}
         return kept if any(kept.values()) else dict.fromkeys(kept, 1.0)
 
+    def spread_over(self, name: str, found: Ranked) -> NDArray[np.float64]:
+        """Return the scores of an arm's candidates, best first, for all that it could have given.
+
+        Where the words are in fewer chunks than that, chunks without any would have come next,
+        each with 0.
+        """
+        missing = self.depth - len(found) if name == "keyword" else 0
+        return np.pad(found.scores, (0, missing)) if missing > 0 else found.scores
+
     def _kept(self, name: str, found: Ranked) -> float:
         noise = self.spreads.get(name, 0.0)
         if not noise or len(found) < self.least.get(name, 0):
             return 1.0
-        # Where a chunk without any of the words would have come next, that one has 0.
-        open_ended = name == "keyword" and len(found) < self.depth
-        last = 0.0 if open_ended else float(found.scores[-1])
-        spread = float(found.scores[0]) - last
+        scores = self.spread_over(name, found)
+        spread = float(scores[0] - scores[-1])
         full = _HEARD["keyword" if name == "keyword" else "vector"]
         return min(1.0, max(0.0, (spread / noise - 1) / (full - 1)))
 

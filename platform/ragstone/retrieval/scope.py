@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragstone.retrieval.keyword_arm import KeywordQuery
+    from ragstone.storage.allowed import Choice
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
@@ -52,8 +53,8 @@ class Target:
     manifest: Manifest
     keyword: KeywordQuery | None
     words: bool  # they are an arm
-    allowed: BitMap64 | None  # chunks that pass the filters; None: all
-    narrowed: BitMap64 | None  # those of them that have what the query demands
+    allowed: Choice | None  # chunks that pass the filters; None: all
+    narrowed: Choice | None  # those of them that have what the query demands
     probes: Mapping[str, Probe] = field(default_factory=dict)  # by arm
     without: BitMap64 = field(default_factory=BitMap64)  # a few chunks that are not wanted
 

@@ -1,17 +1,21 @@
-"""Search: arms -> fusion -> one order -> hits, on one version or several datasets together."""
+"""Search: arms -> fusion -> reranking -> one order -> hits, on one version or on several."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+from ragstone.encoders.rerankers import RERANKER
+from ragstone.errors import RerankerUnavailable
 from ragstone.retrieval import fusion, similar
 from ragstone.retrieval.cursors import Cursor
 from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.fusion import Plan
+from ragstone.retrieval.fusion import RERANKER_ARM, Plan
 from ragstone.retrieval.hits import hits_of
 from ragstone.retrieval.keyword_arm import KeywordQuery
 from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
@@ -25,24 +29,27 @@ from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.finding import Likeness
 from ragstone.schemas.records import Modality
 from ragstone.storage.keyword_statistics import SharedStatistics
+from ragstone.storage.ranked import NOTHING, ranked
+from ragstone.text import embed_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-    from pyroaring import BitMap64
 
     from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import MediaEncoder
+    from ragstone.encoders.rerankers import Reranker
     from ragstone.retrieval.fusion import Arms, Fused
     from ragstone.retrieval.similar import Given
     from ragstone.schemas.records import Payload
+    from ragstone.storage.allowed import Allowed, Choice
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
 EncodeQueries: TypeAlias = "Callable[[Sequence[str], Manifest], NDArray[np.float32]]"
 OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
-Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
+OpenReranker: TypeAlias = "Callable[[str], Reranker]"
+RowsOf: TypeAlias = "Callable[[Sequence[int]], Mapping[int, dict[str, Any]]]"  # by chunk key
 
 __all__ = ["DEFAULT", "MODES", "EncodeQueries", "Retriever"]
 
@@ -59,6 +66,8 @@ class Retriever:
         embedding space.
     open_media
         Opens the encoder of a version's images or recordings.
+    open_reranker
+        Opens a reranker by its name.
     """
 
     def __init__(
@@ -67,11 +76,13 @@ class Retriever:
         settings: RetrievalSettings,
         encode: EncodeQueries,
         open_media: OpenMedia | None = None,
+        open_reranker: OpenReranker | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
         self._encode = encode
         self._open_media = open_media
+        self._open_reranker = open_reranker
         # Of a vector arm, by the digests of its versions: the noise, and on how many candidates.
         self._noises: dict[tuple[str, ...], tuple[float, int]] = {}
 
@@ -82,12 +93,18 @@ class Retriever:
 
     def with_settings(self, settings: RetrievalSettings) -> Retriever:
         """Return another one that searches the same with other settings."""
-        return Retriever(self._store, settings, self._encode, self._open_media)
+        opened = self._open_media, self._open_reranker
+        return Retriever(self._store, settings, self._encode, *opened)
 
     @property
     def candidates(self) -> int:
         """How many chunks an arm gives."""
         return self._settings.candidates
+
+    @property
+    def rerank_weight(self) -> float:
+        """What a reranker weighs where nobody has tuned it."""
+        return self._settings.rerank_weight
 
     def search(self, question: Question, references: Sequence[str]) -> SearchResult:
         """Return the hits for `question` in each of `references` ("D" or "D@V"), one at least.
@@ -97,6 +114,8 @@ class Retriever:
         InvalidQuery, InvalidArgument, InvalidCursor, InvalidFilter, UnknownField, UnknownDataset,
         UnknownVersion
             The call is wrong, and the message says how.
+        RerankerUnavailable
+            It cannot be loaded, or is not the one that a version was tuned with.
         """
         question.check(self._settings)
         check_references(references)
@@ -139,7 +158,8 @@ class Retriever:
         InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
         """
-        question = Question("", k, where=where, group=given.kind == "item")
+        group = given.kind == "item"
+        question = Question("", k, where=where, group=group, rerank=False)  # there are no words
         question.check_page()
         with self._store.shared():
             manifest = self._store.resolve(reference)
@@ -160,7 +180,7 @@ class Retriever:
         self, given: Given, manifest: Manifest, where: Sequence[str]
     ) -> tuple[Target, list[str]]:
         """Return a version with what its indexes are asked, and the words among it."""
-        allowed = allowed_chunks(self._store, manifest, where)
+        allowed = self.allowed(manifest, where)
         without = similar.own_chunks(self._store, given, manifest)
         keyword, terms = None, []
         if manifest.keywords is not None:
@@ -192,9 +212,9 @@ class Retriever:
         encoded: dict[str, Probe] = {}  # by space: several datasets may share one
         found = []
         for manifest in manifests:
-            allowed = allowed_chunks(self._store, manifest, question.where, manifests)
+            allowed = self.allowed(manifest, question.where, manifests)
             keyword = self._keyword_query(manifest, asked, shared)
-            narrowed = allowed
+            narrowed: Choice | None = allowed
             if keyword and (question.like or question.mode != "keyword"):
                 narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
             probes = self._probes(manifest, text, question.like, encoded)
@@ -218,7 +238,12 @@ class Retriever:
 
         def fused_at(depth: int) -> Fused:
             arms = scope.arms(depth)
-            return self.fuse(arms, question.mode, self._plan(manifests, searched, arms, depth))
+            plan = self._plan(manifests, searched, arms, depth, rerank=question.rerank)
+            fused = self.fuse(arms, question.mode, plan)
+            if depth > self.candidates:
+                return fused
+            # What it reads does not depend on the page.
+            return self._reranked(manifests, scope.rows, question.query, fused, plan)
 
         groups_of = scope.items_of if question.group else None
         order = places(fused_at, self.candidates, groups_of)
@@ -226,7 +251,20 @@ class Retriever:
         page, more = window[: question.k], len(window) > question.k
         hits = hits_of(self._store, scope, page, offset + 1, question.neighbours)
         fused = bool(window) and bool(window[0].fused.shares)
-        return _Found(hits, self._choice(manifests) if fused else None, more)
+        choice = self._choice(manifests, rerank=question.rerank) if fused else None
+        return _Found(hits, choice, more)
+
+    def allowed(
+        self, manifest: Manifest, where: Sequence[str] = (), beside: Sequence[Manifest] = ()
+    ) -> Allowed | None:
+        """Return the chunks of a version that pass all of `where`, as a search takes them.
+
+        Raises as `allowed_chunks`.
+        """
+        digests = [manifest.digest, *(other.digest for other in beside if other is not manifest)]
+        return self._store.allowances.get(
+            ",".join(digests), where, lambda: allowed_chunks(self._store, manifest, where, beside)
+        )
 
     def arms(
         self,
@@ -234,7 +272,7 @@ class Retriever:
         query: str,
         vector: NDArray[np.float32] | None,
         mode: Mode,
-        allowed: BitMap64 | None,
+        allowed: Choice | None,
         depth: int = 0,
     ) -> dict[str, Ranked]:
         """Return the candidates of each arm for one query, best first.
@@ -266,7 +304,7 @@ class Retriever:
         manifest: Manifest,
         query: str,
         like: Sequence[Payload],
-        allowed: BitMap64 | None,
+        allowed: Choice | None,
         depth: int = 0,
     ) -> dict[str, Ranked]:
         """Return the candidates among images and recordings, each by its best match.
@@ -294,13 +332,20 @@ class Retriever:
                 found[name] = Probe(held.space, encoder.encode_queries([query]))
         return found
 
-    def plan(self, manifest: Manifest, arms: Collection[str], depth: int = 0) -> Plan:
-        """Return how these arms of a version are fused.
+    def plan(
+        self,
+        manifest: Manifest,
+        arms: Collection[str],
+        depth: int = 0,
+        *,
+        rerank: bool | None = None,
+    ) -> Plan:
+        """Return how these arms of a version are fused, and whether they are reranked.
 
         It is as `tune` has stored with the version, else as the settings say.
         """
         searched = {name: [manifest] for name in arms if name == "vector"}
-        return self._plan([manifest], searched, arms, depth)
+        return self._plan([manifest], searched, arms, depth, rerank=rerank)
 
     def _plan(
         self,
@@ -308,26 +353,115 @@ class Retriever:
         searched: Mapping[str, Sequence[Manifest]],
         arms: Collection[str],
         depth: int,
+        *,
+        rerank: bool | None,
     ) -> Plan:
         """As `plan`, of several versions; `searched` are those of each arm of text vectors."""
         noises, least = {"keyword": keyword_noise(sum(m.chunks for m in manifests))}, {}
         for name, of in searched.items() if len(arms) > 1 else ():
             noises[name], least[name] = self._vector_noise(of)
         noise = Noise(noises, max(depth, self.candidates), least)
-        return Plan(self._choice(manifests), noise)
+        return Plan(self._choice(manifests, rerank=rerank), noise)
 
-    def _choice(self, manifests: Sequence[Manifest]) -> FusionChoice:
+    def digest_of(self, reranker: str) -> str:
+        """Return the digest of a reranker.
+
+        Raises
+        ------
+        RerankerUnavailable
+            It is not on this machine.
+        """
+        return self._open_reranker(reranker).identity.digest if self._open_reranker else ""
+
+    def _choice(self, manifests: Sequence[Manifest], *, rerank: bool | None) -> FusionChoice:
         """Return what was learned for these versions, where it is the same for all of them."""
-        learned = {m.fusion and (m.fusion.method, m.fusion.vector_weight) for m in manifests}
-        tuned = next(iter(learned)) if len(learned) == 1 else None
-        return FusionChoice(*tuned, "tuned") if tuned and self._settings.use_tuned else self.untuned
+        choices = {self._learned(manifest) for manifest in manifests}
+        choice = choices.pop() if len(choices) == 1 else self.untuned
+        if rerank is False:
+            return replace(choice, reranker="", rerank_weight=0.0)
+        if rerank and not choice.reranker:
+            share = self._settings.rerank_weight
+            return replace(choice, reranker=RERANKER, rerank_weight=share)
+        return choice
+
+    def _learned(self, manifest: Manifest) -> FusionChoice:
+        choice, tuned = self.untuned, manifest.fusion
+        if not (tuned and self._settings.use_tuned):
+            return choice
+        choice = replace(
+            choice, method=tuned.method, vector_weight=tuned.vector_weight, origin="tuned"
+        )
+        if tuned.reranker is None:
+            return choice
+        return replace(choice, reranker=tuned.reranker, rerank_weight=tuned.rerank_weight)
 
     @property
     def untuned(self) -> FusionChoice:
-        """How the arms of a version are fused that is not tuned."""
-        method, weight = self._settings.fusion, self._settings.vector_weight
-        default = (method, weight) == (DEFAULT.method, DEFAULT.vector_weight)
-        return FusionChoice(method, weight, "default" if default else "settings")
+        """How the arms of a version are fused, and reranked, that is not tuned."""
+        settings = self._settings
+        method, weight = settings.fusion, settings.vector_weight
+        share = settings.rerank_weight if settings.reranker else 0.0
+        choice = FusionChoice(method, weight, "settings", settings.reranker, share)
+        return DEFAULT if replace(choice, origin=DEFAULT.origin) == DEFAULT else choice
+
+    def reranked(self, manifest: Manifest, query: str, fused: Fused, plan: Plan) -> Fused:
+        """Return `fused` with what the planned reranker says of the best candidates."""
+        return self._reranked([manifest], self._rows_of(manifest), query, fused, plan)
+
+    def _reranked(
+        self,
+        manifests: Sequence[Manifest],
+        rows_of: RowsOf,
+        query: str,
+        fused: Fused,
+        plan: Plan,
+    ) -> Fused:
+        if not plan.choice.reranker:
+            return fused
+        found = self._read_again(manifests, rows_of, query, fused, plan.choice.reranker)
+        if not len(found):
+            return fused
+        return fusion.fuse({**fused.arms, RERANKER_ARM: found}, plan)
+
+    def read_again(self, manifest: Manifest, query: str, fused: Fused, reranker: str) -> Ranked:
+        """Return what `reranker` says of the best candidates that have a text.
+
+        It sees the words of the query without the operators.
+
+        Raises
+        ------
+        RerankerUnavailable
+            It cannot be loaded, or is not the one that the version was tuned with.
+        """
+        return self._read_again([manifest], self._rows_of(manifest), query, fused, reranker)
+
+    def _read_again(
+        self,
+        manifests: Sequence[Manifest],
+        rows_of: RowsOf,
+        query: str,
+        fused: Fused,
+        reranker: str,
+    ) -> Ranked:
+        text = parse(query).plain
+        if self._open_reranker is None or not text.strip():
+            return NOTHING
+        opened = self._open_reranker(reranker)
+        for manifest in manifests:
+            _check_tuned(manifest, reranker, opened.identity.digest)
+        keys = fused.ranked.keys[: self._settings.rerank_candidates].tolist()
+        rows = rows_of(keys)
+        texts = {key: embed_text(row["heading"], row["text"]) for key, row in rows.items()}
+        read = [key for key in keys if texts.get(key, "").strip()]
+        scores = opened.scores(text, [texts[key] for key in read])
+        return ranked(np.array(read, np.int64), scores)
+
+    def _rows_of(self, manifest: Manifest) -> RowsOf:
+        def rows(keys: Sequence[int]) -> Mapping[int, dict[str, Any]]:
+            held = manifest.keywords
+            return self._store.generations.fetch(held, keys) if held else {}
+
+        return rows
 
     def fuse(self, arms: Arms, mode: Mode, plan: Plan) -> Fused:
         """Return all candidates with their final scores, best first.
@@ -337,6 +471,22 @@ class Retriever:
         if mode != "hybrid" and len(arms) < 2:
             return fusion.alone(arms)
         return fusion.fuse(arms, plan)
+
+    def rank(
+        self,
+        manifest: Manifest,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        mode: Mode,
+        allowed: Choice | None,
+    ) -> Ranked:
+        """Return all candidates for a query, as `search` ranks them; `vector` as of `arms`."""
+        arms = self.arms(manifest, query, vector, mode, allowed)
+        if mode != "keyword":
+            arms |= self.media_arms(manifest, query, (), allowed)
+        plan = self.plan(manifest, arms)
+        fused = self.fuse(arms, mode, plan)
+        return self.reranked(manifest, query, fused, plan).ranked
 
     def _vector_noise(self, manifests: Sequence[Manifest]) -> tuple[float, int]:
         """Return the spread of a vector arm's scores for what means nothing, once for its versions.
@@ -350,7 +500,7 @@ class Retriever:
         return self._noises[digests]
 
     def _nonsense(self, manifests: Sequence[Manifest]) -> list[Ranked]:
-        live = [self._store.live_chunks(m.dataset_id, m.version) for m in manifests]
+        live = [self.allowed(manifest) for manifest in manifests]
         found = []
         for vector in self._encode(NONSENSE, manifests[0]):
             probes = {"vector": Probe(manifests[0].space, vector[None, :])}
@@ -369,3 +519,11 @@ class _Found:
     hits: list[Hit]
     fusion: FusionChoice | None  # None where one arm ranks alone
     more: bool  # there are hits after it
+
+
+def _check_tuned(manifest: Manifest, reranker: str, digest: str) -> None:
+    """Refuse another reranker of the same name than the version was tuned with."""
+    tuned = manifest.fusion
+    if tuned and tuned.reranker == reranker and tuned.reranker_digest not in ("", digest):
+        version = f"{manifest.dataset}@{manifest.version}"
+        raise RerankerUnavailable(reranker, f"it is not the one that {version} was tuned with")

@@ -125,6 +125,7 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         after=body.after,
         group=body.group,
         neighbours=body.neighbours,
+        rerank=body.rerank,
     )
 
 

@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
-from ragstone.schemas.api import DoctorReport, GoldenQuery, RetrievalEvaluation, TuningReport
+from ragstone.schemas.api import (
+    DoctorReport,
+    GoldenQuery,
+    RetrievalEvaluation,
+    SpeedReport,
+    TuningReport,
+)
 from ragstone.server.auth import Action
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.models import (
+    BenchRequest,
     DoctorRequest,
     EvaluateRequest,
     GateRequest,
@@ -78,7 +85,15 @@ def evaluation(ws: Owned, id: str) -> RetrievalEvaluation:  # noqa: A002
 @router.post("/datasets/{name:path}/tune", dependencies=[may(Action.TUNE, named_dataset)])
 def tune(ws: Owned, name: str, body: TuneRequest) -> TuningReport:
     """Learn how the arms are fused best, and publish a version that does so."""
-    return ws.tune(name, *_files(body), message=body.message, dry_run=body.dry_run)
+    return ws.tune(
+        name, *_files(body), reranker=body.reranker, message=body.message, dry_run=body.dry_run
+    )
+
+
+@router.post("/datasets/{name:path}/bench", dependencies=[may(Action.EVALUATE, named_dataset)])
+def bench(ws: Owned, name: str, body: BenchRequest) -> SpeedReport:
+    """Measure how fast the server's machine searches `D` or `D@V`; nothing is changed."""
+    return ws.bench(name, queries=body.queries, seed=body.seed)
 
 
 def _files(body: EvaluateRequest | GateRequest | TuneRequest) -> tuple[Path | None, Path | None]:

@@ -33,6 +33,9 @@ class SearchRequest(_Request):
     after: str | None = Field(None, description="`next` of a result: the page that follows it.")
     group: bool = Field(False, description="One hit for each item: its best chunk.")
     neighbours: int = Field(0, description="Chunks before and after each hit.")
+    rerank: bool | None = Field(
+        None, description="Read the best candidates again; null: as tuned, or as the settings say."
+    )
 
 
 class SimilarRequest(_Request):
@@ -142,8 +145,16 @@ class TuneRequest(_Request):
 
     queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
     qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
+    reranker: str = Field("", description="Tried as well: as in the setting retrieval.reranker.")
     message: str = ""
     dry_run: bool = False
+
+
+class BenchRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/bench`."""
+
+    queries: int = Field(100, description="How many searches each figure is made of.")
+    seed: int = Field(0, description="Draws queries and chunks.")
 
 
 class DoctorRequest(_Request):
