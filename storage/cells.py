@@ -20,7 +20,7 @@ _STEPS = 8
 _SAMPLE = 48  # vectors for each centre, that it is found from
 _ROWS = 8_192  # at a time: times 1,000 centres, 32 MB of scores
 _FINER = 16  # a mean is kept to a sixteenth until it has its length
-_FEWEST = 32  # cells that are looked into, or all of them
+_FEWEST = 24  # cells that are looked into, or all of them
 _PART = 20  # one of so many is looked into
 
 Whole = NDArray[np.float32]  # whole numbers, of shape (n, dimension)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tantivy
+from numpy.typing import NDArray
 
 from ragstone.storage.allowed import Allowed, Choice, allowed_of
 from ragstone.storage.analysis import AS_BEFORE, IN_ENGLISH, Analysis, analysis_named, analysis_of
@@ -156,17 +157,17 @@ class KeywordIndex:
         return self._best(self._among(query, chosen), k)
 
     def _best(self, query: tantivy.Query, k: int) -> Ranked:
-        result = self.searcher.search(query, k, count=False)
-        scores = np.array([score for score, _ in result.hits], np.float64)
-        return ranked(np.array(chunk_keys(self.searcher, result), np.int64), scores)
+        hits = self.searcher.search(query, k, count=False).hits  # a new list each time it is read
+        scores = np.array([score for score, _ in hits], np.float64)
+        return ranked(chunk_keys(self.searcher, hits), scores)
 
-    def matching(self, query: tantivy.Query) -> list[int]:
-        """Return the keys of all chunks that `query` finds."""
+    def matching(self, query: tantivy.Query) -> NDArray[np.int64]:
+        """Return the keys of all chunks that `query` finds, shape (n,)."""
         if not self.searcher.num_docs:
-            return []
+            return np.empty(0, np.int64)
         same = tantivy.Query.const_score_query(query, 1.0)
-        result = self.searcher.search(same, self.searcher.num_docs, count=False)
-        return chunk_keys(self.searcher, result)
+        hits = self.searcher.search(same, self.searcher.num_docs, count=False).hits
+        return chunk_keys(self.searcher, hits)
 
     def fetch(self, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the stored rows of the chunks `keys`."""
@@ -177,9 +178,9 @@ class KeywordIndex:
             for key in keys
         ]
         query = tantivy.Query.boolean_query(wanted)
-        result = self.searcher.search(query, len(keys), count=False)
-        rows = [self._row(address) for _, address in result.hits]
-        return dict(zip(chunk_keys(self.searcher, result), rows, strict=True))
+        hits = self.searcher.search(query, len(keys), count=False).hits
+        rows = [self._row(address) for _, address in hits]
+        return dict(zip(chunk_keys(self.searcher, hits).tolist(), rows, strict=True))
 
     def near(self, term: str, distance: int, most: int) -> Iterator[NearTerm]:
         """Yield up to `most` terms within `distance` of `term`, itself left out.
@@ -214,7 +215,7 @@ class KeywordIndex:
         return "title" if titles and self.layout >= Layout.FIELDS else "body"
 
     def _row(self, address: tantivy.DocAddress) -> dict[str, Any]:
-        row: dict[str, Any] = json.loads(bytes(self.searcher.doc(address)["row"][0]))
+        row: dict[str, Any] = json.loads(str(self.searcher.doc(address)["row"][0], "utf-8"))
         return row
 
     def _among(self, query: tantivy.Query, allowed: Allowed) -> tantivy.Query:

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import tantivy
+from numpy.typing import NDArray
 
 from ragstone.storage.analysis import ANALYZER, IN_ENGLISH, Analysis, analysis_of, analyzer
 from ragstone.storage.files import remove
 from ragstone.storage.merging import LARGEST, due
 from ragstone.text import embed_text
+
+Hit: TypeAlias = tuple[Any, tantivy.DocAddress]  # with its score
 
 META = "meta.json"
 _MANAGED = ".managed.json"  # which files Tantivy may delete: none but those of the step at hand
@@ -127,10 +131,10 @@ def open_searcher(folder: Path) -> tantivy.Searcher:
     return index.searcher()
 
 
-def chunk_keys(searcher: tantivy.Searcher, result: tantivy.SearchResult) -> list[int]:
-    """Return the chunk keys of the hits, in their order, from the column that is in memory."""
-    values = searcher.fast_field_values("key", [address for _, address in result.hits])
-    return [value for value in values if isinstance(value, int)]
+def chunk_keys(searcher: tantivy.Searcher, hits: Sequence[Hit]) -> NDArray[np.int64]:
+    """Return the chunk keys of `hits`, shape (n,), from the column that is in memory."""
+    values = searcher.fast_field_values("key", [address for _, address in hits])
+    return np.array(values, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +222,9 @@ class Workbench:
         count = sum(segment.size for segment in of)
         if not count:
             return
-        found = searcher.search(tantivy.Query.all_query(), count, count=False)
-        keys = chunk_keys(searcher, found)
-        for key, (_, address) in zip(keys, found.hits, strict=True):
+        hits = searcher.search(tantivy.Query.all_query(), count, count=False).hits
+        keys = chunk_keys(searcher, hits).tolist()
+        for key, (_, address) in zip(keys, hits, strict=True):
             yield KeywordDocument(key, json.loads(bytes(searcher.doc(address)["row"][0])))
 
     def _show(self, segments: Sequence[Segment]) -> tantivy.Index:

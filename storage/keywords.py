@@ -137,7 +137,7 @@ class Generations:
 
 def read_keys(folder: Path) -> list[int]:
     """Return the chunk keys in the generation at `folder`, ascending."""
-    return sorted(_open(folder).matching(tantivy.Query.all_query()))
+    return sorted(_open(folder).matching(tantivy.Query.all_query()).tolist())
 
 
 def _open(folder: Path) -> KeywordIndex:

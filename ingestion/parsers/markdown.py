@@ -26,6 +26,9 @@ _KINDS = {
     "html_block": BlockKind.PARAGRAPH,
 }
 _MAX_NESTING = 100  # quotes and lists in each other; what stands deeper is in no block
+# A line of `=` or `-` below a text makes it a heading; below more characters than so it is a rule,
+# or an equation that was broken into lines.
+_LONGEST_HEADING = 200
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\r?\n(?P<body>.*?)^---[^\S\n]*$", re.S | re.M)
 _FRONT_ENTRY = re.compile(
@@ -50,7 +53,7 @@ def parse_markdown(content: bytes, limits: LimitSettings) -> Document:
     title = front.pop("title", "")
     until = 0  # line at which the open list or table ends: its inner blocks are part of it
     for index, token in enumerate(tokens):
-        kind = _KINDS.get(token.type)
+        kind = _kind_of(token, tokens[index + 1 : index + 2])
         if kind is None or token.map is None or token.map[0] < until:
             continue
         if kind in (BlockKind.LIST, BlockKind.TABLE):
@@ -62,6 +65,13 @@ def parse_markdown(content: bytes, limits: LimitSettings) -> Document:
         blocks = list(paragraphs(text, 0, len(text), BlockKind.PARAGRAPH))
     metadata = {**front, **encoding_metadata(encoding)}
     return source_document(text, blocks, MEDIA_TYPE, limits, title=title, metadata=metadata)
+
+
+def _kind_of(token: Token, following: list[Token]) -> BlockKind | None:
+    underlined = token.type == "heading_open" and token.markup in {"=", "-"}
+    if underlined and len(following[0].content) > _LONGEST_HEADING:
+        return BlockKind.PARAGRAPH
+    return _KINDS.get(token.type)
 
 
 def _block(text: str, starts: list[int], token: Token, kind: BlockKind) -> list[Block]:

@@ -154,6 +154,21 @@ def test_markdown_blocks_are_exact_stretches_of_the_source() -> None:
     ]
 
 
+def test_a_long_text_above_a_line_of_signs_is_no_heading_and_no_title() -> None:
+    formula = "The concentration is determined by " + 12 * "the rate of binding, " + "X\n="
+    short = read("a.md", "Short\n=\n\ntext")
+    assert (short.title, shown(short)[0]) == ("Short", (HEADING, 1, "Short\n="))
+    document = read("a.md", f"Before.\n\n{formula}\n\nAfter.")
+    assert document.title == ""
+    assert shown(document) == [
+        (PARAGRAPH, 0, "Before."),
+        (PARAGRAPH, 0, formula),
+        (PARAGRAPH, 0, "After."),
+    ]
+    long = "# " + 30 * "a heading, "
+    assert shown(read("a.md", long))[0][0] is HEADING  # its mark leaves no doubt
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_markdown_with_any_line_end(end: str) -> None:
     document = read("a.md", end.join(["# A", "", "b", "c", "", "## D", "e"]))
