@@ -15,6 +15,7 @@ from ragstone.config import EncoderSettings
 from ragstone.encoders.rerankers import RERANKER
 from ragstone.encoders.text import open_text_encoder
 from ragstone.errors import RerankerUnavailable
+from ragstone.retrieval.question import Question
 from ragstone.schemas.api import FusionChoice, SearchResult
 from ragstone.workspace import Workspace
 
@@ -91,7 +92,7 @@ def test_only_the_best_candidates_are_read(texts: Texts) -> None:
     few = texts.workspace._retriever.with_settings(
         texts.workspace.settings.retrieval.model_copy(update={"rerank_candidates": 3})
     )
-    found = few.search("boats", "texts", k=10, mode="hybrid", where=(), rerank=True)
+    found = few.search(Question("boats", rerank=True), ["texts"])
     assert sum("reranker" in hit.arms for hit in found.hits) == 3
 
 

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from ragstone.changes import delete
 from ragstone.config import RetrievalSettings, StorageSettings
 from ragstone.errors import CollectedVersion, UnknownId, VersionConflict
+from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import Retriever
 from ragstone.storage import branches, manifests, parts
 from ragstone.storage.changes import Change
@@ -360,7 +361,7 @@ class Machine(RuleBasedStateMachine):
     def check_search(self, reference: str, state: State, words: list[str]) -> None:
         retriever = Retriever(self.store, RetrievalSettings(), lambda *_: unit_vectors([]))
         for word in words:
-            result = retriever.search(word, reference, k=100, mode="keyword", where=[])
+            result = retriever.search(Question(word, k=100, mode="keyword"), [reference])
             found = sorted((IDS[hit.item_id], hit.text) for hit in result.hits)
             expected = sorted(
                 (text, piece)
