@@ -14,7 +14,7 @@ import ragstone
 from ragstone.config import EncoderSettings
 from ragstone.encoders.rerankers import RERANKER
 from ragstone.encoders.text import open_text_encoder
-from ragstone.errors import RerankerUnavailable
+from ragstone.errors import InvalidCursor, RerankerUnavailable
 from ragstone.retrieval.question import Question
 from ragstone.schemas.api import FusionChoice, SearchResult
 from ragstone.workspace import Workspace
@@ -94,6 +94,19 @@ def test_only_the_best_candidates_are_read(texts: Texts) -> None:
     )
     found = few.search(Question("boats", rerank=True), ["texts"])
     assert sum("reranker" in hit.arms for hit in found.hits) == 3
+
+
+def test_pages_and_several_datasets_are_read_once_as_a_whole(texts: Texts) -> None:
+    search, query = texts.workspace.search, "insects that make honey"
+    texts.workspace.fork("texts", "twin")
+    for datasets in (["texts"], ["texts", "twin"]):
+        whole = search(query, datasets, k=24, rerank=True).hits
+        first = search(query, datasets, k=3, rerank=True)
+        rest = search(query, datasets, k=21, rerank=True, after=first.next)
+        assert first.hits + rest.hits == whole
+        assert {hit.name.partition("-")[0] for hit in whole[:4]} == {"bees"}
+        with pytest.raises(InvalidCursor, match="another reranking"):
+            search(query, datasets, after=first.next)
 
 
 def test_the_settings_turn_it_on_and_the_call_off(texts: Texts) -> None:
