@@ -830,9 +830,7 @@ class Workspace:
         """
         from ragstone.speed import Bench
 
-        bench = Bench(
-            self._store, self.settings.retrieval, self._bare_encoder_of, self._media_encoder
-        )
+        bench = Bench(self._store, self._retriever, self._bare_encoder_of)
         return bench.run(dataset, queries, seed)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:

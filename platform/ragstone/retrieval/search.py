@@ -86,6 +86,11 @@ class Retriever:
         opened = self._open_media, self._open_reranker
         return Retriever(self._store, settings, self._encode, *opened)
 
+    def with_encoder(self, encode: EncodeQueries) -> Retriever:
+        """Return another one that searches the same with queries encoded by `encode`."""
+        opened = self._open_media, self._open_reranker
+        return Retriever(self._store, self._settings, encode, *opened)
+
     @property
     def candidates(self) -> int:
         """How many chunks an arm gives."""
