@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from ragstone.retrieval import fusion, similar
+from ragstone.retrieval import fusion
 from ragstone.retrieval.cursors import Cursor
-from ragstone.retrieval.filters import allowed_chunks
 from ragstone.retrieval.hits import hits_of
-from ragstone.retrieval.keyword_arm import KeywordQuery
 from ragstone.retrieval.order import places
 from ragstone.retrieval.planning import DEFAULT, EncodeQueries, Planner
-from ragstone.retrieval.queries import Asked, parse
+from ragstone.retrieval.queries import parse
 from ragstone.retrieval.question import MAX_OFFSET, MODES, Question, check_references
 from ragstone.retrieval.reranking import OpenReranker, Rereading, RowsOf
-from ragstone.retrieval.scope import Probe, Scope, Target
+from ragstone.retrieval.scope import Scope
 from ragstone.retrieval.suggestions import suggestions
-from ragstone.retrieval.synonyms import Synonyms
+from ragstone.retrieval.targeting import OpenMedia, Targeting
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.finding import Likeness
-from ragstone.schemas.records import Modality
-from ragstone.storage.keyword_statistics import SharedStatistics
 from ragstone.storage.ranked import NOTHING
 
 if TYPE_CHECKING:
@@ -32,17 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragstone.config import RetrievalSettings
-    from ragstone.encoders.base import MediaEncoder
     from ragstone.retrieval.fusion import Arms, Fused, Plan
     from ragstone.retrieval.similar import Given
-    from ragstone.schemas.records import Payload
     from ragstone.storage.allowed import Allowed, Choice
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
-
-OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
-Vectors: TypeAlias = "NDArray[np.float32]"  # of a query, shape (parts of it, dimension)
 
 __all__ = ["DEFAULT", "MODES", "EncodeQueries", "Retriever"]
 
@@ -75,11 +65,7 @@ class Retriever:
         self._open_media = open_media
         self._open_reranker = open_reranker
         self._planner = Planner(store, settings, encode)
-
-    @cached_property
-    def _synonyms(self) -> Synonyms:
-        name = self._settings.synonyms
-        return Synonyms.read(self._store.root / name) if name else Synonyms()
+        self._targeting = Targeting(store, settings, encode, open_media)
 
     def with_settings(self, settings: RetrievalSettings) -> Retriever:
         """Return another one that searches the same with other settings."""
@@ -117,7 +103,7 @@ class Retriever:
         asked = parse(question.query)
         with self._store.shared():
             manifests, offset = self._page(question, references)
-            targets = self._targets(question, asked, manifests)
+            targets = self._targeting.targets(question, asked, manifests)
             scope = Scope(self._store, targets)
             found = self._ordered(scope, question, offset)
             after, cursor = offset + question.k, None
@@ -158,7 +144,7 @@ class Retriever:
         question.check_page()
         with self._store.shared():
             manifest = self._store.resolve(reference)
-            target, terms = self._likened(given, manifest, where)
+            target, terms = self._targeting.likened(given, manifest, where)
             found = self._ordered(Scope(self._store, [target]), question, 0)
         return SearchResult(
             dataset=manifest.dataset,
@@ -171,21 +157,6 @@ class Retriever:
             like=Likeness(given.id, given.kind, terms),
         )
 
-    def _likened(
-        self, given: Given, manifest: Manifest, where: Sequence[str]
-    ) -> tuple[Target, list[str]]:
-        """Return a version with what its indexes are asked, and the words among it."""
-        allowed = self.allowed(manifest, where)
-        without = similar.own_chunks(self._store, given, manifest)
-        keyword, terms = None, []
-        if manifest.keywords is not None:
-            index = self._store.generations.open(manifest.keywords)
-            terms = similar.terms_of(given, index, held=bool(without))
-            keyword = similar.keyword_query(index, terms)
-        probes = similar.probes_of(self._store, given, manifest)
-        target = Target(manifest, keyword, bool(terms), allowed, allowed, probes, without)
-        return target, terms
-
     def _page(self, question: Question, references: Sequence[str]) -> tuple[list[Manifest], int]:
         """Return the versions to search, and how many hits come before the page."""
         if question.after is None:
@@ -193,39 +164,6 @@ class Retriever:
         cursor = Cursor.read(question.after)
         cursor.check(question, self._settings, references)
         return cursor.manifests(self._store), cursor.offset
-
-    def _targets(
-        self, question: Question, asked: Asked, manifests: Sequence[Manifest]
-    ) -> list[Target]:
-        """Return each version with all that its indexes are asked; nothing is searched yet."""
-        shared = None
-        if len(manifests) > 1:
-            named = [m.keywords for m in manifests if m.keywords is not None]
-            shared = SharedStatistics([self._store.generations.open(one) for one in named])
-        text = asked.plain if question.mode != "keyword" else ""
-        words = question.mode != "vector" and bool(asked.text.strip())
-        encoded: dict[str, Probe] = {}  # by space: several datasets may share one
-        found = []
-        for manifest in manifests:
-            allowed = self.allowed(manifest, question.where, manifests)
-            keyword = self._keyword_query(manifest, asked, shared)
-            narrowed: Choice | None = allowed
-            if keyword and (question.like or question.mode != "keyword"):
-                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
-            probes = self._probes(manifest, text, question.like, encoded)
-            found.append(Target(manifest, keyword, words, allowed, narrowed, probes))
-        return found
-
-    def _probes(
-        self, manifest: Manifest, text: str, like: Sequence[Payload], encoded: dict[str, Probe]
-    ) -> dict[str, Probe]:
-        """Return what is looked for in each space of a version; `encoded` is added to."""
-        if not text.strip():
-            return self._media_probes(manifest, text, like)
-        if manifest.space not in encoded:
-            encoded[manifest.space] = Probe(manifest.space, self._encode([text], manifest))
-        vector = {"vector": encoded[manifest.space]}
-        return vector | self._media_probes(manifest, text, like)
 
     def _ordered(self, scope: Scope, question: Question, offset: int) -> _Found:
         """Return the page of the order that begins after `offset` hits."""
@@ -255,22 +193,6 @@ class Retriever:
             return None
         return Rereading(self._open_reranker, self._settings.rerank_candidates)
 
-    def allowed(
-        self, manifest: Manifest, where: Sequence[str] = (), among: Sequence[Manifest] = ()
-    ) -> Allowed | None:
-        """Return the chunks of a version that pass all of `where`, as a search takes them.
-
-        `among` are the versions that are searched together: a field has to be in one of them.
-
-        Raises as `allowed_chunks`.
-        """
-        versions = among or [manifest]
-        # What a filter may name depends on all versions, what it lets through on this one.
-        name = " ".join([manifest.digest, *(m.digest for m in versions if len(versions) > 1)])
-        return self._store.allowances.get(
-            name, where, lambda: allowed_chunks(self._store, manifest, where, versions)
-        )
-
     def arms(
         self,
         manifest: Manifest,
@@ -278,64 +200,20 @@ class Retriever:
         vector: NDArray[np.float32] | None,
         mode: Mode,
         allowed: Choice | None,
-        depth: int = 0,
     ) -> dict[str, Ranked]:
-        """Return the candidates of each arm for one query, best first.
+        """Return the `retrieval.candidates` best chunks of each arm for one query.
 
-        `vector` has shape (dimension,); it may be None in keyword mode. An arm gives
-        `retrieval.candidates` chunks, or `depth` when that is more.
+        `vector` has shape (dimension,); it may be None in keyword mode.
         """
-        keyword = self._keyword_query(manifest, parse(query))
-        narrowed = keyword.narrowed(allowed) if keyword and vector is not None else allowed
-        words = mode != "vector" and bool(query.strip())
-        probes = {}
-        if mode != "keyword" and vector is not None:
-            probes["vector"] = Probe(manifest.space, vector[None, :])
-        target = Target(manifest, keyword, words, allowed, narrowed, probes)
-        return target.arms(self._store, max(depth, self.candidates))
+        target = self._targeting.target(manifest, query, vector, mode, allowed)
+        return target.arms(self._store, self.candidates)
 
-    def _keyword_query(
-        self, manifest: Manifest, asked: Asked, shared: SharedStatistics | None = None
-    ) -> KeywordQuery | None:
-        if manifest.keywords is None:
-            return None
-        index = self._store.generations.open(manifest.keywords)
-        if shared is not None:
-            index = index.weighed_by(shared)
-        return KeywordQuery.of(asked, index, self._synonyms)
+    def allowed(self, manifest: Manifest, where: Sequence[str] = ()) -> Allowed | None:
+        """Return the chunks of a version that pass all of `where`.
 
-    def media_arms(
-        self,
-        manifest: Manifest,
-        query: str,
-        like: Sequence[Payload],
-        allowed: Choice | None,
-        depth: int = 0,
-    ) -> dict[str, Ranked]:
-        """Return the candidates among images and recordings, each by its best match.
-
-        Words find them where an encoder knows both, a picture or a recording always.
+        Raises as `allowed_chunks`.
         """
-        probes = self._media_probes(manifest, query, like)
-        target = Target(manifest, None, words=False, allowed=None, narrowed=allowed, probes=probes)
-        return target.arms(self._store, max(depth, self.candidates))
-
-    def _media_probes(
-        self, manifest: Manifest, query: str, like: Sequence[Payload]
-    ) -> dict[str, Probe]:
-        """Return the query's vectors by modality, where the version has such a space."""
-        found: dict[str, Probe] = {}
-        for name, held in manifest.media.items():
-            modality = Modality(name)
-            same = [payload for payload in like if payload.modality is modality]
-            if self._open_media is None or not (same or query.strip()):
-                continue
-            encoder = self._open_media(manifest, modality)
-            if same:
-                found[name] = Probe(held.space, encoder.encode_media(same))
-            elif encoder.reads_text:
-                found[name] = Probe(held.space, encoder.encode_queries([query]))
-        return found
+        return self._targeting.allowed(manifest, where)
 
     def plan(
         self, manifest: Manifest, arms: Collection[str], *, rerank: bool | None = None
@@ -372,8 +250,6 @@ class Retriever:
     ) -> Ranked:
         """Return all candidates for a query, as `search` ranks them; `vector` as of `arms`."""
         arms = self.arms(manifest, query, vector, mode, allowed)
-        if mode != "keyword":
-            arms |= self.media_arms(manifest, query, (), allowed)
         plan = self.plan(manifest, arms)
         fused = self.fuse(arms, mode, plan)
         if plan.choice.reranker and self._rereading is not None:
