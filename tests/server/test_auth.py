@@ -30,6 +30,7 @@ GUARDED = [
     ("GET", "/v1/datasets/rocks/items"),
     ("GET", "/v1/datasets/rocks/facets"),
     ("POST", "/v1/search"),
+    ("POST", "/v1/similar"),
     ("POST", "/v1/ask"),
     ("GET", "/v1/show/0123456789"),
     ("GET", "/v1/items/0123456789/original"),
@@ -75,6 +76,7 @@ GUARDED = [
 ]
 BODIES = {
     "/v1/search": {"query": "granite", "dataset": "rocks"},
+    "/v1/similar": {"id": "0123456789"},
     "/v1/ask": {"question": "What is granite?", "dataset": "rocks"},
     "/v1/datasets/rocks/delete": {"items": ["0123456789"]},
     "/v1/datasets/rocks/ingest": {"sources": ["/data"]},
