@@ -114,11 +114,11 @@ class Client:
         where: Sequence[str] = (),
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
+        rerank: bool | None = None,
         offset: int = 0,
         after: str | None = None,
         group: bool = False,
         neighbours: int = 0,
-        rerank: bool | None = None,
     ) -> api.SearchResult:
         """Search datasets by words, by meaning, or both; or by a picture or a recording."""
         named = dataset if isinstance(dataset, str) else list(dataset)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,14 @@ from ragstone.encoders.remembering import QueryMemory
 from ragstone.errors import InvalidArgument
 from ragstone.evaluation.sampled import sample_queries, sample_texts
 from ragstone.retrieval.facets import facets
-from ragstone.retrieval.question import Question
-from ragstone.retrieval.search import MODES, Retriever
+from ragstone.retrieval.question import MODES, Question
 from ragstone.schemas.api import SearchTiming, SpeedReport, Throughput, Timing
 from ragstone.storage.keywords import Generations
 from ragstone.storage.segments import Segments
 
 if TYPE_CHECKING:
-    from ragstone.config import RetrievalSettings
     from ragstone.encoders.base import TextEncoder, Vectors
-    from ragstone.retrieval.search import EncodeQueries, OpenMedia
+    from ragstone.retrieval.search import Retriever
     from ragstone.schemas.api import Mode, QueryOrigin
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
@@ -49,16 +48,15 @@ class Bench:
 
     Parameters
     ----------
+    retriever
+        Of the workspace; its queries are encoded by others here.
     open_encoder
         Opens the encoder of a version, without a memory of queries: its time is measured.
-    open_media
-        Opens the encoder of a version's images or recordings.
     """
 
     store: Store
-    settings: RetrievalSettings
+    retriever: Retriever
     open_encoder: Callable[[Manifest], TextEncoder]
-    open_media: OpenMedia
 
     def run(self, dataset: str, queries: int, seed: int) -> SpeedReport:
         """Measure one version; see `Workspace.bench`."""
@@ -119,7 +117,7 @@ class Bench:
     ) -> list[SearchTiming]:
         """Time every mode, and hybrid under a filter; what is opened once was opened before."""
         memory = QueryMemory(len(asked) + 1)
-        retriever = self._retriever(lambda texts, _: memory.encode(encoder, texts))
+        retriever = self.retriever.with_encoder(lambda texts, _: memory.encode(encoder, texts))
         plans: list[tuple[Mode, list[str]]] = [(mode, []) for mode in MODES]
         usual = self._usual_filter(manifest)
         if usual:
@@ -130,7 +128,7 @@ class Bench:
             SearchTiming(
                 mode,
                 where,
-                _timing(asked, lambda t, m=mode, w=where: _search(retriever, manifest, t, m, w)),
+                _timing(asked, partial(_search, retriever, manifest, mode=mode, where=where)),
             )
             for mode, where in plans
         ]
@@ -153,7 +151,7 @@ class Bench:
     def _throughput(
         self, manifest: Manifest, encoder: TextEncoder, asked: Sequence[str]
     ) -> list[Throughput]:
-        retriever = self._retriever(lambda texts, _: encoder.encode_queries(texts))
+        retriever = self.retriever.with_encoder(lambda texts, _: encoder.encode_queries(texts))
         _search(retriever, manifest, asked[0])  # measures the arms' noise, once a version
         found = []
         for threads in _THREADS:
@@ -165,9 +163,6 @@ class Bench:
 
                 found.append(Throughput(threads, _rate(len(asked), all_of_them)))
         return found
-
-    def _retriever(self, encode: EncodeQueries) -> Retriever:
-        return Retriever(self.store, self.settings, encode, self.open_media)
 
 
 def _search(
@@ -182,7 +177,7 @@ def _search(
 
 
 def _timing(asked: Iterable[str], do: Callable[[str], object]) -> Timing:
-    times = [_seconds(lambda text=text: do(text)) for text in asked]
+    times = [_seconds(partial(do, text)) for text in asked]
     middle, high = np.percentile(times, [50, 95])
     return Timing(len(times), _milliseconds(middle), _milliseconds(high))
 

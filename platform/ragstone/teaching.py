@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.examples import Example, Material
-    from ragstone.training.reranker import Heard, Recipe, TrainedReranker
+    from ragstone.training.reranker import Heard, Recipe
+    from ragstone.training.reranker_files import TrainedReranker
 
 _FOUND = 40  # candidates of a query that passages are taken from that do not fit
 _MOST_PASSAGES = 20_000
@@ -109,7 +110,7 @@ class Teaching:
         if manifest.keywords is None:
             return {}
         index = self.store.generations.open(manifest.keywords)
-        found = {}
+        found: dict[int, str] = {}
         for begin in range(0, len(keys), _FETCHED):
             batch = keys[begin : begin + _FETCHED]
             rows = index.fetch(batch)

@@ -18,6 +18,7 @@ _ABBREVIATIONS = frozenset(
     "al approx ca cf ch co corp dept dr ed eds e.g eq eqs etc fig figs i.e inc jr ltd mr mrs ms "
     "mt no nos op p pp prof ref refs resp sec sr st vol vs u.s u.k u.n a.m p.m ph.d".split()
 )
+_STOPS = " \t\n?!.…？！。"
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]+$")
 WORD = re.compile(r"\w+", re.UNICODE)
 
@@ -65,6 +66,14 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
         end -= 1
     if start < end:
         yield start, end
+
+
+def without_stops(text: str) -> str:
+    """Return a query without the marks at its end, unless it is nothing else.
+
+    An encoder has a vector for a question mark too, which says nothing of what is asked.
+    """
+    return text.rstrip(_STOPS) or text
 
 
 def fusion_words(choice: FusionChoice) -> str:

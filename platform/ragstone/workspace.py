@@ -18,7 +18,7 @@ from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
-from ragstone.text import text_columns
+from ragstone.text import text_columns, without_stops
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,11 +198,11 @@ class Workspace:
         where: Sequence[str] = (),
         image: str | Path | bytes | None = None,
         audio: str | Path | bytes | None = None,
+        rerank: bool | None = None,
         offset: int = 0,
         after: str | None = None,
         group: bool = False,
         neighbours: int = 0,
-        rerank: bool | None = None,
     ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
@@ -217,6 +217,9 @@ class Workspace:
             "keyword" (BM25), "vector" (cosine), or "hybrid" (both, fused).
         where
             Filters that all must hold, for example `["year>=2020 or year missing"]`.
+        rerank
+            Whether a reranker reads the best candidates again; None for as the version was tuned,
+            or as the settings say.
         offset
             Hits to pass over.
         after
@@ -226,9 +229,6 @@ class Workspace:
             Return items: of each its best chunk, with its further ones in `more`.
         neighbours
             Chunks before and after each hit in its item that come with it.
-        rerank
-            Whether a reranker reads the best candidates again; None for as the version was tuned,
-            or as the settings say.
 
         Raises
         ------
@@ -830,9 +830,7 @@ class Workspace:
         """
         from ragstone.speed import Bench
 
-        bench = Bench(
-            self._store, self.settings.retrieval, self._bare_encoder_of, self._media_encoder
-        )
+        bench = Bench(self._store, self._retriever, self._bare_encoder_of)
         return bench.run(dataset, queries, seed)
 
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
@@ -945,7 +943,8 @@ class Workspace:
         self._encoders.chosen().encode_queries(["warm up"])
 
     def _encode_queries(self, queries: Sequence[str], manifest: Manifest) -> NDArray[np.float32]:
-        return self._encoder_of(manifest).encode_queries(queries)
+        asked = [without_stops(query) for query in queries]
+        return self._encoder_of(manifest).encode_queries(asked)
 
     def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
         held = manifest.media[modality.value]

@@ -87,11 +87,11 @@ def search(
             where=where or (),
             image=image,
             audio=audio,
+            rerank=rerank,
             offset=offset,
             after=after,
             group=by_item,
             neighbours=neighbours,
-            rerank=rerank,
         )
     if as_json:
         print_json(result)

@@ -168,7 +168,6 @@ def _quality(
     reranker = ways[-1].reranker
     for text, vector in zip(texts, encode(texts, manifest), strict=True):
         arms = retriever.arms(manifest, text, vector, "hybrid", allowed)
-        arms |= retriever.media_arms(manifest, text, (), allowed)
         plan = replace(retriever.plan(manifest, arms), choice=ways[0])
         read = {}
         if reranker:

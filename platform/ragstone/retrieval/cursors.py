@@ -136,9 +136,9 @@ class Cursor:
 def asked(question: Question, settings: RetrievalSettings) -> tuple[str, ...]:
     """Return a digest of each part of what is asked, in the order of `_ASKED`."""
     given = [one.data.tobytes().hex() for one in question.like]
-    parts = (question.query, question.mode, list(question.where), given, question.group)
-    how = (question.rerank, settings.model_dump(mode="json"))
-    return tuple(map(_digest, (*parts, *how)))
+    what = (question.query, question.mode, list(question.where), given)
+    parts = (*what, question.group, question.rerank)
+    return tuple(map(_digest, (*parts, settings.model_dump(mode="json"))))
 
 
 def _state(store: Store, manifest: Manifest) -> str:

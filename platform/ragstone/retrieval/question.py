@@ -35,9 +35,7 @@ class Question:
     after: str | None = None  # cursor
     group: bool = False  # one hit for each item
     neighbours: int = 0  # chunks on each side of a hit
-    # Whether a reranker reads the best candidates again; None for as the version was tuned, or as
-    # the settings say.
-    rerank: bool | None = None
+    rerank: bool | None = None  # None: as tuned, or as the settings say
 
     def check(self, settings: RetrievalSettings) -> None:
         """Raise when something is not as it may be.

@@ -1,59 +1,40 @@
-"""Search: arms -> fusion -> reranking -> one order -> hits, on one version or on several."""
+"""Search: arms -> fusion -> reranking -> one order -> hits, on one version or several datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ragstone.encoders.rerankers import RERANKER
-from ragstone.errors import RerankerUnavailable
-from ragstone.retrieval import fusion, similar
+from ragstone.retrieval import fusion
 from ragstone.retrieval.cursors import Cursor
-from ragstone.retrieval.filters import allowed_chunks
-from ragstone.retrieval.fusion import RERANKER_ARM, Plan
 from ragstone.retrieval.hits import hits_of
-from ragstone.retrieval.keyword_arm import KeywordQuery
-from ragstone.retrieval.noise import NONSENSE, Noise, keyword_noise, vector_noise
 from ragstone.retrieval.order import places
-from ragstone.retrieval.queries import Asked, parse
+from ragstone.retrieval.planning import DEFAULT, EncodeQueries, Planner
+from ragstone.retrieval.queries import parse
 from ragstone.retrieval.question import MAX_OFFSET, MODES, Question, check_references
-from ragstone.retrieval.scope import Probe, Scope, Target
+from ragstone.retrieval.reranking import OpenReranker, Rereading, RowsOf
+from ragstone.retrieval.scope import Scope
 from ragstone.retrieval.suggestions import suggestions
-from ragstone.retrieval.synonyms import Synonyms
+from ragstone.retrieval.targeting import OpenMedia, Targeting
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.finding import Likeness
-from ragstone.schemas.records import Modality
-from ragstone.storage.keyword_statistics import SharedStatistics
-from ragstone.storage.ranked import NOTHING, ranked
-from ragstone.text import embed_text
+from ragstone.storage.ranked import NOTHING
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from ragstone.config import RetrievalSettings
-    from ragstone.encoders.base import MediaEncoder
-    from ragstone.encoders.rerankers import Reranker
-    from ragstone.retrieval.fusion import Arms, Fused
+    from ragstone.retrieval.fusion import Arms, Fused, Plan
     from ragstone.retrieval.similar import Given
-    from ragstone.schemas.records import Payload
     from ragstone.storage.allowed import Allowed, Choice
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.ranked import Ranked
     from ragstone.storage.store import Store
 
-EncodeQueries: TypeAlias = "Callable[[Sequence[str], Manifest], NDArray[np.float32]]"
-OpenMedia: TypeAlias = "Callable[[Manifest, Modality], MediaEncoder]"
-OpenReranker: TypeAlias = "Callable[[str], Reranker]"
-RowsOf: TypeAlias = "Callable[[Sequence[int]], Mapping[int, dict[str, Any]]]"  # by chunk key
-
 __all__ = ["DEFAULT", "MODES", "EncodeQueries", "Retriever"]
-
-DEFAULT = FusionChoice("minmax", 0.5, "default")
 
 
 class Retriever:
@@ -83,18 +64,18 @@ class Retriever:
         self._encode = encode
         self._open_media = open_media
         self._open_reranker = open_reranker
-        # Of a vector arm, by the digests of its versions: the noise, and on how many candidates.
-        self._noises: dict[tuple[str, ...], tuple[float, int]] = {}
-
-    @cached_property
-    def _synonyms(self) -> Synonyms:
-        name = self._settings.synonyms
-        return Synonyms.read(self._store.root / name) if name else Synonyms()
+        self._planner = Planner(store, settings, encode)
+        self._targeting = Targeting(store, settings, encode, open_media)
 
     def with_settings(self, settings: RetrievalSettings) -> Retriever:
         """Return another one that searches the same with other settings."""
         opened = self._open_media, self._open_reranker
         return Retriever(self._store, settings, self._encode, *opened)
+
+    def with_encoder(self, encode: EncodeQueries) -> Retriever:
+        """Return another one that searches the same with queries encoded by `encode`."""
+        opened = self._open_media, self._open_reranker
+        return Retriever(self._store, self._settings, encode, *opened)
 
     @property
     def candidates(self) -> int:
@@ -122,7 +103,7 @@ class Retriever:
         asked = parse(question.query)
         with self._store.shared():
             manifests, offset = self._page(question, references)
-            targets = self._targets(question, asked, manifests)
+            targets = self._targeting.targets(question, asked, manifests)
             scope = Scope(self._store, targets)
             found = self._ordered(scope, question, offset)
             after, cursor = offset + question.k, None
@@ -158,12 +139,12 @@ class Retriever:
         InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
         """
-        group = given.kind == "item"
-        question = Question("", k, where=where, group=group, rerank=False)  # there are no words
+        grouped = given.kind == "item"
+        question = Question("", k, where=where, group=grouped, rerank=False)
         question.check_page()
         with self._store.shared():
             manifest = self._store.resolve(reference)
-            target, terms = self._likened(given, manifest, where)
+            target, terms = self._targeting.likened(given, manifest, where)
             found = self._ordered(Scope(self._store, [target]), question, 0)
         return SearchResult(
             dataset=manifest.dataset,
@@ -176,21 +157,6 @@ class Retriever:
             like=Likeness(given.id, given.kind, terms),
         )
 
-    def _likened(
-        self, given: Given, manifest: Manifest, where: Sequence[str]
-    ) -> tuple[Target, list[str]]:
-        """Return a version with what its indexes are asked, and the words among it."""
-        allowed = self.allowed(manifest, where)
-        without = similar.own_chunks(self._store, given, manifest)
-        keyword, terms = None, []
-        if manifest.keywords is not None:
-            index = self._store.generations.open(manifest.keywords)
-            terms = similar.terms_of(given, index, held=bool(without))
-            keyword = similar.keyword_query(index, terms)
-        probes = similar.probes_of(self._store, given, manifest)
-        target = Target(manifest, keyword, bool(terms), allowed, allowed, probes, without)
-        return target, terms
-
     def _page(self, question: Question, references: Sequence[str]) -> tuple[list[Manifest], int]:
         """Return the versions to search, and how many hits come before the page."""
         if question.after is None:
@@ -199,51 +165,19 @@ class Retriever:
         cursor.check(question, self._settings, references)
         return cursor.manifests(self._store), cursor.offset
 
-    def _targets(
-        self, question: Question, asked: Asked, manifests: Sequence[Manifest]
-    ) -> list[Target]:
-        """Return each version with all that its indexes are asked; nothing is searched yet."""
-        shared = None
-        if len(manifests) > 1:
-            named = [m.keywords for m in manifests if m.keywords is not None]
-            shared = SharedStatistics([self._store.generations.open(one) for one in named])
-        text = asked.plain if question.mode != "keyword" else ""
-        words = question.mode != "vector" and bool(asked.text.strip())
-        encoded: dict[str, Probe] = {}  # by space: several datasets may share one
-        found = []
-        for manifest in manifests:
-            allowed = self.allowed(manifest, question.where, manifests)
-            keyword = self._keyword_query(manifest, asked, shared)
-            narrowed: Choice | None = allowed
-            if keyword and (question.like or question.mode != "keyword"):
-                narrowed = keyword.narrowed(allowed)  # once: it meets every chunk that has it
-            probes = self._probes(manifest, text, question.like, encoded)
-            found.append(Target(manifest, keyword, words, allowed, narrowed, probes))
-        return found
-
-    def _probes(
-        self, manifest: Manifest, text: str, like: Sequence[Payload], encoded: dict[str, Probe]
-    ) -> dict[str, Probe]:
-        """Return what is looked for in each space of a version; `encoded` is added to."""
-        if not text.strip():
-            return self._media_probes(manifest, text, like)
-        if manifest.space not in encoded:
-            encoded[manifest.space] = Probe(manifest.space, self._encode([text], manifest))
-        vector = {"vector": encoded[manifest.space]}
-        return vector | self._media_probes(manifest, text, like)
-
     def _ordered(self, scope: Scope, question: Question, offset: int) -> _Found:
         """Return the page of the order that begins after `offset` hits."""
         manifests, searched = scope.manifests, scope.searched("vector")
 
+        choice = self._planner.choice(manifests, rerank=question.rerank)
+
         def fused_at(depth: int) -> Fused:
             arms = scope.arms(depth)
-            plan = self._plan(manifests, searched, arms, depth, rerank=question.rerank)
+            plan = self._planner.plan(choice, manifests, searched, arms, depth)
             fused = self.fuse(arms, question.mode, plan)
-            if depth > self.candidates:
+            if depth > self.candidates or self._rereading is None:
                 return fused
-            # What it reads does not depend on the page.
-            return self._reranked(manifests, scope.rows, question.query, fused, plan)
+            return self._rereading.reranked(manifests, question.query, scope.rows, fused, plan)
 
         groups_of = scope.items_of if question.group else None
         order = places(fused_at, self.candidates, groups_of)
@@ -251,20 +185,13 @@ class Retriever:
         page, more = window[: question.k], len(window) > question.k
         hits = hits_of(self._store, scope, page, offset + 1, question.neighbours)
         fused = bool(window) and bool(window[0].fused.shares)
-        choice = self._choice(manifests, rerank=question.rerank) if fused else None
-        return _Found(hits, choice, more)
+        return _Found(hits, choice if fused else None, more)
 
-    def allowed(
-        self, manifest: Manifest, where: Sequence[str] = (), beside: Sequence[Manifest] = ()
-    ) -> Allowed | None:
-        """Return the chunks of a version that pass all of `where`, as a search takes them.
-
-        Raises as `allowed_chunks`.
-        """
-        digests = [manifest.digest, *(other.digest for other in beside if other is not manifest)]
-        return self._store.allowances.get(
-            ",".join(digests), where, lambda: allowed_chunks(self._store, manifest, where, beside)
-        )
+    @property
+    def _rereading(self) -> Rereading | None:
+        if self._open_reranker is None:
+            return None
+        return Rereading(self._open_reranker, self._settings.rerank_candidates)
 
     def arms(
         self,
@@ -273,195 +200,36 @@ class Retriever:
         vector: NDArray[np.float32] | None,
         mode: Mode,
         allowed: Choice | None,
-        depth: int = 0,
     ) -> dict[str, Ranked]:
-        """Return the candidates of each arm for one query, best first.
+        """Return the `retrieval.candidates` best chunks of each arm for one query.
 
-        `vector` has shape (dimension,); it may be None in keyword mode. An arm gives
-        `retrieval.candidates` chunks, or `depth` when that is more.
+        `vector` has shape (dimension,); it may be None in keyword mode.
         """
-        keyword = self._keyword_query(manifest, parse(query))
-        narrowed = keyword.narrowed(allowed) if keyword and vector is not None else allowed
-        words = mode != "vector" and bool(query.strip())
-        probes = {}
-        if mode != "keyword" and vector is not None:
-            probes["vector"] = Probe(manifest.space, vector[None, :])
-        target = Target(manifest, keyword, words, allowed, narrowed, probes)
-        return target.arms(self._store, max(depth, self.candidates))
+        target = self._targeting.target(manifest, query, vector, mode, allowed)
+        return target.arms(self._store, self.candidates)
 
-    def _keyword_query(
-        self, manifest: Manifest, asked: Asked, shared: SharedStatistics | None = None
-    ) -> KeywordQuery | None:
-        if manifest.keywords is None:
-            return None
-        index = self._store.generations.open(manifest.keywords)
-        if shared is not None:
-            index = index.weighed_by(shared)
-        return KeywordQuery.of(asked, index, self._synonyms)
+    def allowed(self, manifest: Manifest, where: Sequence[str] = ()) -> Allowed | None:
+        """Return the chunks of a version that pass all of `where`.
 
-    def media_arms(
-        self,
-        manifest: Manifest,
-        query: str,
-        like: Sequence[Payload],
-        allowed: Choice | None,
-        depth: int = 0,
-    ) -> dict[str, Ranked]:
-        """Return the candidates among images and recordings, each by its best match.
-
-        Words find them where an encoder knows both, a picture or a recording always.
+        Raises as `allowed_chunks`.
         """
-        probes = self._media_probes(manifest, query, like)
-        target = Target(manifest, None, words=False, allowed=None, narrowed=allowed, probes=probes)
-        return target.arms(self._store, max(depth, self.candidates))
-
-    def _media_probes(
-        self, manifest: Manifest, query: str, like: Sequence[Payload]
-    ) -> dict[str, Probe]:
-        """Return the query's vectors by modality, where the version has such a space."""
-        found: dict[str, Probe] = {}
-        for name, held in manifest.media.items():
-            modality = Modality(name)
-            same = [payload for payload in like if payload.modality is modality]
-            if self._open_media is None or not (same or query.strip()):
-                continue
-            encoder = self._open_media(manifest, modality)
-            if same:
-                found[name] = Probe(held.space, encoder.encode_media(same))
-            elif encoder.reads_text:
-                found[name] = Probe(held.space, encoder.encode_queries([query]))
-        return found
+        return self._targeting.allowed(manifest, where)
 
     def plan(
-        self,
-        manifest: Manifest,
-        arms: Collection[str],
-        depth: int = 0,
-        *,
-        rerank: bool | None = None,
+        self, manifest: Manifest, arms: Collection[str], *, rerank: bool | None = None
     ) -> Plan:
         """Return how these arms of a version are fused, and whether they are reranked.
 
         It is as `tune` has stored with the version, else as the settings say.
         """
+        choice = self._planner.choice([manifest], rerank=rerank)
         searched = {name: [manifest] for name in arms if name == "vector"}
-        return self._plan([manifest], searched, arms, depth, rerank=rerank)
-
-    def _plan(
-        self,
-        manifests: Sequence[Manifest],
-        searched: Mapping[str, Sequence[Manifest]],
-        arms: Collection[str],
-        depth: int,
-        *,
-        rerank: bool | None,
-    ) -> Plan:
-        """As `plan`, of several versions; `searched` are those of each arm of text vectors."""
-        noises, least = {"keyword": keyword_noise(sum(m.chunks for m in manifests))}, {}
-        for name, of in searched.items() if len(arms) > 1 else ():
-            noises[name], least[name] = self._vector_noise(of)
-        noise = Noise(noises, max(depth, self.candidates), least)
-        return Plan(self._choice(manifests, rerank=rerank), noise)
-
-    def digest_of(self, reranker: str) -> str:
-        """Return the digest of a reranker.
-
-        Raises
-        ------
-        RerankerUnavailable
-            It is not on this machine.
-        """
-        return self._open_reranker(reranker).identity.digest if self._open_reranker else ""
-
-    def _choice(self, manifests: Sequence[Manifest], *, rerank: bool | None) -> FusionChoice:
-        """Return what was learned for these versions, where it is the same for all of them."""
-        choices = {self._learned(manifest) for manifest in manifests}
-        choice = choices.pop() if len(choices) == 1 else self.untuned
-        if rerank is False:
-            return replace(choice, reranker="", rerank_weight=0.0)
-        if rerank and not choice.reranker:
-            share = self._settings.rerank_weight
-            return replace(choice, reranker=RERANKER, rerank_weight=share)
-        return choice
-
-    def _learned(self, manifest: Manifest) -> FusionChoice:
-        choice, tuned = self.untuned, manifest.fusion
-        if not (tuned and self._settings.use_tuned):
-            return choice
-        choice = replace(
-            choice, method=tuned.method, vector_weight=tuned.vector_weight, origin="tuned"
-        )
-        if tuned.reranker is None:
-            return choice
-        return replace(choice, reranker=tuned.reranker, rerank_weight=tuned.rerank_weight)
+        return self._planner.plan(choice, [manifest], searched, arms, self.candidates)
 
     @property
     def untuned(self) -> FusionChoice:
         """How the arms of a version are fused, and reranked, that is not tuned."""
-        settings = self._settings
-        method, weight = settings.fusion, settings.vector_weight
-        share = settings.rerank_weight if settings.reranker else 0.0
-        choice = FusionChoice(method, weight, "settings", settings.reranker, share)
-        return DEFAULT if replace(choice, origin=DEFAULT.origin) == DEFAULT else choice
-
-    def reranked(self, manifest: Manifest, query: str, fused: Fused, plan: Plan) -> Fused:
-        """Return `fused` with what the planned reranker says of the best candidates."""
-        return self._reranked([manifest], self._rows_of(manifest), query, fused, plan)
-
-    def _reranked(
-        self,
-        manifests: Sequence[Manifest],
-        rows_of: RowsOf,
-        query: str,
-        fused: Fused,
-        plan: Plan,
-    ) -> Fused:
-        if not plan.choice.reranker:
-            return fused
-        found = self._read_again(manifests, rows_of, query, fused, plan.choice.reranker)
-        if not len(found):
-            return fused
-        return fusion.fuse({**fused.arms, RERANKER_ARM: found}, plan)
-
-    def read_again(self, manifest: Manifest, query: str, fused: Fused, reranker: str) -> Ranked:
-        """Return what `reranker` says of the best candidates that have a text.
-
-        It sees the words of the query without the operators.
-
-        Raises
-        ------
-        RerankerUnavailable
-            It cannot be loaded, or is not the one that the version was tuned with.
-        """
-        return self._read_again([manifest], self._rows_of(manifest), query, fused, reranker)
-
-    def _read_again(
-        self,
-        manifests: Sequence[Manifest],
-        rows_of: RowsOf,
-        query: str,
-        fused: Fused,
-        reranker: str,
-    ) -> Ranked:
-        text = parse(query).plain
-        if self._open_reranker is None or not text.strip():
-            return NOTHING
-        opened = self._open_reranker(reranker)
-        for manifest in manifests:
-            _check_tuned(manifest, reranker, opened.identity.digest)
-        keys = fused.ranked.keys[: self._settings.rerank_candidates].tolist()
-        rows = rows_of(keys)
-        texts = {key: embed_text(row["heading"], row["text"]) for key, row in rows.items()}
-        read = [key for key in keys if texts.get(key, "").strip()]
-        scores = opened.scores(text, [texts[key] for key in read])
-        return ranked(np.array(read, np.int64), scores)
-
-    def _rows_of(self, manifest: Manifest) -> RowsOf:
-        def rows(keys: Sequence[int]) -> Mapping[int, dict[str, Any]]:
-            held = manifest.keywords
-            return self._store.generations.fetch(held, keys) if held else {}
-
-        return rows
+        return self._planner.untuned
 
     def fuse(self, arms: Arms, mode: Mode, plan: Plan) -> Fused:
         """Return all candidates with their final scores, best first.
@@ -482,34 +250,40 @@ class Retriever:
     ) -> Ranked:
         """Return all candidates for a query, as `search` ranks them; `vector` as of `arms`."""
         arms = self.arms(manifest, query, vector, mode, allowed)
-        if mode != "keyword":
-            arms |= self.media_arms(manifest, query, (), allowed)
         plan = self.plan(manifest, arms)
         fused = self.fuse(arms, mode, plan)
-        return self.reranked(manifest, query, fused, plan).ranked
+        if plan.choice.reranker and self._rereading is not None:
+            rows_of = self._rows_of(manifest)
+            fused = self._rereading.reranked([manifest], query, rows_of, fused, plan)
+        return fused.ranked
 
-    def _vector_noise(self, manifests: Sequence[Manifest]) -> tuple[float, int]:
-        """Return the spread of a vector arm's scores for what means nothing, once for its versions.
+    def read_again(self, manifest: Manifest, query: str, fused: Fused, reranker: str) -> Ranked:
+        """Return what `reranker` says of the best candidates in a version.
 
-        With it comes the number of candidates it was measured on.
+        Raises
+        ------
+        RerankerUnavailable
+            It cannot be loaded, or is not the one that the version was tuned with.
         """
-        digests = tuple(manifest.digest for manifest in manifests)
-        if digests not in self._noises:
-            found = self._nonsense(manifests)
-            self._noises[digests] = vector_noise(found), max(map(len, found), default=0)
-        return self._noises[digests]
+        if self._rereading is None:
+            return NOTHING
+        rows_of = self._rows_of(manifest)
+        return self._rereading.read([manifest], query, rows_of, fused, reranker)
 
-    def _nonsense(self, manifests: Sequence[Manifest]) -> list[Ranked]:
-        live = [self.allowed(manifest) for manifest in manifests]
-        found = []
-        for vector in self._encode(NONSENSE, manifests[0]):
-            probes = {"vector": Probe(manifests[0].space, vector[None, :])}
-            targets = [
-                Target(manifest, None, words=False, allowed=None, narrowed=allowed, probes=probes)
-                for manifest, allowed in zip(manifests, live, strict=True)
-            ]
-            found.append(Scope(self._store, targets).arms(self.candidates)["vector"])
-        return found
+    def digest_of(self, reranker: str) -> str:
+        """Return the digest of a reranker.
+
+        Raises
+        ------
+        RerankerUnavailable
+            It is not on this machine.
+        """
+        return self._open_reranker(reranker).identity.digest if self._open_reranker else ""
+
+    def _rows_of(self, manifest: Manifest) -> RowsOf:
+        if manifest.keywords is None:
+            return lambda _: {}
+        return self._store.generations.open(manifest.keywords).fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,11 +293,3 @@ class _Found:
     hits: list[Hit]
     fusion: FusionChoice | None  # None where one arm ranks alone
     more: bool  # there are hits after it
-
-
-def _check_tuned(manifest: Manifest, reranker: str, digest: str) -> None:
-    """Refuse another reranker of the same name than the version was tuned with."""
-    tuned = manifest.fusion
-    if tuned and tuned.reranker == reranker and tuned.reranker_digest not in ("", digest):
-        version = f"{manifest.dataset}@{manifest.version}"
-        raise RerankerUnavailable(reranker, f"it is not the one that {version} was tuned with")

@@ -121,11 +121,11 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         where=body.where,
         image=unpacked("image", body.image),
         audio=unpacked("audio", body.audio),
+        rerank=body.rerank,
         offset=body.offset,
         after=body.after,
         group=body.group,
         neighbours=body.neighbours,
-        rerank=body.rerank,
     )
 
 

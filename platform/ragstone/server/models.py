@@ -29,13 +29,13 @@ class SearchRequest(_Request):
     where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
     image: str | None = Field(None, description="A picture in base64: what resembles it is found.")
     audio: str | None = Field(None, description="A recording in base64, likewise.")
+    rerank: bool | None = Field(
+        None, description="Read the best candidates again; null: as tuned, or as the settings say."
+    )
     offset: int = Field(0, description="Hits to pass over.")
     after: str | None = Field(None, description="`next` of a result: the page that follows it.")
     group: bool = Field(False, description="One hit for each item: its best chunk.")
     neighbours: int = Field(0, description="Chunks before and after each hit.")
-    rerank: bool | None = Field(
-        None, description="Read the best candidates again; null: as tuned, or as the settings say."
-    )
 
 
 class SimilarRequest(_Request):

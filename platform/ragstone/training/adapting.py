@@ -67,7 +67,7 @@ class AdaptedTrunk:
     def __init__(self, base: ModelFiles, layers: int, rank: int, max_tokens: int) -> None:
         from tokenizers import Tokenizer
 
-        self._network: Any = trunk(base).auto_model.eval()
+        self._network: Any = trunk(base).auto_model  # loaded for inference: no dropout
         for parameter in self._network.parameters():
             parameter.requires_grad_(False)
         every = getattr(getattr(self._network, "encoder", None), "layer", None)

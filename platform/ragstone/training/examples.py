@@ -89,7 +89,9 @@ def _sentence(passages: Sequence[str], chance: np.random.Generator) -> tuple[str
 
 
 def _joined(parts: Sequence[tuple[str, list[str]]]) -> Batch:
-    queries, passages, fitting = [], [], []
+    queries: list[str] = []
+    passages: list[str] = []
+    fitting: list[int] = []
     for query, found in parts:
         queries.append(query)
         fitting.append(len(passages))

@@ -179,7 +179,8 @@ def _recent(losses: Sequence[float]) -> float:
 
 def _split(material: Material) -> tuple[Material, list[Example]]:
     """Return what it is trained on, and every tenth example, to measure with."""
-    shaping, measuring = [], []
+    shaping: list[list[Example]] = []
+    measuring: list[Example] = []
     for examples in material.judged:
         shaping.append([e for place, e in enumerate(examples) if place % _HELD_OUT])
         measuring += examples[::_HELD_OUT]
