@@ -214,6 +214,7 @@ def test_trees() -> None:
     assert parse("not=1") == Condition("not", "=", "1")
     assert parse("in exists") == Condition("in", "exists")
     assert parse("a~x or y z") == Condition("a", "~", "x or y z")
+    assert parse("a=x' or '1'='1") == Condition("a", "=", "x' or '1'='1")
 
 
 @pytest.mark.parametrize(

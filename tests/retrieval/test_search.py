@@ -108,6 +108,7 @@ def test_threads_get_the_results_of_one(stones: Workspace) -> None:
         (["modality=text"], {str(row["id"]) for row in ROWS}),
         (["modality!=text"], set()),
         (["size>0", "added=1"], {str(row["id"]) for row in ROWS}),
+        (["place.country=x' OR '1'='1"], set()),
         (["place.country=\"x' OR '1'='1\""], set()),
     ],
 )

@@ -38,7 +38,7 @@ _SPACE = re.compile(r"\s*")
 # An `and` or `or` within a value joins conditions only where one follows.
 _NEXT = re.compile(
     rf"\s+(?:and|or)(?:\s+|(?=\())(?:not(?:\s+|(?=\()))*(?:\(\s*(?:not(?:\s+|(?=\()))*)*"
-    rf"{_FIELD}(?:\s*(?:{_OPERATOR})\s*[^\s)]|\s+{_LIST}|{_PRESENT.pattern})",
+    rf"(?![\"']){_FIELD}(?:\s*(?:{_OPERATOR})\s*[^\s)]|\s+{_LIST}|{_PRESENT.pattern})",
     _FLAGS,
 )
 
