@@ -5,9 +5,10 @@ Run: python benchmarks/scale.py [--sizes 10000 30000 100000] [--peers 100000] [-
 
 One dataset grows from a seed to each of the sizes, in commits of at most 50,000 chunks, and is
 searched at each. Texts are of 40 words, drawn as words of prose are once the stop words are gone
-(the word of rank r with a probability like 1 / (r + 30) ** 1.1); vectors lie around places, one for
-each 200, a third of them far from it (`--vectors uniform`: anywhere, which nothing but looking at
-all of them can search). A query is four words, and a vector beside one of the places.
+(the word of rank r with a probability like 1 / (r + 30) ** 1.1); vectors lie around 500 places, as
+far from theirs as that is from the middle (with `--vectors uniform` anywhere: then nothing but
+looking at all of them finds the nearest). A query is four words, and a vector beside one of the
+places.
 
 The peer is what a user of both libraries would build: FAISS `IVF,SQ8` with as many probes as reach
 the recall of Ragstone's vector arm, and one Tantivy index; it is asked in turn with Ragstone, and
@@ -46,6 +47,7 @@ BLOCK = 10_000  # chunks of a part
 COMMIT = 50_000  # chunks at a time
 QUERIES = 100
 SHARES = {"none": 1.0, "u<500": 0.5, "u<100": 0.1, "u<10": 0.01, "u<1": 0.001}
+FAR = 0.05  # from a place, in each dimension: as far as the place is from the middle
 CLIENTS = 8
 Ways = dict[str, Callable[[str], object]]
 GOALS = "p50 at most 1.25 of the peer's; p95 at 1,000,000 at most 20 ms; recall at least 0.95"
@@ -59,10 +61,10 @@ class Data:
     places: np.ndarray  # (places, dimension)
 
     @classmethod
-    def of(cls, count: int, *, uniform: bool) -> Data:
-        """Return the data of up to `count` chunks."""
-        places = np.random.default_rng(7).normal(size=(max(50, count // 200), DIMENSION))
-        return cls(uniform, unit(places.astype(np.float32)))
+    def of(cls, places: int, *, uniform: bool) -> Data:
+        """Return the data, its vectors around so many places."""
+        rows = np.random.default_rng(7).normal(size=(places, DIMENSION))
+        return cls(uniform, unit(rows.astype(np.float32)))
 
     def vectors(self, start: int, end: int) -> np.ndarray:
         """Return the vectors of the chunks from `start` to `end`, float32."""
@@ -81,8 +83,7 @@ class Data:
         noise = draw.normal(size=(count, DIMENSION)).astype(np.float32)
         if self.uniform:
             return unit(noise)
-        far = draw.choice([0.04, 0.06, 0.09], size=(count, 1)).astype(np.float32)
-        return unit(self.places[draw.integers(0, len(self.places), count)] + far * noise)
+        return unit(self.places[draw.integers(0, len(self.places), count)] + FAR * noise)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -378,7 +379,7 @@ def write(found: Sequence[Row], folder: Path) -> None:
 
 def run(options: argparse.Namespace) -> list[Row]:
     """Grow, and measure at each size."""
-    data = Data.of(max(options.sizes), uniform=options.vectors == "uniform")
+    data = Data.of(options.places, uniform=options.vectors == "uniform")
     found: list[Row] = []
     before, spent = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -404,6 +405,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000])
     parser.add_argument("--peers", type=int, nargs="*", default=[100_000])
     parser.add_argument("--vectors", choices=["clustered", "uniform"], default="clustered")
+    parser.add_argument("--places", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("build/scale"))
     options = parser.parse_args()
     found = run(options)

@@ -16,19 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LENGTH = 4_000  # its square, with what rounding adds, stays below 2**24 up to 36,000 dimensions
-_STEPS = 8
-_SAMPLE = 48  # vectors for each centre, that it is found from
+_STEPS = 5
+_SAMPLE = 24  # vectors for each centre, that it is found from
 _ROWS = 8_192  # at a time: times 1,000 centres, 32 MB of scores
 _FINER = 16  # a mean is kept to a sixteenth until it has its length
-_FEWEST = 24  # cells that are looked into, or all of them
-_PART = 20  # one of so many is looked into
+_FEWEST = 32  # cells that are looked into, or all of them
+_PART = 24  # one of so many is looked into
 
 Whole = NDArray[np.float32]  # whole numbers, of shape (n, dimension)
 
 
 def cell_count(vectors: int) -> int:
-    """Return how many cells suit so many vectors: as many as each of them then holds."""
-    return max(1, math.isqrt(vectors))
+    """Return how many cells suit so many vectors: four times as many as each of them then holds.
+
+    With more, a search reads less for the same recall, and sorting takes longer: on sentences, 32
+    of twice the root of 60,000 find what 24 of the root find, in three quarters of the time.
+    """
+    return max(1, 2 * math.isqrt(vectors))
 
 
 def centres_of(vectors: NDArray[np.float16], count: int) -> Whole:

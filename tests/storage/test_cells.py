@@ -79,7 +79,7 @@ def test_every_vector_is_in_the_cell_of_its_nearest_centre(vectors: np.ndarray) 
     scores = vectors.astype(np.float64) @ centres.astype(np.float64).T
     chosen = scores[np.arange(COUNT), assigned(vectors, centres)]
     np.testing.assert_allclose(chosen, scores.max(axis=1), atol=4)  # of 4,000
-    assert 0.9 * cell_count(COUNT) < len(centres) <= cell_count(COUNT)
+    assert 0.6 * cell_count(COUNT) < len(centres) <= cell_count(COUNT)
 
 
 def test_cells_do_not_depend_on_the_order_in_which_products_are_added(vectors: np.ndarray) -> None:
@@ -94,7 +94,7 @@ def test_cells_do_not_depend_on_the_order_in_which_products_are_added(vectors: n
 
 def test_equal_vectors_make_one_cell() -> None:
     same = np.tile(around(1, 1, 1), (300, 1))
-    assert assigned(same, centres_of(same, 17)).max() == 0
+    assert assigned(same, centres_of(same, 34)).max() == 0
 
 
 def test_a_smaller_share_looks_into_more_cells() -> None:
