@@ -114,3 +114,19 @@ def test_all_of_it_goes_through_the_server(
     bad = run("evaluate", "gate", "stones", *files, "--min-ndcg", "1", *place)
     assert (bad.status, bad.error["code"]) == (4, "quality_dropped")
     assert run("tune", "stones", *files, "--dry-run", *place).json["queries"] == 10
+
+
+def test_train_a_reranker_and_tune_with_it(
+    run: Run, own_stones: Any, files: list[str | Path], tmp_path: Path
+) -> None:
+    place = ["-w", own_stones.workspace]
+    own = tmp_path / "own"
+    options = ["--out", own, "--steps", "1", *files, "--json", *place]
+    made = run("train", "reranker", "stones", *options).json
+    assert (made["steps"], made["folder"]) == (1, str(own))
+    assert (own / "card.md").is_file()
+    report = run("tune", "stones", *files, "--reranker", own, "--dry-run", "--json", *place).json
+    assert {row["rerank_weight"] for row in report["rows"]} == {n / 10 for n in range(10)}
+    taken = run("train", "reranker", "stones", *options)
+    assert taken.status == 2
+    assert "new or empty" in taken.err

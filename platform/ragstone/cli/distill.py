@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragstone.cli import options
-from ragstone.cli.output import console, print_json, say, styled
+from ragstone.cli.output import print_json, say, styled
+from ragstone.cli.progress import stepping
 from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from ragstone.encoders.distilling import Distilled, Heard
+    from ragstone.encoders.distilling import Distilled
 
 
 def distill(
@@ -48,7 +47,7 @@ def distill(
     from ragstone.encoders import distilling
 
     read = _texts(texts) if texts else []
-    with _progress(as_json=as_json) as heard:
+    with stepping(as_json=as_json) as heard:
         made = distilling.distill(teacher, out, texts=read, dimension=dimension, on_progress=heard)
     if as_json:
         print_json(made)
@@ -67,22 +66,6 @@ def _texts(path: Path) -> list[str]:
 def _text(line: str) -> str:
     row = json.loads(line)
     return f"{row.get('title') or ''} {row['text']}".strip()
-
-
-@contextmanager
-def _progress(*, as_json: bool) -> Iterator[Heard]:
-    if as_json:
-        yield lambda *_: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total)
-
-        yield show
 
 
 def _show(made: Distilled) -> None:

@@ -33,6 +33,23 @@ def reporting(*, as_json: bool) -> Iterator[Reporter]:
 
 
 @contextmanager
+def stepping(*, as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield what shows on a terminal what is being done, how much is done, and of how much."""
+    if as_json:
+        yield lambda *_: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
 def interruptible(job: str | None, *, as_json: bool) -> Iterator[None]:
     """Say what Ctrl-C leaves behind: `job` goes on in a server; without one, work is kept."""
     try:

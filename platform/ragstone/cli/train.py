@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragstone.cli import options
-from ragstone.cli.output import console, print_json, say, styled
+from ragstone.cli.output import print_json, say, styled
+from ragstone.cli.progress import stepping
 from ragstone.cli.session import opened
 
 if TYPE_CHECKING:
-    from ragstone.training.reranker import Heard
     from ragstone.training.reranker_files import TrainedReranker
 
 
@@ -40,7 +38,11 @@ def reranker(
 
     Example: ragstone train reranker stones --out models/stones-reranker
     """
-    with opened(context, workspace) as ws, _progress(as_json=as_json) as heard:
+    with opened(context, workspace) as ws, stepping(as_json=as_json) as show:
+
+        def heard(done: int, total: int, loss: float) -> None:
+            show(f"loss {loss:.3f}", done, total)
+
         made = ws.train_reranker(
             datasets, out, queries, qrels, steps=steps, seed=seed, on_progress=heard
         )
@@ -48,22 +50,6 @@ def reranker(
         print_json(made)
     else:
         _show(made)
-
-
-@contextmanager
-def _progress(*, as_json: bool) -> Iterator[Heard]:
-    if as_json:
-        yield lambda *_: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading", total=None)
-
-        def show(done: int, total: int, loss: float) -> None:
-            progress.update(task, description=f"loss {loss:.3f}", completed=done, total=total)
-
-        yield show
 
 
 def _show(made: TrainedReranker) -> None:

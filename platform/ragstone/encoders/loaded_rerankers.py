@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ _FAILURES = (
 )  # fmt: skip
 _OPTIONS: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
 
+Kind = TypeVar("Kind", CrossEncoder, MultiVectorEncoder)
 Tokens = NDArray[np.float16]  # unit vectors, (tokens, dimension)
 
 
@@ -37,20 +38,7 @@ class CrossReading:
     """A cross-encoder: each passage is read together with the query."""
 
     def __init__(self, files: NetworkFiles, device: str) -> None:
-        limit_threads()
-        chosen = choose_device(device)
-        try:
-            with no_progress_bar():
-                self._model = CrossEncoder(
-                    str(files.folder),
-                    device=str(chosen),
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    model_kwargs=dict(_OPTIONS),
-                )
-        except _FAILURES as error:
-            raise EncoderUnavailable(files.name, str(error)) from error
-        self._model.eval()
+        self._model = _saved(CrossEncoder, files, device)
 
     def scores(self, query: str, texts: Sequence[str]) -> Scores:
         """Return what the network says of each pair, before any activation."""
@@ -114,11 +102,16 @@ def late(files: NetworkFiles, device: str) -> LateReading:
     EncoderUnavailable
         Its files are damaged, or of another kind.
     """
+    return LateReading(_saved(MultiVectorEncoder, files, device))
+
+
+def _saved(kind: Callable[..., Kind], files: NetworkFiles, device: str) -> Kind:
+    """Load what sentence-transformers saved, from its folder and from nowhere else."""
     limit_threads()
     chosen = choose_device(device)
     try:
         with no_progress_bar():
-            model = MultiVectorEncoder(
+            model = kind(
                 str(files.folder),
                 device=str(chosen),
                 local_files_only=True,
@@ -127,7 +120,8 @@ def late(files: NetworkFiles, device: str) -> LateReading:
             )
     except _FAILURES as error:
         raise EncoderUnavailable(files.name, str(error)) from error
-    return LateReading(model.eval())
+    model.eval()
+    return model
 
 
 def tokens_of(base: ModelFiles, device: str, adapter: NetworkFiles | None = None) -> LateReading:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from safetensors.numpy import save_file
 
 from ragstone.encoders.static_files import KIND, WEIGHTS
+from ragstone.encoders.writing import written_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,19 +38,13 @@ The vector of a text is the sum of the vectors of its first {max_tokens} tokens,
 def write_static(
     made: Distilled, tensors: dict[str, NDArray[np.generic]], tokenizer_file: Path, folder: Path
 ) -> None:
-    """Write the encoder beside `folder`, then give it its name: it is there whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
-        save_file(tensors, temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
-        shutil.copyfile(tokenizer_file, temporary / "tokenizer.json")
-        (temporary / "config.json").write_text(_config(made), encoding="utf-8")
-        (temporary / "card.md").write_text(_card(made), encoding="utf-8")
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
+    """Write the encoder into `folder`."""
+    with written_whole(folder) as place:
+        save_file(tensors, place / WEIGHTS)
+        (place / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
+        shutil.copyfile(tokenizer_file, place / "tokenizer.json")
+        (place / "config.json").write_text(_config(made), encoding="utf-8")
+        (place / "card.md").write_text(_card(made), encoding="utf-8")
 
 
 def _config(made: Distilled) -> str:

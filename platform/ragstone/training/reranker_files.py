@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from safetensors.torch import save_file
 
 from ragstone.encoders.rerankers import ADAPTER, WEIGHTS
+from ragstone.encoders.writing import written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -66,19 +65,13 @@ class TrainedReranker:
 def write_reranker(
     made: TrainedReranker, tensors: dict[str, torch.Tensor], folder: Path
 ) -> TrainedReranker:
-    """Write it beside `folder`, then give it its name: it is there whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
-        save_file(tensors, temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
-        made = replace(made, size=(temporary / WEIGHTS).stat().st_size)
-        (temporary / "config.json").write_text(_config(made), encoding="utf-8")
-        (temporary / "card.md").write_text(_card(made), encoding="utf-8")
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
+    """Write it into `folder`; return it with its size."""
+    with written_whole(folder) as place:
+        save_file(tensors, place / WEIGHTS)
+        (place / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
+        made = replace(made, size=(place / WEIGHTS).stat().st_size)
+        (place / "config.json").write_text(_config(made), encoding="utf-8")
+        (place / "card.md").write_text(_card(made), encoding="utf-8")
     return made
 
 
