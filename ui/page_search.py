@@ -185,9 +185,15 @@ def _hit(hit: Hit, best: dict[str, float]) -> None:
 def _pages(result: SearchResult) -> None:
     """Lead on to the next page, and back to the beginning."""
     with st.container(horizontal=True):
-        if result.offset or result.like:
-            back = "Back to the search" if result.like else "First page"
-            st.button(back, icon=":material/first_page:", key="first", on_click=_first_page)
+        if result.like:
+            st.button(
+                "Back to the search",
+                icon=":material/first_page:",
+                key="first",
+                on_click=_first_page,
+            )
+        elif result.offset:
+            st.button("First page", icon=":material/first_page:", key="first", on_click=_first_page)
         if result.next:
             st.button(
                 "Next page",

@@ -85,7 +85,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def write_files(folder: Path, count: int = FILES, kind: str = "Stone") -> Path:
     folder.mkdir()
     for number in range(count):
-        (folder / f"{number:03}.txt").write_text(f"{kind} {number} is unlike all others.")
+        (folder / f"{number:03}.txt").write_text(f"{kind} {number} is unlike all others")
     return folder
 
 

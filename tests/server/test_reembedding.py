@@ -54,7 +54,7 @@ def vector_files(workspace: Path, parts: str) -> set[int]:
 
 
 def names(client: Client, reference: str) -> list[str]:
-    hits = client.search("Stone 7 is unlike all others.", reference, mode="vector", k=3).hits
+    hits = client.search("Stone 7 is unlike all others", reference, mode="vector", k=3).hits
     return [hit.name for hit in hits]
 
 
@@ -126,7 +126,7 @@ def test_both_spaces_are_compared(
 ) -> None:
     """Hashed vectors find a text only by itself, so such are the queries."""
     (tmp_path / "q.jsonl").write_text(
-        json.dumps({"_id": "1", "text": "Stone 7 is unlike all others."})
+        json.dumps({"_id": "1", "text": "Stone 7 is unlike all others"})
     )
     (tmp_path / "r.tsv").write_text("1\t007.txt\t1\n")
     server.gate.unlink()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,10 @@ def store_of(workspace: Workspace) -> Store:
 
 
 def found(workspace: Workspace, reference: str) -> list[object]:
-    """Return the hits of vector search with all that they say, scores to the last bit."""
+    """Return the hits of vector search, scores to the last bit: all but where they are found."""
+    results = [workspace.search(q, reference, k=50, mode="vector") for q in QUESTIONS]
     return [
-        [to_json(hit) for hit in workspace.search(question, reference, k=50, mode="vector").hits]
-        for question in QUESTIONS
+        [to_json(replace(hit, dataset="", version=0)) for hit in result.hits] for result in results
     ]
 
 
