@@ -38,7 +38,7 @@ from ragstone.evaluation.retrieval import NDCG, means, scores
 from ragstone.retrieval.search import MODES
 from ragstone.storage.manifests import Manifest
 from ragstone.storage.parts import PartRows, read_tables, read_vectors
-from ragstone.text import embed_text
+from ragstone.text import embed_text, without_stops
 from ragstone.workspace import Workspace
 
 PACKAGES = ["txtai==9.14.0", "lancedb==0.40.0", "chromadb==1.5.9"]
@@ -85,7 +85,8 @@ class Prepared:
         self.identity, self.tokenizer_file = encoder.identity, encoder.tokenizer_file
         self._encoder = encoder
         self._known = dict(zip(corpus.texts, corpus.vectors, strict=True))
-        self._known |= dict(zip(corpus.judged.queries.values(), corpus.asked, strict=True))
+        queries = map(without_stops, corpus.judged.queries.values())  # as they are encoded
+        self._known |= dict(zip(queries, corpus.asked, strict=True))
 
     def encode_documents(
         self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None
@@ -143,7 +144,7 @@ def corpus_of(collection: Path, folder: Path) -> tuple[Corpus, TextEncoder]:
         ]
         judged = read_judged(collection / "queries.jsonl", collection / "qrels.tsv")
         encoder = workspace._encoders.chosen()
-        asked = encoder.encode_queries([*judged.queries.values()])
+        asked = workspace._encode_queries([*judged.queries.values()], head)
     vectors = np.concatenate([part.vectors for part in parts]).astype(np.float32)
     texts, names = [text for text, _ in chunks], [name for _, name in chunks]
     return Corpus(parts, head, texts, names, vectors, judged, asked), encoder

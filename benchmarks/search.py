@@ -30,6 +30,7 @@ from ragstone.encoders.base import EncoderIdentity
 from ragstone.storage.analysis import analyzer
 from ragstone.storage.changes import keyword_documents
 from ragstone.storage.parts import PartRows, read_vectors
+from ragstone.text import without_stops
 from ragstone.workspace import Workspace
 
 DIMENSION = 384
@@ -159,7 +160,7 @@ def measure_dataset(path: Path, dataset: str, questions: Path) -> Figures:
         folders = [workspace.path / part.path for part in head.parts]
         vectors = np.concatenate([read_vectors(folder, head.space) for folder in folders])
         texts = [document.text for document in keyword_documents(workspace.path, head.parts)]
-    encoder = SeededEncoder(dict(zip(asked, found, strict=True)))
+    encoder = SeededEncoder(dict(zip(map(without_stops, asked), found, strict=True)))
     encoder.identity = workspace._encoders.chosen().identity
     with ragstone.open(path, encoder=encoder) as workspace:
         return compare(workspace, dataset, texts, vectors.astype(np.float32), encoder.vectors)
