@@ -37,7 +37,8 @@ def show_hits(result: SearchResult, *, explain: bool = False) -> None:
         if explain:
             _show_sum(hit)
     if result.next:
-        say("", styled(f"More: the same with --after {result.next}", "dim"))
+        further = result.offset + len(result.hits)
+        say("", styled(f"More: the same with --offset {further}", "dim"))
 
 
 def _show_reading(result: SearchResult) -> None:
