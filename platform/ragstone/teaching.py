@@ -88,7 +88,7 @@ class Teaching:
         chunks: dict[str, list[int]] = {}
         for key in sorted(names):
             chunks.setdefault(names[key], []).append(key)
-        allowed = self.store.live_chunks(manifest.dataset_id, manifest.version)
+        allowed = self.retriever.allowed(manifest)
         vectors = self.encode([*judged.queries.values()], manifest)
         for (query, text), vector in zip(judged.queries.items(), vectors, strict=True):
             arms = self.retriever.arms(manifest, text, vector, "hybrid", allowed)
