@@ -47,6 +47,7 @@
     ├── Unavailable                  a part is missing or down       503
     │   ├── EncoderUnavailable       encoder_unavailable
     │   ├── RerankerUnavailable      reranker_unavailable
+    │   ├── ReaderUnavailable        reader_unavailable
     │   ├── GeneratorUnavailable     generator_unavailable
     │   ├── SourceUnavailable        source_unavailable
     │   ├── DatabaseUnavailable      database_unavailable (retry helps)
@@ -670,6 +671,20 @@ class RerankerUnavailable(Unavailable):
             f"The reranker {name!r} cannot be used: {reason}",
             "Search without it (--no-rerank), or give 'all-MiniLM-L6-v2', the default encoder, or "
             "the path of a cross-encoder on this machine.",
+        )
+
+
+class ReaderUnavailable(Unavailable):
+    """The reader or the verifier of answers is not on this machine, or is of another kind."""
+
+    code = "reader_unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The reader {name!r} cannot be used: {reason}",
+            "Set generation.reader and generation.verifier to folders that `ragstone train` wrote, "
+            "back to what they are by default, or to nothing, to go without.",
         )
 
 

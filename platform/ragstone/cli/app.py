@@ -46,7 +46,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 measure = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
-training = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Train parts of the search.")
+training = typer.Typer(
+    cls=CommandLine, no_args_is_help=True, help="Train parts of search and answers."
+)
 duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
 quarantine = typer.Typer(
     cls=CommandLine, no_args_is_help=True, help="Inputs that could not become items."
@@ -134,6 +136,8 @@ app.command(rich_help_panel=_CARE)(distill.distill)
 app.command(rich_help_panel=_CARE)(tune.tune)
 app.add_typer(training, name="train", rich_help_panel=_CARE)
 training.command("reranker")(train.reranker)
+training.command("reader")(train.reader)
+training.command("verifier")(train.verifier)
 app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
