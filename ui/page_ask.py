@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ragstone.schemas.api import Answer, Citation, Hit, StoredAnswer
+from ragstone.schemas.answers import Answer, Citation, StoredAnswer
+from ragstone.schemas.api import Hit
 from ragstone.ui import document, inert, session, wording
 from ragstone.ui.failures import shown
 from ragstone.ui.inert import Bar, Mark

@@ -13,7 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -237,9 +244,24 @@ class GenerationSettings(_Section):
         description="Below this evidence (0.6 x cosine + 0.4 x weighted word overlap of the best "
         "sentence with the question) the answer is 'not found in this dataset'.",
     )
-    unsupported: Literal["drop", "flag"] = Field(
-        "drop", description="What happens to a sentence without a supporting quote."
+    policy: Literal["strict", "flag", "off"] = Field(
+        "strict",
+        description="What happens to a sentence without a supporting quote: 'strict' drops it, "
+        "'flag' marks it, 'off' leaves it.",
     )
+    timeout_seconds: float = Field(
+        300.0, gt=0, description="Time for one answer; a language model is loaded within it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Read `unsupported`, as `policy` was called once: in old files and stored answers."""
+        policies = {"drop": "strict", "flag": "flag"}
+        if values.get("unsupported") not in policies:
+            return values  # not there, or refused as any unknown name is
+        rest = {name: value for name, value in values.items() if name != "unsupported"}
+        return {**rest, "policy": policies[values["unsupported"]]}
 
 
 class ServerSettings(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragstone.generation.base import Passage, Prompt
-from ragstone.generation.prompts import NOT_FOUND, TEMPLATE, build_prompt, pack, without_last
+from ragstone.generation.prompts import GROUNDED, NOT_FOUND, build_prompt, pack, without_last
 from ragstone.schemas.api import Hit
 
 ITEM = "".join(f"Sentence number {n} stands here. " for n in range(40))
@@ -57,8 +58,8 @@ def test_overlapping_hits_of_an_item_show_no_character_twice(
 
 def test_prompts_name_their_template_and_fence_passages(passages: tuple[Passage, ...]) -> None:
     prompt = build_prompt("Who?", passages, budget=10_000, count_tokens=words)
-    assert prompt.template == TEMPLATE
-    assert re.fullmatch(r"\w+@\d+", TEMPLATE)
+    assert prompt.template == GROUNDED.name
+    assert re.fullmatch(r"\w+@\d+", GROUNDED.name)
     assert prompt.passages == passages
     assert NOT_FOUND in prompt.system
     begins = re.findall(r"^BEGIN (PASSAGE-[0-9a-f]{12}) \[(\d)\]", prompt.user, re.MULTILINE)
@@ -67,6 +68,22 @@ def test_prompts_name_their_template_and_fence_passages(passages: tuple[Passage,
     assert [number for _, number in begins] == ["1", "2"]
     assert all(passage.text in prompt.user for passage in passages)
     assert prompt.user.index("Who?") < prompt.user.index("BEGIN")
+
+
+def test_the_kept_text_of_a_template_is_what_prompts_are_made_of(
+    passages: tuple[Passage, ...],
+) -> None:
+    prompt = build_prompt("Who {x}?", passages[:1], budget=10_000, count_tokens=words)
+    kept = json.loads(GROUNDED.text)
+    assert kept["system"] == prompt.system
+    boundary = re.search(r"PASSAGE-\w+", prompt.user)
+    assert boundary is not None
+    block = kept["passage"].format(
+        boundary=boundary[0], number=1, origin=" Normans", text=passages[0].text
+    )
+    assert kept["user"].format(question="Who {x}?", passages=block) == prompt.user
+    # A stored answer names the words around its passages by this: other words, another revision.
+    assert (GROUNDED.name, GROUNDED.digest[:12]) == ("grounded@1", "385f6bc0a766")
 
 
 def test_a_passage_cannot_end_its_own_fence(hit: Callable[..., Hit]) -> None:

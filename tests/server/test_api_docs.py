@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from ragstone.schemas.answers import Answer
 from ragstone.schemas.api import (
-    Answer,
     BackupResult,
     CalibrationReport,
     Collection,

@@ -7,7 +7,8 @@ import json
 from ragstone.cli.find import show_answer
 from ragstone.cli.hits import title_of
 from ragstone.cli.output import plural, say, styled
-from ragstone.schemas.api import ChunkDetail, ItemDetail, StoredAnswer
+from ragstone.schemas.answers import StoredAnswer
+from ragstone.schemas.api import ChunkDetail, ItemDetail
 from ragstone.text import heard
 
 LONGEST = 4_000  # characters of an item's text; --json gives all

@@ -1,0 +1,67 @@
+"""From what a generator wrote to what is said: claims with the quotes that support them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ragstone.generation.base import Passage
+from ragstone.generation.claims import RawClaim
+from ragstone.generation.plain import plain
+from ragstone.generation.support import SUPPORTED, Support, find_support
+from ragstone.schemas.answers import Citation, Claim
+
+
+class Verification:
+    """Looks for quotes in `passages`, claim by claim, and numbers them in the order of their use.
+
+    Each quote is the item's text at `[start, end)`; one may support several claims.
+    """
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+        self._numbered: dict[tuple[str, int, int], Citation] = {}
+
+    @property
+    def citations(self) -> list[Citation]:
+        """The quotes of all claims so far, numbered from 1."""
+        return list(self._numbered.values())
+
+    def claim(self, raw: RawClaim) -> Claim:
+        """Return the claim as it may be shown, with the quotes that support it, if any do.
+
+        Links and images in it are reduced to their words before anything is looked for.
+        """
+        text = plain(raw.text)
+        supports = _supports(RawClaim(text, raw.cited), self._passages)
+        good = [support for support in supports if support.score >= SUPPORTED]
+        numbers = list(dict.fromkeys(self._number(support) for support in good))
+        score = round(max((support.score for support in supports), default=0.0), 4)
+        return Claim(text, numbers, score, supported=bool(good))
+
+    def _number(self, support: Support) -> int:
+        passage = support.passage
+        start, end = passage.start + support.start, passage.start + support.end
+        key = (passage.item_id, start, end)
+        if key not in self._numbered:
+            self._numbered[key] = Citation(
+                number=len(self._numbered) + 1,
+                chunk_id=passage.chunk_id,
+                item_id=passage.item_id,
+                source=passage.source,
+                title=passage.title,
+                page=passage.page,
+                quote=support.quote,
+                start=start,
+                end=end,
+                from_ms=passage.from_ms,
+                to_ms=passage.to_ms,
+            )
+        return self._numbered[key].number
+
+
+def _supports(claim: RawClaim, passages: Iterable[Passage]) -> list[Support]:
+    """Return the quotes of the passages the claim names, or else the best quote of all."""
+    everywhere = [find_support(claim.text, passage) for passage in passages]
+    named = [support for support in everywhere if support.passage.number in claim.cited]
+    good = [support for support in named if support.score >= SUPPORTED]
+    return good or sorted(everywhere, key=lambda support: -support.score)[:1]
