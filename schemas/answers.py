@@ -67,13 +67,14 @@ class Answer:
     dataset: str
     version: int
     generator: str
-    evidence: float  # 0..1: how well the best sentence fits the question
+    evidence: float  # 0..1: the chance that the passages hold the answer
     created: datetime
     seconds: float
     session: str = ""  # id; empty: asked outside of any
     rewritten: str = ""  # the question as it was searched; empty: as it was asked
     policy: Policy = "strict"
     nearest: list[NearPassage] = field(default_factory=list)  # where nothing was found
+    short: str = ""  # the few words that answer, where a reader found them in what is said
 
 
 @dataclass(frozen=True, slots=True)

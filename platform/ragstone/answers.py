@@ -199,6 +199,7 @@ class _Receipt:
             version=found.version,
             generator=self._generator,
             evidence=grounded.evidence if grounded else 0.0,
+            short=grounded.short if grounded else "",
             created=now(),
             seconds=round(monotonic() - self._started, 3),
             session=asked.session,

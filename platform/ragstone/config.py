@@ -237,12 +237,17 @@ class GenerationSettings(_Section):
         0.0, ge=0, le=5, description="0 takes the most likely token each time."
     )
     seed: int = Field(0, ge=0, description="Seed of the sampling, when temperature is above 0.")
+    reader: str = Field(
+        "ragstone-reader",
+        description="Finds the answers to questions in passages: the one that ships, or a folder "
+        "that `ragstone train reader` wrote. Empty: none, the best sentences are taken.",
+    )
     min_evidence: float = Field(
-        0.38,
+        0.5,
         ge=0,
         le=1,
-        description="Below this evidence (0.6 x cosine + 0.4 x weighted word overlap of the best "
-        "sentence with the question) the answer is 'not found in this dataset'.",
+        description="With a smaller chance that the passages hold the answer, it is 'not found in "
+        "this dataset'.",
     )
     policy: Literal["strict", "flag", "off"] = Field(
         "strict",

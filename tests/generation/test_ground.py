@@ -24,7 +24,7 @@ from ragstone.generation.prompts import NOT_FOUND
 from ragstone.generation.verification import Verification
 from ragstone.schemas.api import Hit
 
-SETTINGS = GenerationSettings(min_evidence=0.38)
+SETTINGS = GenerationSettings()
 QUESTION = "Where does the name Normandy come from?"
 
 

@@ -22,6 +22,7 @@ from ragstone.errors import EncoderUnavailable
 if TYPE_CHECKING:
     from ragstone.encoders.loaded_pairs import LoadedPairs
 
+_HERE = Path(__file__).parent
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
 
 
@@ -60,8 +61,8 @@ class PairNetwork:
         It is not on this machine, is of another kind, or was trained for other weights.
     """
 
-    def __init__(self, name: str, kind: str, device: str = "cpu") -> None:
-        self._files = find_pipeline(_shipped(name))
+    def __init__(self, name: str, kind: str, device: str = "auto") -> None:
+        self._files = find_pipeline(str(_HERE / name) if ships(name) else name)
         if self._files.architecture != kind:
             raise EncoderUnavailable(name, f"it is no {kind} but {self._files.architecture!r}")
         self._base = adapted_base(self._files)
@@ -102,8 +103,7 @@ class PairNetwork:
         return self._loaded.read(pairs)
 
 
-def _shipped(name: str) -> str:
-    """Return the folder of an adapter that ships with Ragstone; other names as they are."""
-    shipped = Path(__file__).parent / name
-    bare = Path(name).name == name and not Path(name).is_dir()
-    return str(shipped) if bare and shipped.is_dir() else name
+def ships(name: str) -> bool:
+    """Tell whether a network of this name came with Ragstone, and no folder is called like it."""
+    bare = bool(name) and Path(name).name == name and not Path(name).is_dir()
+    return bare and (_HERE / name).is_dir()

@@ -14,7 +14,7 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-from ragstone.encoders.pairs import PairNetwork, Window
+from ragstone.encoders.pairs import PairNetwork, Window, ships
 from ragstone.errors import EncoderUnavailable, ReaderUnavailable
 
 READER = "ragstone-reader"  # the one that ships with Ragstone, and the kind of all of them
@@ -48,7 +48,7 @@ class Reader:
         It is not on this machine, is of another kind, or was trained for other weights.
     """
 
-    def __init__(self, name: str, device: str = "cpu") -> None:
+    def __init__(self, name: str, device: str = "auto") -> None:
         try:
             self._network = PairNetwork(name, READER, device)
         except EncoderUnavailable as error:
@@ -84,15 +84,19 @@ class Reader:
 
 
 @lru_cache(maxsize=2)  # loading takes longer than reading, and all requests may share it
-def open_reader(name: str, device: str = "cpu") -> Reader:
+def find_reader(name: str) -> Reader | None:
     """Return the reader `name`; its weights are loaded by the first question.
+
+    None for an empty name, and where the one that ships was left out.
 
     Raises
     ------
     ReaderUnavailable
         It is not on this machine, is of another kind, or was trained for other weights.
     """
-    return Reader(name, device)
+    if not name or (name == READER and not ships(name)):
+        return None
+    return Reader(name)
 
 
 def best_span(windows: Sequence[Window]) -> Span:

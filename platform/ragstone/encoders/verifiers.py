@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ragstone.encoders.pairs import PairNetwork, Window
+from ragstone.encoders.pairs import PairNetwork, Window, ships
 from ragstone.errors import EncoderUnavailable, ReaderUnavailable
 
 VERIFIER = "ragstone-verifier"  # the one that ships with Ragstone, and the kind of all of them
@@ -35,7 +35,7 @@ class Verifier:
         It is not on this machine, is of another kind, or was trained for other weights.
     """
 
-    def __init__(self, name: str, device: str = "cpu") -> None:
+    def __init__(self, name: str, device: str = "auto") -> None:
         try:
             self._network = PairNetwork(name, VERIFIER, device)
         except EncoderUnavailable as error:
@@ -67,16 +67,20 @@ class Verifier:
         return [verdict(found, heat) for found in windows]
 
 
-@lru_cache(maxsize=2)  # as open_reader
-def open_verifier(name: str, device: str = "cpu") -> Verifier:
+@lru_cache(maxsize=2)  # as find_reader
+def find_verifier(name: str) -> Verifier | None:
     """Return the verifier `name`; its weights are loaded by the first claim.
+
+    None for an empty name, and where the one that ships was left out.
 
     Raises
     ------
     ReaderUnavailable
         It is not on this machine, is of another kind, or was trained for other weights.
     """
-    return Verifier(name, device)
+    if not name or (name == VERIFIER and not ships(name)):
+        return None
+    return Verifier(name)
 
 
 def verdict(windows: Sequence[Window], temperature: float = 1.0) -> Verdict:

@@ -14,8 +14,9 @@ from functools import lru_cache
 from math import log
 from typing import cast
 
+from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
-from ragstone.encoders.readers import Reader, logistic
+from ragstone.encoders.readers import Reader, find_reader, logistic
 from ragstone.generation.base import Passage
 from ragstone.generation.ranking import Ranked, rank
 
@@ -69,6 +70,17 @@ class Evidence:
     chance: float
     found: tuple[Found, ...]
     ranked: tuple[Ranked, ...]
+
+
+def reader_for(settings: GenerationSettings) -> Reader | None:
+    """Return the reader that the settings name; None where they name none, or none ships.
+
+    Raises
+    ------
+    ReaderUnavailable
+        It is not on this machine, or is of another kind.
+    """
+    return find_reader(settings.reader)
 
 
 def weigh(

@@ -8,6 +8,7 @@ from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument
 from ragstone.generation.base import Generator
+from ragstone.generation.evidence import reader_for
 from ragstone.generation.extractive import ExtractiveReader
 
 _HUGGING_FACE = "hf:"
@@ -27,11 +28,11 @@ def open_generator(id: str, encoder: TextEncoder, settings: GenerationSettings) 
     ------
     InvalidArgument
         No generator has such an id.
-    GeneratorUnavailable
+    GeneratorUnavailable, ReaderUnavailable
         The model is not on this machine.
     """
     if id == "extractive":
-        return ExtractiveReader(encoder, settings.max_sentences)
+        return ExtractiveReader(encoder, settings.max_sentences, reader_for(settings))
     if id.startswith(_HUGGING_FACE) and len(id) > len(_HUGGING_FACE):
         return _language_model(id.removeprefix(_HUGGING_FACE))
     raise InvalidArgument(

@@ -20,8 +20,8 @@ from ragstone.encoders.base import TextEncoder
 from ragstone.errors import GeneratorTimeout
 from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.generation.claims import ClaimReader, RawClaim
+from ragstone.generation.evidence import Evidence, reader_for, weigh
 from ragstone.generation.prompts import NOT_FOUND, build_prompt, pack
-from ragstone.generation.ranking import evidence, rank
 from ragstone.generation.verification import Verification
 from ragstone.schemas.answers import Citation, Claim, Policy
 from ragstone.schemas.api import Hit
@@ -39,7 +39,7 @@ class Prepared:
 
     prompt: Prompt
     sampling: Sampling
-    evidence: float  # 0..1
+    evidence: Evidence
     enough: bool
 
 
@@ -54,6 +54,7 @@ class Grounded:
     evidence: float  # 0..1
     prompt: Prompt
     raw: str  # as the generator wrote it, as far as it was read; empty when it was not asked
+    short: str = ""  # the few words that answer, where the answer has them
 
 
 def ground(
@@ -85,7 +86,7 @@ def prepare(
 
     Raises
     ------
-    EncoderUnavailable, GeneratorUnavailable
+    EncoderUnavailable, ReaderUnavailable, GeneratorUnavailable
         A model cannot be loaded.
     """
     sampling = _sampling(generator, settings)
@@ -96,10 +97,9 @@ def prepare(
         budget=generator.context_length - sampling.max_new_tokens,
         count_tokens=generator.count_tokens,
     )
-    found = evidence(rank(question, prompt.passages, encoder))
-    return Prepared(
-        prompt, sampling, found, bool(prompt.passages) and found >= settings.min_evidence
-    )
+    weighed = weigh(question, prompt.passages, encoder, reader_for(settings))
+    enough = bool(prompt.passages) and weighed.chance >= settings.min_evidence
+    return Prepared(prompt, sampling, weighed, enough)
 
 
 def write(
@@ -185,7 +185,8 @@ class _Draft:
             found=found,
             claims=self._claims,
             citations=self._verification.citations if found else [],
-            evidence=prepared.evidence,
+            evidence=prepared.evidence.chance,
+            short=_short(prepared.evidence, self._claims),
             prompt=prepared.prompt,
             raw="".join(self._raw),
         )
@@ -214,6 +215,12 @@ class _Draft:
         self._claims.append(claim)
         self.written.append(piece)
         return piece
+
+
+def _short(evidence: Evidence, claims: Sequence[Claim]) -> str:
+    """Return what the reader found, if the answer says it."""
+    text = evidence.found[0].text if evidence.found else ""
+    return text if text and any(text in claim.text for claim in claims) else ""
 
 
 def _sampling(generator: Generator, settings: GenerationSettings) -> Sampling:
