@@ -10,11 +10,14 @@ import pytest
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
 from ragstone.encoders.readers import Reader, Span, find_reader
+from ragstone.encoders.verifiers import Verdict, Verifier
 from ragstone.errors import ReaderUnavailable
 from ragstone.generation.base import Passage, Prompt, Sampling
+from ragstone.generation.claims import RawClaim
 from ragstone.generation.evidence import reader_for, weigh
 from ragstone.generation.extractive import ExtractiveReader
 from ragstone.generation.prompts import pack
+from ragstone.generation.verification import Verification
 from ragstone.schemas.api import Hit
 
 
@@ -117,3 +120,36 @@ def test_the_reader_is_a_setting() -> None:
     with pytest.raises(ReaderUnavailable, match="neither a folder nor"):
         reader_for(GenerationSettings(reader="no-such-reader"))
     assert find_reader("") is None
+
+
+@dataclass(eq=False)
+class Judging(Verifier):
+    """A verifier that refuses the claims that the test names."""
+
+    refused: set[str]
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def threshold(self) -> float:
+        return 0.5
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        self.asked += [claim for claim, _ in pairs]
+        return [Verdict(0.1 if claim in self.refused else 0.9, 0.0) for claim, _ in pairs]
+
+
+def test_a_verifier_has_the_last_word_on_words(hit: Callable[..., Hit]) -> None:
+    passages = tuple(pack([hit("Arden beats Borlo at chess. Both are towns.")], 8))
+    turned, right = "Borlo beats Arden at chess.", "At chess, Arden beats Borlo."
+    verifier = Judging({turned})
+    alone, judged = Verification(passages), Verification(passages, verifier)
+    assert alone.claim(RawClaim(turned, (1,))).supported
+    assert not judged.claim(RawClaim(turned, (1,))).supported
+    assert judged.claim(RawClaim(right, (1,))).supported
+    assert judged.claim(RawClaim("Both are towns.", (1,))).support == 1
+    assert not judged.claim(RawClaim("Cando is a city of stones.", (1,))).supported
+    assert verifier.asked == [turned, right]  # neither what is verbatim nor what has other words
+    assert [one.quote for one in judged.citations] == [
+        "Arden beats Borlo at chess.",
+        "Both are towns.",
+    ]

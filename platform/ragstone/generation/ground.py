@@ -17,6 +17,7 @@ from time import monotonic
 
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
+from ragstone.encoders.verifiers import Verifier, find_verifier
 from ragstone.errors import GeneratorTimeout
 from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.generation.claims import ClaimReader, RawClaim
@@ -121,10 +122,12 @@ def write(
     ------
     GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
         The generator gave no answer; what was yielded before stands.
+    ReaderUnavailable
+        The verifier cannot be loaded.
     Stopped
         `stopped` was set.
     """
-    draft = _Draft(prepared.prompt, settings.policy)
+    draft = _Draft(prepared.prompt, settings.policy, find_verifier(settings.verifier))
     if prepared.enough:
         for piece in _pieces(prepared, generator, settings.timeout_seconds, stopped):
             yield from draft.feed(piece)
@@ -158,10 +161,10 @@ def _pieces(
 class _Draft:
     """An answer that grows: sentences come in as they are written, and go out verified."""
 
-    def __init__(self, prompt: Prompt, policy: Policy) -> None:
+    def __init__(self, prompt: Prompt, policy: Policy, verifier: Verifier | None) -> None:
         self._policy = policy
         self._reader = ClaimReader(len(prompt.passages))
-        self._verification = Verification(prompt.passages)
+        self._verification = Verification(prompt.passages, verifier)
         self._raw: list[str] = []
         self._held: list[Claim] = []  # flagged ones wait for one that is supported
         self._claims: list[Claim] = []
