@@ -16,13 +16,15 @@ from typing import cast
 
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
-from ragstone.encoders.readers import Reader, find_reader, logistic
+from ragstone.encoders.readers import Reader, Span, find_reader, logistic
 from ragstone.generation.base import Passage
 from ragstone.generation.ranking import Ranked, rank
 
 # The best sentence's score at which on-topic and off-topic questions part, and how sharply:
 # measured on SQuAD 2, SQuADShifts and Cranfield (benchmarks/evidence.py).
 _EVEN, _STEEPNESS = 0.38, 12.0
+# So many passages are read first; the rest only when none of these is sure to answer.
+_FIRST, _SURE = 3, 0.9
 _PRIOR = 0.5  # of the logarithm of a passage's rank, taken off what the reader says of it
 _ASKING = re.compile(
     r"\?\s*$|^\W*(?:(?:in|on|at|for|from|to|by|of|with|about|under|during|after|since) )?"
@@ -62,7 +64,8 @@ class Evidence:
     chance
         That they do, 0..1.
     found
-        What a reader found, the likeliest first, one of each passage; empty where none read.
+        What a reader found, the likeliest first, one of each passage that it read; empty where none
+        read.
     ranked
         The sentences, best first; empty where a reader read.
     """
@@ -110,10 +113,14 @@ def _remembered(
     question: str, passages: tuple[Passage, ...], reader: Hashable
 ) -> tuple[Found, ...]:
     asked = cast("Reader", reader)
-    spans = asked.read(question, [passage.text for passage in passages])
+    spans: list[Span] = []
+    for begin, end in ((0, _FIRST), (_FIRST, len(passages))):
+        spans += asked.read(question, [passage.text for passage in passages[begin:end]])
+        if any(asked.chance(span.score) >= _SURE for span in spans):
+            break
     marked = [
         (span.score - _PRIOR * log(passage.number), passage, span)
-        for passage, span in zip(passages, spans, strict=True)
+        for passage, span in zip(passages, spans, strict=False)
         if span.end > span.start
     ]
     marked.sort(key=lambda entry: (-entry[0], entry[1].number))
