@@ -115,7 +115,8 @@ def _remembered(
     asked = cast("Reader", reader)
     spans: list[Span] = []
     for begin, end in ((0, _FIRST), (_FIRST, len(passages))):
-        spans += asked.read(question, [passage.text for passage in passages[begin:end]])
+        texts = [passage.text for passage in passages[begin:end]]
+        spans += asked.read(question, texts) if texts else []
         if any(asked.chance(span.score) >= _SURE for span in spans):
             break
     marked = [
