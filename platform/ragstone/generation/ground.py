@@ -9,6 +9,7 @@ the answer is "not found in this dataset".
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Generator as Stream
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from ragstone.schemas.answers import Citation, Claim, Policy
 from ragstone.schemas.api import Hit
 
 UNSUPPORTED = "[unsupported]"  # stands behind a sentence that the policy `flag` keeps
+_MARKS = re.compile(rf" (?:\[\d+\]|{re.escape(UNSUPPORTED)})")
 
 
 class Stopped(Exception):
@@ -214,6 +216,11 @@ class _Draft:
         self._claims.append(claim)
         self.written.append(piece)
         return piece
+
+
+def without_marks(answer: str) -> str:
+    """Return the text of an answer without the marks that `write` puts behind its sentences."""
+    return _MARKS.sub("", answer)
 
 
 def _sampling(generator: Generator, settings: GenerationSettings) -> Sampling:
