@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ragstone.encoders.base import TextEncoder
     from ragstone.generation.base import Generator as Writer
     from ragstone.schemas.api import Hit, SearchResult
+    from ragstone.sessions import Session
     from ragstone.storage.store import Store
 
 _NEAREST = 3  # passages shown when there is no answer
@@ -46,7 +47,7 @@ class Asked:
     question: str  # as it was asked
     found: SearchResult  # of the question as it was searched
     version_digest: str
-    session: str = ""
+    session: Session | None = None
 
 
 class AnswerStream(Iterator[AnswerEvent]):
@@ -202,15 +203,17 @@ class _Receipt:
             short=grounded.short if grounded else "",
             created=now(),
             seconds=round(monotonic() - self._started, 3),
-            session=asked.session,
+            session=asked.session.session_id if asked.session else "",
             rewritten=found.query if found.query != asked.question else "",
             policy=self._settings.policy,
             nearest=_nearest(found.hits) if state == "done" and not answered else [],
         )
 
     def _insert(self, stored: StoredAnswer) -> None:
-        answer = stored.answer
+        answer, session = stored.answer, self._asked.session
         with self._store.catalog.transaction() as cursor:
+            if session is not None:
+                session.begin(cursor, answer.created)
             cursor.execute(
                 "INSERT INTO prompts SELECT ?, ?, ?, ? "
                 "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",

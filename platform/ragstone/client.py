@@ -187,8 +187,10 @@ class Client:
             if name == "error":
                 failure = self._http.decoded(data, dict[str, dict[str, str]])["error"]
                 raise_known(failure["code"], failure["message"], failure["hint"], status=503)
-            kind = AnswerDone if name == "answer" else AnswerText
-            yield self._http.decoded(data, kind)
+            if name == "answer":
+                yield self._http.decoded(data, AnswerDone)
+            else:
+                yield self._http.decoded(data, AnswerText)
 
     def show(
         self,

@@ -346,12 +346,23 @@ class Workspace:
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """
         from ragstone.answers import Asked, answer_stream
+        from ragstone.generation.followup import self_contained
+        from ragstone.sessions import find_session, turns_of
 
-        found = self.search(question, dataset, k=self.settings.generation.passages, where=where)
+        settings, entered, asked = self.settings.generation, None, question
+        if session is not None:
+            dataset_id = self._store.resolve(dataset).dataset_id
+            entered = find_session(self._store, dataset_id, session)
+            asked = self_contained(question, turns_of(self._store, entered))
+        found = self.search(asked, dataset, k=settings.passages, where=where)
         version = self._store.resolve(f"{found.dataset}@{found.version}")
-        asked = Asked(question, found, version.digest, session or "")
-        encoder, settings = self._encoder_of(version), self.settings.generation
-        return answer_stream(self._store, asked, generator, encoder, settings)
+        return answer_stream(
+            self._store,
+            Asked(question, found, version.digest, entered),
+            generator,
+            self._encoder_of(version),
+            settings,
+        )
 
     # ------------------------------------------------------------ looking
 

@@ -196,6 +196,8 @@ def show_answer(answer: Answer) -> None:
     """Print an answer for people, then its numbered sources with their quotes."""
     from rich.padding import Padding
 
+    if answer.rewritten:
+        say(styled(f"Asked as: {answer.rewritten}", "dim"))
     say(styled(answer.answer, "" if answer.found else "yellow"))
     for citation in answer.citations:
         say(

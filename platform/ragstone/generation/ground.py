@@ -9,6 +9,7 @@ the answer is "not found in this dataset".
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Generator as Stream
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from ragstone.schemas.answers import Citation, Claim, Policy
 from ragstone.schemas.api import Hit
 
 UNSUPPORTED = "[unsupported]"  # stands behind a sentence that the policy `flag` keeps
+_MARKS = re.compile(rf" (?:\[\d+\]|{re.escape(UNSUPPORTED)})")
 
 
 class Stopped(Exception):
@@ -224,6 +226,11 @@ def _short(evidence: Evidence, claims: Sequence[Claim]) -> str:
     """Return what the reader found, if the answer says it."""
     text = evidence.found[0].text if evidence.found else ""
     return text if text and any(text in claim.text for claim in claims) else ""
+
+
+def without_marks(answer: str) -> str:
+    """Return the text of an answer without the marks that `write` puts behind its sentences."""
+    return _MARKS.sub("", answer)
 
 
 def _sampling(generator: Generator, settings: GenerationSettings) -> Sampling:
