@@ -176,7 +176,7 @@ def main() -> None:
             kept = [one for one in questions if not is_test(one, name)]
             (chosen.training / f"{name}.json").write_text(json.dumps(squad(kept)))
         return
-    ways = Ways(open_text_encoder("all-MiniLM-L6-v2", EncoderSettings()), Reader(chosen.reader))
+    ways = Ways(open_text_encoder(EncoderSettings()), Reader(chosen.reader))
     chance = random.Random(0)  # noqa: S311
     for name, questions in every.items():
         test = [one for one in questions if is_test(one, name)]
