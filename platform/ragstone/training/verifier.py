@@ -23,7 +23,7 @@ from ragstone.training.pairs import AdaptedPairs, Batches, PairRecipe
 from ragstone.training.questions import held_out
 from ragstone.training.verifier_files import TrainedVerifier, write_verifier
 
-VERIFIER_RECIPE = PairRecipe(encoder=DEFAULT_MODEL, epochs=2)
+VERIFIER_RECIPE = PairRecipe(encoder=DEFAULT_MODEL, epochs=1.5)
 
 _TEMPERATURES = np.geomspace(0.25, 8, 61)
 _PRECISION = 0.95  # of "supported" on held-out claims, that the threshold is laid for
