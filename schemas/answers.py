@@ -30,6 +30,7 @@ class Citation:
     end: int
     from_ms: int | None = None  # when the passage is heard, in a recording
     to_ms: int | None = None
+    modality: str = "text"  # of the chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,16 @@ class StoredAnswer:
     state: AnswerState = "done"
     error: AnswerError | None = None  # of one that failed
     template: str = ""  # digest of the prompt's template, whose text the catalog keeps
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorInfo:
+    """Somebody who can write answers, and whether it can do so here."""
+
+    id: str  # as `generator` takes it
+    available: bool
+    note: str  # what it is, or why it cannot
+    chosen: bool = False  # by the setting generation.generator
 
 
 @dataclass(frozen=True, slots=True)

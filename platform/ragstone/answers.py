@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ragstone.errors import RagstoneError
 from ragstone.generation.generators import open_generator
 from ragstone.generation.ground import Grounded, Stopped, prepare, write
 from ragstone.generation.prompts import GROUNDED
+from ragstone.listing import show
 from ragstone.schemas.answers import (
     Answer,
     AnswerDone,
@@ -25,7 +26,7 @@ from ragstone.schemas.answers import (
     NearPassage,
     StoredAnswer,
 )
-from ragstone.schemas.api import to_json
+from ragstone.schemas.api import ChunkDetail, to_json
 from ragstone.storage.catalog import now
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _NEAREST = 3  # passages shown when there is no answer
 _SNIPPET = 300  # characters of each
+_AROUND_MEDIA = 3  # chunks looked at for what is written or said in a picture or a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,22 @@ class AnswerStream(Iterator[AnswerEvent]):
                 self._events.close()
             finally:
                 self._turn.release()
+
+
+def with_words(store: Store, found: SearchResult) -> SearchResult:
+    """Return the hits so that those without a text have the captions and texts beside them.
+
+    A picture or a stretch of sound is found by what it looks or sounds like; what is written in
+    it, or said, is in other chunks of its item.
+    """
+    hits = [hit if hit.text.strip() else _in_words(store, hit) for hit in found.hits]
+    return replace(found, hits=hits)
+
+
+def _in_words(store: Store, hit: Hit) -> Hit:
+    around = show(store, hit.chunk_id, _AROUND_MEDIA)
+    assert isinstance(around, ChunkDetail)
+    return replace(hit, before=around.before, after=around.after)
 
 
 def answer_stream(

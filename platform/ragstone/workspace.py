@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
     from ragstone.schemas import api
-    from ragstone.schemas.answers import Answer, StoredAnswer
+    from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
     from ragstone.schemas.records import Modality
     from ragstone.storage.manifests import Manifest
     from ragstone.training.reranker_files import TrainedReranker
@@ -345,7 +345,7 @@ class Workspace:
         GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """
-        from ragstone.answers import Asked, answer_stream
+        from ragstone.answers import Asked, answer_stream, with_words
         from ragstone.generation.followup import self_contained
         from ragstone.sessions import find_session, turns_of
 
@@ -354,7 +354,10 @@ class Workspace:
             dataset_id = self._store.resolve(dataset).dataset_id
             entered = find_session(self._store, dataset_id, session)
             asked = self_contained(question, turns_of(self._store, entered))
-        found = self.search(asked, dataset, k=settings.passages, where=where)
+        found = self.search(
+            asked, dataset, k=settings.passages, where=where, neighbours=settings.neighbours
+        )
+        found = with_words(self._store, found)
         version = self._store.resolve(f"{found.dataset}@{found.version}")
         return answer_stream(
             self._store,
@@ -363,6 +366,12 @@ class Workspace:
             self._encoder_of(version),
             settings,
         )
+
+    def generators(self) -> list[GeneratorInfo]:
+        """Return who can write answers here, and why others cannot; known servers are asked."""
+        from ragstone.generation.known import known_generators
+
+        return known_generators(self.settings.generation)
 
     # ------------------------------------------------------------ looking
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from ragstone.schemas.answers import Answer
+from ragstone.schemas.answers import Answer, GeneratorInfo
 from ragstone.schemas.api import (
     BackupResult,
     CalibrationReport,
@@ -80,6 +80,7 @@ RESULTS: dict[str, Any] = {
     "POST /v1/search": SearchResult,
     "POST /v1/similar": SearchResult,
     "POST /v1/ask": Answer,
+    "GET /v1/generators": list[GeneratorInfo],
     "GET /v1/show/{id}": ItemDetail,
     "GET /v1/quarantine": list[QuarantineInfo],
     "POST /v1/datasets/{name}/delete": VersionInfo,

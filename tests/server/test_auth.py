@@ -32,6 +32,7 @@ GUARDED = [
     ("POST", "/v1/search"),
     ("POST", "/v1/similar"),
     ("POST", "/v1/ask"),
+    ("GET", "/v1/generators"),
     ("GET", "/v1/show/0123456789"),
     ("GET", "/v1/items/0123456789/original"),
     ("GET", "/v1/items/0123456789/preview"),

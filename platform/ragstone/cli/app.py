@@ -16,6 +16,7 @@ from ragstone.cli import (
     distill,
     evaluate,
     find,
+    generators,
     golden,
     health,
     ingest,
@@ -96,6 +97,7 @@ app.command(rich_help_panel=_START)(quarantined.sync)
 app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.similar)
 app.command(rich_help_panel=_USE)(find.ask)
+app.command(rich_help_panel=_USE)(generators.generators)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
 app.command(rich_help_panel=_LOOK)(catalog.log)
 app.command(rich_help_panel=_LOOK)(catalog.items)

@@ -23,7 +23,7 @@ from ragstone.errors import GeneratorTimeout
 from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.generation.claims import ClaimReader, RawClaim
 from ragstone.generation.evidence import Evidence, reader_for, weigh
-from ragstone.generation.prompts import NOT_FOUND, build_prompt, pack
+from ragstone.generation.prompts import NOT_FOUND, build_prompt, in_reading_order, pack
 from ragstone.generation.verification import Verification
 from ragstone.schemas.answers import Citation, Claim, Policy
 from ragstone.schemas.api import Hit
@@ -100,6 +100,8 @@ def prepare(
         budget=generator.context_length - sampling.max_new_tokens,
         count_tokens=generator.count_tokens,
     )
+    if settings.order == "reading":
+        prompt = in_reading_order(prompt)
     weighed = weigh(question, prompt.passages, encoder, reader_for(settings))
     enough = bool(prompt.passages) and weighed.chance >= settings.min_evidence
     return Prepared(prompt, sampling, weighed, enough)
@@ -236,4 +238,4 @@ def without_marks(answer: str) -> str:
 def _sampling(generator: Generator, settings: GenerationSettings) -> Sampling:
     """Leave at least half of a small context to the passages."""
     longest = min(settings.max_new_tokens, max(1, generator.context_length // 2))
-    return Sampling(longest, settings.temperature, settings.seed)
+    return Sampling(longest, settings.temperature, settings.seed, settings.stop)

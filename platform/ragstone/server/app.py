@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from ragstone import __version__
-from ragstone.schemas.answers import Answer, StoredAnswer
+from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
 from ragstone.schemas.api import (
     ChunkDetail,
     DatasetInfo,
@@ -157,6 +157,12 @@ async def ask(request: Request, ws: Owned, body: AskRequest) -> Any:
     if body.stream:
         return event_response(stream, answer_event, answer_failure)
     return await answered(request, stream) or Response(status_code=_GONE)
+
+
+@_guarded.get("/generators", dependencies=[may(Action.LIST)])
+def generators(ws: Owned) -> list[GeneratorInfo]:
+    """List who can write answers, and why others cannot."""
+    return ws.generators()
 
 
 @_guarded.get("/show/{id:path}", dependencies=[may(Action.READ, named_record)])
