@@ -24,6 +24,7 @@ from ragstone.errors import RagstoneError, ServerUnavailable, UnknownWorkspace
 from ragstone.integrations import mcp_views
 from ragstone.integrations.mcp_views import AnswerView, DatasetsView, ReadView, SearchView
 from ragstone.schemas import api
+from ragstone.schemas.answers import StoredAnswer
 from ragstone.server.failures import wrong_argument
 from ragstone.server.run import ending_on_signals
 from ragstone.server.sharing import served
@@ -232,7 +233,7 @@ class _Tools:
         `next` is the offset to go on with, null at the end.
         """
         shown = self._reach.call(lambda client: client.show(id))
-        if isinstance(shown, api.StoredAnswer):
+        if isinstance(shown, StoredAnswer):
             return mcp_views.answer_read(shown, offset or 0, limit)
         if isinstance(shown, api.ItemDetail):
             return mcp_views.item_read(shown, offset or 0, limit)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ragstone.schemas import api
+    from ragstone.schemas.answers import Answer, Citation, StoredAnswer
 
 PASSAGE = 1_500  # characters of one passage, or quote
 LISTED = 200  # datasets in one list
@@ -134,7 +135,7 @@ def _passage(hit: api.Hit) -> PassageView:
     )
 
 
-def answered(answer: api.Answer) -> AnswerView:
+def answered(answer: Answer) -> AnswerView:
     """Return an answer with its quotes, without what it was made from."""
     return AnswerView(
         answer_id=answer.answer_id,
@@ -147,7 +148,7 @@ def answered(answer: api.Answer) -> AnswerView:
     )
 
 
-def _quote(citation: api.Citation) -> QuoteView:
+def _quote(citation: Citation) -> QuoteView:
     return QuoteView(
         number=citation.number,
         quote=citation.quote[:PASSAGE],
@@ -170,7 +171,7 @@ def item_read(item: api.ItemDetail, offset: int, limit: int) -> ReadView:
     )
 
 
-def answer_read(stored: api.StoredAnswer, offset: int, limit: int) -> ReadView:
+def answer_read(stored: StoredAnswer, offset: int, limit: int) -> ReadView:
     """Return a stored answer as text: question, answer, numbered quotes."""
     answer = stored.answer
     lines = [f"Question: {answer.question}", f"Answer: {answer.answer}"]
