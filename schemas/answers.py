@@ -56,6 +56,14 @@ class NearPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """How much was read and written, as the generator counts; nothing when it was not asked."""
+
+    prompt: int = 0
+    answer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A grounded answer, or the statement that there is none."""
 
@@ -76,6 +84,7 @@ class Answer:
     policy: Policy = "strict"
     nearest: list[NearPassage] = field(default_factory=list)  # where nothing was found
     short: str = ""  # the few words that answer, where a reader found them in what is said
+    tokens: Tokens = field(default_factory=Tokens)
 
 
 @dataclass(frozen=True, slots=True)

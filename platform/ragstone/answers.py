@@ -25,6 +25,7 @@ from ragstone.schemas.answers import (
     AnswerText,
     NearPassage,
     StoredAnswer,
+    Tokens,
 )
 from ragstone.schemas.api import ChunkDetail, to_json
 from ragstone.storage.catalog import now
@@ -225,6 +226,7 @@ class _Receipt:
             rewritten=found.query if found.query != asked.question else "",
             policy=self._settings.policy,
             nearest=_nearest(found.hits) if state == "done" and not answered else [],
+            tokens=grounded.tokens if grounded else Tokens(),
         )
 
     def _insert(self, stored: StoredAnswer) -> None:

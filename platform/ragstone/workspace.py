@@ -324,6 +324,7 @@ class Workspace:
         generator: str | None = None,
         where: Sequence[str] = (),
         session: str | None = None,
+        history: Sequence[tuple[str, str]] = (),
     ) -> AnswerStream:
         """As `ask`, but return the answer while it is written, sentence by sentence.
 
@@ -337,6 +338,9 @@ class Workspace:
             As `generators` lists them, for example "hf:NAME"; None takes the one in the settings.
         session
             Id or name of a session whose earlier questions this one follows; a new name begins one.
+        history
+            Questions and answers that this one follows, oldest first, where somebody else keeps
+            the conversation; a session has its own.
 
         Raises
         ------
@@ -347,9 +351,10 @@ class Workspace:
         """
         from ragstone.answers import Asked, answer_stream, with_words
         from ragstone.generation.followup import self_contained
-        from ragstone.sessions import find_session, turns_of
+        from ragstone.sessions import find_session, told_turns, turns_of
 
-        settings, entered, asked = self.settings.generation, None, question
+        settings, entered = self.settings.generation, None
+        asked = self_contained(question, told_turns(history))
         if session is not None:
             dataset_id = self._store.resolve(dataset).dataset_id
             entered = find_session(self._store, dataset_id, session)

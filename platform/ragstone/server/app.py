@@ -20,7 +20,7 @@ from ragstone.schemas.api import (
     SearchResult,
     VersionInfo,
 )
-from ragstone.server import care, duplicates, failures, jobs, versions
+from ragstone.server import care, completions, duplicates, failures, jobs, versions
 from ragstone.server.auth import Action, Resource, dataset_resource
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.hosts import HostCheck
@@ -36,10 +36,14 @@ from ragstone.server.models import (
     SimilarRequest,
     unpacked,
 )
-from ragstone.server.streams import answer_event, answer_failure, answered, event_response
+from ragstone.server.streams import (
+    GONE,
+    answer_event,
+    answer_failure,
+    answered,
+    event_response,
+)
 from ragstone.workspace import Workspace
-
-_GONE = 499  # the client closed the connection: nobody reads this
 
 
 def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> FastAPI:
@@ -60,6 +64,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(jobs.router)
     app.include_router(duplicates.router)
     app.include_router(care.router)
+    app.include_router(completions.router)
     return app
 
 
@@ -156,7 +161,7 @@ async def ask(request: Request, ws: Owned, body: AskRequest) -> Any:
     )
     if body.stream:
         return event_response(stream, answer_event, answer_failure)
-    return await answered(request, stream) or Response(status_code=_GONE)
+    return await answered(request, stream) or Response(status_code=GONE)
 
 
 @_guarded.get("/generators", dependencies=[may(Action.LIST)])
