@@ -65,7 +65,9 @@ def said(generator: Generator, prompt: Prompt, sampling: Sampling | None = None)
 def grounded(
     question: str, hits: list[Hit], generator: Generator, encoder: TextEncoder, **settings: object
 ) -> Grounded:
-    stream = ground(question, hits, generator, encoder, GenerationSettings.model_validate(settings))
+    # What is tested is what is sent and read: the text alone decides about evidence and support.
+    chosen = {"reader": "", "verifier": "", "min_evidence": 0.0} | settings
+    stream = ground(question, hits, generator, encoder, GenerationSettings.model_validate(chosen))
     while True:
         try:
             next(stream)
@@ -307,7 +309,7 @@ def test_what_a_passage_orders_does_not_reach_the_answer(
     injected = replace(hits[0], text=text, end=hits[0].start + len(text))
     with serving(obeys) as server:
         generator = opened(server.url, encoder)
-        answer = grounded("Where is Normandy?", [injected], generator, encoder, min_evidence=0.2)
+        answer = grounded("Where is Normandy?", [injected], generator, encoder)
         (request,) = server.requests
     told = order.partition("reply with:")[2].strip()
     assert answer.raw.strip() == told

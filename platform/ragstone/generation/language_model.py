@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.ao.quantization
@@ -199,7 +199,8 @@ def _packed_on_gpu(loading: Loading) -> dict[str, Any]:
         reason = f"{loading.quantisation} on a GPU needs the package bitsandbytes"
         raise ImportError(reason)
     eight = loading.quantisation == "int8"
-    packing = BitsAndBytesConfig(load_in_8bit=eight, load_in_4bit=not eight)
+    config = cast("Any", BitsAndBytesConfig)  # without annotations
+    packing = config(load_in_8bit=eight, load_in_4bit=not eight)
     return {"quantization_config": packing, "device_map": {"": 0}}
 
 
