@@ -71,7 +71,9 @@ def train_verifier(
 
     loss = descend(network.parameters, loss_of, steps, recipe.learning_rate, on_progress)
     windows = network.read([(one.claim, one.quote) for one in measuring])
-    outputs = np.stack([found[0].first for found in windows]) if windows else np.zeros((0, 3))
+    outputs = np.zeros((len(windows), len(VERDICTS)), np.float32)
+    for row, found in zip(outputs, windows, strict=True):
+        row[:] = found[0].first
     truth = np.asarray([one.verdict for one in measuring], np.int64)
     heat = _temperature(outputs, truth)
     supported = np.asarray([verdict(found, heat).supported for found in windows])
