@@ -11,6 +11,7 @@ from ragstone import __version__
 from ragstone.cli import (
     bench,
     catalog,
+    chat,
     dedup,
     demo,
     distill,
@@ -97,6 +98,7 @@ app.command(rich_help_panel=_START)(quarantined.sync)
 app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.similar)
 app.command(rich_help_panel=_USE)(find.ask)
+app.command(rich_help_panel=_USE)(chat.chat)
 app.command(rich_help_panel=_USE)(generators.generators)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
 app.command(rich_help_panel=_LOOK)(catalog.log)
