@@ -342,7 +342,7 @@ def test_the_same_question_gives_the_same_answer(hits: list[Hit], encoder: TextE
 
 @pytest.mark.parametrize("name", ["", "gpt", "hf:", "extractive "])
 def test_unknown_generators_are_argument_errors(name: str, encoder: TextEncoder) -> None:
-    with pytest.raises(InvalidArgument, match="'extractive', or 'hf:'"):
+    with pytest.raises(InvalidArgument, match="'extractive', 'hf:'"):
         open_generator(name, encoder, SETTINGS)
 
 
