@@ -22,6 +22,7 @@ from ragstone.cli import (
     jobs,
     keeping,
     quarantined,
+    receipts,
     reembed,
     serving,
     train,
@@ -96,6 +97,9 @@ app.command(rich_help_panel=_START)(quarantined.sync)
 app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.similar)
 app.command(rich_help_panel=_USE)(find.ask)
+app.command(rich_help_panel=_USE)(receipts.replay)
+app.command(rich_help_panel=_USE)(receipts.explain)
+app.command(rich_help_panel=_USE)(receipts.trace)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
 app.command(rich_help_panel=_LOOK)(catalog.log)
 app.command(rich_help_panel=_LOOK)(catalog.items)

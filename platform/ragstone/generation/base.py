@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +68,18 @@ class Generator(Protocol):
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """Yield the answer's text in pieces; cite passages as [1]."""
         ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A generator with weights of its own, which decide what it writes."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all files that decide what it writes, in hex."""
+        ...
+
+
+def model_digest(generator: Generator) -> str:
+    """Return the digest of a generator's weights; empty for one that has none, or far away."""
+    return generator.digest if isinstance(generator, Weighted) else ""
