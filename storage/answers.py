@@ -126,8 +126,8 @@ def _row(cursor: duckdb.DuckDBPyConnection, answer_id: str) -> AnswerRow:
 
 
 def erase(cursor: duckdb.DuckDBPyConnection, answer_id: str) -> None:
-    """Delete an answer with all that was said of it, in the transaction of `cursor`."""
-    for table in ("answers", "answer_sources", "feedback"):
+    """Delete an answer with what it used, but not its seal, in the transaction of `cursor`."""
+    for table in ("answers", "answer_sources"):
         cursor.execute(f"DELETE FROM {table} WHERE answer_id = ?", [answer_id])  # noqa: S608
 
 

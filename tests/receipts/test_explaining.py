@@ -90,6 +90,17 @@ def test_an_answer_whose_version_was_given_up_is_explained_as_far_as_it_goes(
     assert (explained.verbatim, explained.chunk, explained.bytes) == (False, None, None)
 
 
+def test_an_item_that_another_version_keeps_is_still_explained(
+    stones: Workspace, frost: Answer, sources: Path
+) -> None:
+    (sources / "new.txt").write_text("Basalt is dark.\n", encoding="utf-8")
+    stones.ingest(sources / "new.txt", "stones")
+    stones.gc(keep=1)
+    explained = only(stones, frost)
+    assert explained.verbatim
+    assert read(stones, explained.bytes).decode() == frost.citations[0].quote
+
+
 # ---------------------------------------------------------------- trace
 
 

@@ -103,11 +103,6 @@ def test_forgotten_item_is_in_no_file(filled: Store, open_store: Opener) -> None
     version = store.resolve("docs@2")
     keep(store, version, record(version, "01A", [found(ITEM, SECRET)]))
     keep(store, version, record(version, "01B", []))
-    store.catalog.write(
-        "INSERT INTO feedback VALUES ('F', '01A', '', now()::TIMESTAMP, '', 'bad', '', ?, '', "
-        "'open', NULL, '')",
-        [SECRET],
-    )
     receipt = forget(store, [ITEM], "asked to")
     assert (receipt.items, receipt.answers, receipt.reason) == ([ITEM], ["01A"], "asked to")
     assert holding(store.root) == []

@@ -100,7 +100,8 @@ def _show_citation(explained: ExplainedCitation) -> None:
         found = f", hit {chunk.rank} ({arm_places(chunk.arms)})" if chunk.rank else ""
         lines.append(styled(place + found, "dim"))
     place = f"item {citation.item_id[:12]}, characters {citation.start}-{citation.end}"
-    truth = "word for word" if explained.verbatim else "NOT word for word"
+    gone = "NOT word for word" if kept else "which is not kept any more"
+    truth = "word for word" if explained.verbatim else gone
     lines.append(styled(f"{place}, {truth}", "dim" if explained.verbatim else "bold red"))
     if kept:
         place = "" if kept.start is None else f", bytes {kept.start}-{kept.end} of"

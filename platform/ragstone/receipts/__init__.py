@@ -1,1 +1,1 @@
-"""Receipts of answers: made again, followed to their sources and back, and judged by people."""
+"""Receipts of answers: made again, and followed to their sources and back."""

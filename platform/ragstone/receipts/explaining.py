@@ -62,18 +62,26 @@ class _Following:
         row = self._item(citation.item_id)
         return ExplainedCitation(
             citation=citation,
-            verbatim=row is not None and not self.quotes.problem(self.cited, citation),
+            verbatim=row is not None and self._verbatim(row, citation),
             chunk=self._chunk(citation) if row else None,
             name=self._name(row) if row else "",
             media_type=str(row["media_type"]) if row else "",
             bytes=self._bytes(row, citation) if row else None,
         )
 
+    def _verbatim(self, row: dict[str, Any], citation: Citation) -> bool:
+        text = self.quotes.text(row["dataset_id"], row["item_key"])
+        return text[citation.start : citation.end] == citation.quote
+
     def _item(self, item_id: str) -> dict[str, Any] | None:
-        """Return the item as the version that was asked has it, else as another version does."""
+        """Return the item as the version that was asked has it, else as another version does.
+
+        One that was in no other than versions that were given up is not kept any more.
+        """
         dataset_id, version = self.cited.dataset_id, self.cited.version
         rows = self.store.catalog.records(
-            "SELECT * FROM items WHERE item_id = ? ORDER BY dataset_id <> ?, "
+            "SELECT * FROM items WHERE item_id = ? AND (removed IS NULL OR removed > added) "
+            "ORDER BY dataset_id <> ?, "
             "NOT (added <= ? AND (removed IS NULL OR removed > ?)), added DESC LIMIT 1",
             [item_id, dataset_id, version, version],
         )

@@ -1,4 +1,4 @@
--- Answers that cannot be changed unseen, what each of them used, and what people say of them.
+-- Answers that cannot be changed unseen, and what each of them used.
 
 CREATE TABLE seals (
     number      BIGINT NOT NULL,           -- 1, 2, 3, … in the order in which answers were stored
@@ -27,18 +27,3 @@ INSERT INTO answer_sources
     FROM used;
 
 CREATE INDEX answer_sources_by_item ON answer_sources (item_id);
-
-CREATE TABLE feedback (
-    feedback_id VARCHAR NOT NULL,          -- ULID
-    answer_id   VARCHAR NOT NULL,
-    dataset_id  VARCHAR NOT NULL,
-    created     TIMESTAMP NOT NULL,
-    principal   VARCHAR NOT NULL,          -- who said it
-    verdict     VARCHAR NOT NULL,          -- good, bad
-    reason      VARCHAR NOT NULL,
-    comment     VARCHAR NOT NULL,
-    corrected   VARCHAR NOT NULL,          -- the answer as it should be; empty: nobody said
-    state       VARCHAR NOT NULL,          -- open, accepted, rejected
-    reviewed    TIMESTAMP,
-    reviewer    VARCHAR NOT NULL
-);
