@@ -69,7 +69,7 @@ def squad(questions: Sequence[Question]) -> dict[str, Any]:
     for one in questions:
         articles.setdefault(one.article, {}).setdefault(one.passage, []).append(one)
     return {
-        "version": "v2.0",
+        "version": "2.0",
         "data": [
             {
                 "title": title,
@@ -174,9 +174,9 @@ def main() -> None:
         chosen.training.mkdir(parents=True, exist_ok=True)
         for name, questions in every.items():
             kept = [one for one in questions if not is_test(one, name)]
-            (chosen.training / f"{name}.json").write_text(json.dumps(squad(kept)))
+            (chosen.training / f"{name}-train.json").write_text(json.dumps(squad(kept)))
         return
-    ways = Ways(open_text_encoder("all-MiniLM-L6-v2", EncoderSettings()), Reader(chosen.reader))
+    ways = Ways(open_text_encoder(EncoderSettings()), Reader(chosen.reader))
     chance = random.Random(0)  # noqa: S311
     for name, questions in every.items():
         test = [one for one in questions if is_test(one, name)]

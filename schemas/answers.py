@@ -30,6 +30,7 @@ class Citation:
     end: int
     from_ms: int | None = None  # when the passage is heard, in a recording
     to_ms: int | None = None
+    modality: str = "text"  # of the chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,14 @@ class NearPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """How much was read and written, as the generator counts; nothing when it was not asked."""
+
+    prompt: int = 0
+    answer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A grounded answer, or the statement that there is none."""
 
@@ -75,6 +84,7 @@ class Answer:
     policy: Policy = "strict"
     nearest: list[NearPassage] = field(default_factory=list)  # where nothing was found
     short: str = ""  # the few words that answer, where a reader found them in what is said
+    tokens: Tokens = field(default_factory=Tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,16 @@ class StoredAnswer:
     error: AnswerError | None = None  # of one that failed
     template: str = ""  # digest of the prompt's template, whose text the catalog keeps
     receipt: Receipt | None = None  # None in records that are older than receipts
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorInfo:
+    """Somebody who can write answers, and whether it can do so here."""
+
+    id: str  # as `generator` takes it
+    available: bool
+    note: str  # what it is, or why it cannot
+    chosen: bool = False  # by the setting generation.generator
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ulid import ULID
 
-from ragstone import __version__
 from ragstone.errors import RagstoneError
 from ragstone.generation.generators import model_digests, open_generator
 from ragstone.generation.ground import Grounded, Stopped, prepare, write
 from ragstone.generation.prompts import GROUNDED
+from ragstone.listing import show
 from ragstone.schemas.answers import (
     Answer,
     AnswerDone,
@@ -25,7 +26,9 @@ from ragstone.schemas.answers import (
     NearPassage,
     Receipt,
     StoredAnswer,
+    Tokens,
 )
+from ragstone.schemas.api import ChunkDetail
 from ragstone.storage import answers
 from ragstone.storage.catalog import now
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 _NEAREST = 3  # passages shown when there is no answer
 _SNIPPET = 300  # characters of each
+_AROUND_MEDIA = 3  # chunks looked at for what is written or said in a picture or a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,24 @@ def receipt_of(
         retrieval=settings.model_dump(),
         fusion=found.fusion,
         digests=digests,
-        release=__version__,
+        release=version("ragstone"),
     )
+
+
+def with_words(store: Store, found: SearchResult) -> SearchResult:
+    """Return the hits so that those without a text have the captions and texts beside them.
+
+    A picture or a stretch of sound is found by what it looks or sounds like; what is written in
+    it, or said, is in other chunks of its item.
+    """
+    hits = [hit if hit.text.strip() else _in_words(store, hit) for hit in found.hits]
+    return replace(found, hits=hits)
+
+
+def _in_words(store: Store, hit: Hit) -> Hit:
+    around = show(store, hit.chunk_id, _AROUND_MEDIA)
+    assert isinstance(around, ChunkDetail)
+    return replace(hit, before=around.before, after=around.after)
 
 
 def answer_stream(
@@ -236,6 +256,7 @@ class _Keeper:
             rewritten=found.query if found.query != asked.question else "",
             policy=self._settings.policy,
             nearest=_nearest(found.hits) if state == "done" and not answered else [],
+            tokens=grounded.tokens if grounded else Tokens(),
         )
 
     def _insert(self, stored: StoredAnswer) -> None:

@@ -22,6 +22,7 @@ from ragstone.schemas.answers import (
     AnswerDone,
     AnswerEvent,
     AnswerText,
+    GeneratorInfo,
     StoredAnswer,
 )
 from ragstone.schemas.tracing import Explanation, Replay, Trace
@@ -192,6 +193,10 @@ class Client:
                 yield self._http.decoded(data, AnswerDone)
             else:
                 yield self._http.decoded(data, AnswerText)
+
+    def generators(self) -> list[GeneratorInfo]:
+        """Return who can write answers on the server's machine, and why others cannot."""
+        return self._http.get("/generators", list[GeneratorInfo])
 
     def show(
         self,

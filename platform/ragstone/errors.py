@@ -54,6 +54,7 @@
     │   ├── GeneratorTimeout         generator_timeout (retry helps)
     │   ├── GeneratorNonsense        generator_nonsense
     │   ├── SourceUnavailable        source_unavailable
+    │   ├── MissingExtra             missing_extra
     │   ├── DatabaseUnavailable      database_unavailable (retry helps)
     │   ├── ServerUnavailable        server_unavailable (retry helps)
     │   └── JobDied                  job_died (retry helps)
@@ -780,6 +781,19 @@ class SourceUnavailable(Unavailable):
         super().__init__(
             f"{shown_address(where)} cannot be read: the package {package} is not installed",
             f"Install it with: pip install {package}",
+        )
+
+
+class MissingExtra(Unavailable):
+    """A part of Ragstone needs packages that are not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(
+            f"{what} needs packages that are not installed",
+            f'Install them with: pip install "ragstone[{extra}]"',
         )
 
 

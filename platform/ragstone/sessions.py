@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from ulid import ULID
 
 from ragstone.errors import InvalidArgument
-from ragstone.generation.followup import Turn
+from ragstone.generation.followup import Turn, self_contained
 from ragstone.generation.ground import without_marks
+from ragstone.generation.prompts import NOT_FOUND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from duckdb import DuckDBPyConnection
 
     from ragstone.storage.store import Store
@@ -74,3 +77,18 @@ def turns_of(store: Store, session: Session) -> list[Turn]:
         Turn(rewritten or question, without_marks(answer) if found else "")
         for rewritten, question, answer, found in rows
     ]
+
+
+def told_turns(history: Sequence[tuple[str, str]]) -> list[Turn]:
+    """Return the turns of a conversation that somebody else keeps, the newest first.
+
+    Parameters
+    ----------
+    history
+        Questions, each with its answer or an empty text, the oldest first.
+    """
+    turns: list[Turn] = []
+    for question, answer in history:
+        said = "" if answer.startswith(NOT_FOUND) else without_marks(answer)
+        turns = [Turn(self_contained(question, turns), said), *turns][:_TURNS]
+    return turns

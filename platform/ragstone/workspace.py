@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
     from ragstone.schemas import api
-    from ragstone.schemas.answers import Answer, StoredAnswer
+    from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
@@ -325,6 +325,7 @@ class Workspace:
         generator: str | None = None,
         where: Sequence[str] = (),
         session: str | None = None,
+        history: Sequence[tuple[str, str]] = (),
     ) -> AnswerStream:
         """As `ask`, but return the answer while it is written, sentence by sentence.
 
@@ -338,6 +339,9 @@ class Workspace:
             As `generators` lists them, for example "hf:NAME"; None takes the one in the settings.
         session
             Id or name of a session whose earlier questions this one follows; a new name begins one.
+        history
+            Questions and answers that this one follows, oldest first, where somebody else keeps
+            the conversation; a session has its own.
 
         Raises
         ------
@@ -346,16 +350,20 @@ class Workspace:
         GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """
-        from ragstone.answers import Asked, answer_stream, receipt_of
+        from ragstone.answers import Asked, answer_stream, receipt_of, with_words
         from ragstone.generation.followup import self_contained
-        from ragstone.sessions import find_session, turns_of
+        from ragstone.sessions import find_session, told_turns, turns_of
 
-        settings, entered, asked = self.settings.generation, None, question
+        settings, entered = self.settings.generation, None
+        asked = self_contained(question, told_turns(history))
         if session is not None:
             dataset_id = self._store.resolve(dataset).dataset_id
             entered = find_session(self._store, dataset_id, session)
             asked = self_contained(question, turns_of(self._store, entered))
-        found = self.search(asked, dataset, k=settings.passages, where=where)
+        found = self.search(
+            asked, dataset, k=settings.passages, where=where, neighbours=settings.neighbours
+        )
+        found = with_words(self._store, found)
         version = self._store.resolve(f"{found.dataset}@{found.version}")
         encoder = self._encoder_of(version)
         digests = {"encoder": encoder.identity.digest, **self._retriever.digests(found.fusion)}
@@ -416,6 +424,12 @@ class Workspace:
         from ragstone.receipts.tracing import trace
 
         return trace(self._store, item, limit, offset)
+
+    def generators(self) -> list[GeneratorInfo]:
+        """Return who can write answers here, and why others cannot; known servers are asked."""
+        from ragstone.generation.known import known_generators
+
+        return known_generators(self.settings.generation)
 
     # ------------------------------------------------------------ looking
 

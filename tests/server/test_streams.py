@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
 
 from ragstone import errors
 from ragstone.client import Client
-from ragstone.config import GenerationSettings
-from ragstone.encoders.base import TextEncoder
-from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.schemas.answers import AnswerDone, AnswerEvent, AnswerText, StoredAnswer
 from ragstone.workspace import Workspace
 
 QUESTION = "What is granite made of?"
 SENTENCE = "Granite is a hard stone made of quartz, feldspar and mica. [1] "
-
-
-class Endless:
-    """A generator that writes on until it is stopped, and says when it was."""
-
-    id = "endless"
-    context_length = 4_096
-
-    def __init__(self, first: str) -> None:
-        self.first = first
-        self.started, self.stopped = threading.Event(), threading.Event()
-
-    def count_tokens(self, prompt: Prompt) -> int:
-        return len(prompt.text.split())
-
-    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:  # noqa: ARG002
-        try:
-            yield self.first
-            self.started.set()
-            while True:
-                time.sleep(0.01)
-                yield "and "
-        finally:
-            self.stopped.set()
-
-
-@pytest.fixture
-def endless(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Endless]:
-    """A function that puts an endless generator behind every id."""
-
-    def make(first: str) -> Endless:
-        made = Endless(first)
-
-        def opened(id: str, encoder: TextEncoder, settings: GenerationSettings) -> Generator:  # noqa: A002, ARG001
-            return made
-
-        monkeypatch.setattr("ragstone.answers.open_generator", opened)
-        return made
-
-    return make
 
 
 def stored(owned: Workspace, generator: str) -> list[StoredAnswer]:
@@ -147,7 +104,7 @@ def test_eight_who_ask_at_a_time_get_their_own_answers(client: Client) -> None:
 
 
 def test_a_client_that_goes_away_stops_the_generator(
-    client: Client, owned: Workspace, endless: Callable[[str], Endless]
+    client: Client, owned: Workspace, endless: Callable[[str], Any]
 ) -> None:
     writer = endless(SENTENCE + "And ")
     stream = client.ask_stream(QUESTION, "rocks")
@@ -165,7 +122,7 @@ def test_a_client_that_goes_away_stops_the_generator(
 @pytest.mark.parametrize("stream", [True, False])
 def test_one_who_leaves_before_the_first_sentence_stops_it_too(
     http: httpx.Client,
-    endless: Callable[[str], Endless],
+    endless: Callable[[str], Any],
     stream: bool,  # noqa: FBT001
 ) -> None:
     writer = endless("It ")
@@ -179,7 +136,7 @@ def test_one_who_leaves_before_the_first_sentence_stops_it_too(
 def test_a_generator_that_fails_says_so_and_what_it_was_asked_is_kept(
     client: Client,
     owned: Workspace,
-    endless: Callable[[str], Endless],
+    endless: Callable[[str], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     endless(SENTENCE + "And ")

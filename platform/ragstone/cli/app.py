@@ -16,6 +16,7 @@ from ragstone.cli import (
     distill,
     evaluate,
     find,
+    generators,
     golden,
     health,
     ingest,
@@ -100,6 +101,7 @@ app.command(rich_help_panel=_USE)(find.ask)
 app.command(rich_help_panel=_USE)(receipts.replay)
 app.command(rich_help_panel=_USE)(receipts.explain)
 app.command(rich_help_panel=_USE)(receipts.trace)
+app.command(rich_help_panel=_USE)(generators.generators)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
 app.command(rich_help_panel=_LOOK)(catalog.log)
 app.command(rich_help_panel=_LOOK)(catalog.items)
@@ -145,4 +147,5 @@ training.command("verifier")(train.verifier)
 app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
+app.command(rich_help_panel=_SERVE)(serving.mcp)
 app.command(rich_help_panel=_SERVE)(serving.ui)

@@ -137,7 +137,8 @@ def ask(
     generator: Annotated[
         str | None,
         typer.Option(
-            help="Who writes the answer: extractive, or hf: with the name or path of a model.",
+            help="Who writes the answer, as ragstone generators lists them: extractive, hf: with "
+            "the name or path of a model, openai: with MODEL@URL.",
             show_default="the setting generation.generator",
         ),
     ] = None,

@@ -107,7 +107,7 @@ def verifier(
             show_default=False,
         ),
     ] = None,
-    epochs: Annotated[float, typer.Option(min=0, help="Passes over the claims.")] = 2,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over the claims.")] = 1.5,
     seed: Seed = 0,
     encoder: Encoder = DEFAULT_MODEL,
     as_json: options.Json = False,

@@ -37,13 +37,13 @@ class LoadedPairs:
         limit_threads()
         tensors = read_adapter(adapter.name, adapter.folder / WEIGHTS)
         self._device = choose_device(device)
-        self._network: Any = trunk(base).auto_model
-        lay_over(adapter.name, self._network, tensors)
+        network: Any = trunk(base).auto_model
+        lay_over(adapter.name, network, tensors)
         try:
             self._head = tensors[HEAD_WEIGHT], tensors[HEAD_BIAS]
         except KeyError as error:
             raise EncoderUnavailable(adapter.name, f"it has no {error}") from error
-        self._network.to(self._device).eval()
+        self._network: Any = torch.nn.Module.to(network, self._device).eval()
         self._tokenizer = PairTokenizer(base, positions_of(self._network))
         self._using = threading.Lock()  # two batches at once take longer than one after the other
 

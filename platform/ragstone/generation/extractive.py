@@ -14,7 +14,8 @@ from ragstone.generation.words import stems
 
 _FURTHER = 0.8  # a further sentence needs this share of the best one's score
 _REPEAT = 0.6  # shared words of the shorter sentence from which two say the same
-_LIKELY = 0.5  # chance from which on a further passage's answer is told, too
+# A further passage's answer is told, too, from this chance on, and this share of the best one's.
+_LIKELY, _AS_LIKELY = 0.7, 0.95
 _INCOMPLETE, _DANGLING = 0.1, 0.03  # taken off the score
 _DANGLERS = frozenset(
     "it its this these those that he she they his her their such however but also moreover thus "
@@ -79,7 +80,7 @@ class ExtractiveReader:
         for place, answer in enumerate(found):
             around = _around(answer)
             if place:
-                if answer.chance < max(_LIKELY, _FURTHER * found[0].chance):
+                if answer.chance < max(_LIKELY, _AS_LIKELY * found[0].chance):
                     continue
                 if len(chosen) + len(around) > self._max_sentences:
                     continue

@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Generator as Stream
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from ragstone.config import GenerationSettings
@@ -23,9 +23,9 @@ from ragstone.errors import GeneratorTimeout
 from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.generation.claims import ClaimReader, RawClaim
 from ragstone.generation.evidence import Evidence, reader_for, weigh
-from ragstone.generation.prompts import NOT_FOUND, build_prompt, pack
+from ragstone.generation.prompts import NOT_FOUND, build_prompt, in_reading_order, pack
 from ragstone.generation.verification import Verification
-from ragstone.schemas.answers import Citation, Claim, Policy
+from ragstone.schemas.answers import Citation, Claim, Policy, Tokens
 from ragstone.schemas.api import Hit
 
 UNSUPPORTED = "[unsupported]"  # stands behind a sentence that the policy `flag` keeps
@@ -57,6 +57,7 @@ class Grounded:
     evidence: float  # 0..1
     prompt: Prompt
     raw: str  # as the generator wrote it, as far as it was read; empty when it was not asked
+    tokens: Tokens
     short: str = ""  # the few words that answer, where the answer has them
 
 
@@ -100,6 +101,8 @@ def prepare(
         budget=generator.context_length - sampling.max_new_tokens,
         count_tokens=generator.count_tokens,
     )
+    if settings.order == "reading":
+        prompt = in_reading_order(prompt)
     weighed = weigh(question, prompt.passages, encoder, reader_for(settings))
     enough = bool(prompt.passages) and weighed.chance >= settings.min_evidence
     return Prepared(prompt, sampling, weighed, enough)
@@ -138,7 +141,7 @@ def write(
         yield from draft.rest()
     if not draft.written:
         yield NOT_FOUND
-    return draft.grounded(prepared)
+    return draft.grounded(prepared, generator)
 
 
 def _pieces(
@@ -183,8 +186,8 @@ class _Draft:
         for raw in self._reader.rest():
             yield from self._take(raw)
 
-    def grounded(self, prepared: Prepared) -> Grounded:
-        found = bool(self._claims)
+    def grounded(self, prepared: Prepared, generator: Generator) -> Grounded:
+        found, raw = bool(self._claims), "".join(self._raw)
         return Grounded(
             answer="".join(self.written) or NOT_FOUND,
             found=found,
@@ -193,7 +196,8 @@ class _Draft:
             evidence=prepared.evidence.chance,
             short=_short(prepared.evidence, self._claims),
             prompt=prepared.prompt,
-            raw="".join(self._raw),
+            raw=raw,
+            tokens=_counted(prepared.prompt, raw, generator) if prepared.enough else Tokens(),
         )
 
     def _take(self, raw: RawClaim) -> Iterator[str]:
@@ -233,7 +237,14 @@ def without_marks(answer: str) -> str:
     return _MARKS.sub("", answer)
 
 
+def _counted(prompt: Prompt, raw: str, generator: Generator) -> Tokens:
+    """Count what the generator read and wrote; it counts prompts, so by one that goes on."""
+    read = generator.count_tokens(prompt)
+    longer = generator.count_tokens(replace(prompt, user=f"{prompt.user}\n{raw}"))
+    return Tokens(read, max(0, longer - read))
+
+
 def _sampling(generator: Generator, settings: GenerationSettings) -> Sampling:
     """Leave at least half of a small context to the passages."""
     longest = min(settings.max_new_tokens, max(1, generator.context_length // 2))
-    return Sampling(longest, settings.temperature, settings.seed)
+    return Sampling(longest, settings.temperature, settings.seed, settings.stop)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from ragstone.generation.base import Passage, Prompt
 from ragstone.schemas.api import Hit
+from ragstone.schemas.finding import Neighbour
 from ragstone.text import sentence_spans
 
 NOT_FOUND = "not found in this dataset"
@@ -87,47 +88,88 @@ def without_last(prompt: Prompt) -> Prompt:
     return _render(prompt.question, prompt.passages[:-1])
 
 
+def in_reading_order(prompt: Prompt) -> Prompt:
+    """Return the prompt with the passages of an item together, as they stand in it.
+
+    The item with the best passage comes first. The passages are numbered anew.
+    """
+    items = list(dict.fromkeys(passage.item_id for passage in prompt.passages))
+    ordered = sorted(prompt.passages, key=lambda p: (items.index(p.item_id), p.start))
+    numbered = [replace(p, number=number) for number, p in enumerate(ordered, start=1)]
+    return _render(prompt.question, numbered)
+
+
 def pack(hits: Iterable[Hit], limit: int) -> list[Passage]:
-    """Number the texts of `hits`, best first, at most `limit` of them, each text once.
+    """Number the texts of the best `limit` hits, each text once, with what stands around them.
 
     A hit whose text, or whose stretch of its item, is already there is left out; of a hit that
     overlaps an earlier one only the rest is kept, so that offsets stay true and no sentence is
-    cited twice.
+    cited twice. Neighbours that a hit came with are joined to it where they touch, and follow it
+    as passages of their own where they do not.
     """
     packed: list[Passage] = []
+    taken = 0
     for hit in sorted(hits, key=lambda hit: hit.rank):
-        if len(packed) == limit:
+        if taken == limit:
             break
-        start, end = _uncovered(hit, packed)
-        text = hit.text[start - hit.start : end - hit.start]
-        if not text.strip() or any(" ".join(text.split()) in _flat(p.text) for p in packed):
-            continue
-        packed.append(
-            Passage(
-                number=len(packed) + 1,
-                chunk_id=hit.chunk_id,
-                item_id=hit.item_id,
-                source=hit.source,
-                title=hit.title,
-                page=hit.page,
-                text=text,
-                start=start,
-                from_ms=hit.from_ms,
-                to_ms=hit.to_ms,
-            )
-        )
+        before = len(packed)
+        for stretch in _stretches(hit):
+            start, end = _uncovered(stretch, packed)
+            text = stretch.text[start - stretch.start : end - stretch.start]
+            if text.strip() and not any(" ".join(text.split()) in _flat(p.text) for p in packed):
+                packed.append(replace(stretch, number=len(packed) + 1, text=text, start=start))
+        taken += len(packed) > before
     return packed
+
+
+def _stretches(hit: Hit) -> list[Passage]:
+    """Return the hit with the neighbours that touch it, then the others, as in the item."""
+    own = Passage(
+        number=0,
+        chunk_id=hit.chunk_id,
+        item_id=hit.item_id,
+        source=hit.source,
+        title=hit.title,
+        page=hit.page,
+        text=hit.text,
+        start=hit.start,
+        from_ms=hit.from_ms,
+        to_ms=hit.to_ms,
+        modality=hit.modality,
+    )
+    apart: list[Passage] = []
+    for near in [*reversed(hit.before), *hit.after]:
+        first, end = own.start, own.start + len(own.text)
+        if not own.text.strip() or near.end < first or near.start > end:
+            apart.append(_neighbour(own, near))
+        elif near.start < first:
+            own = replace(own, text=near.text[: first - near.start] + own.text, start=near.start)
+        else:
+            own = replace(own, text=own.text + near.text[end - near.start :])
+    return [own, *sorted(apart, key=lambda passage: passage.start)]
+
+
+def _neighbour(own: Passage, near: Neighbour) -> Passage:
+    return replace(
+        own,
+        chunk_id=near.chunk_id,
+        page=near.page,
+        text=near.text,
+        start=near.start,
+        from_ms=near.from_ms,
+        to_ms=near.to_ms,
+    )
 
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _uncovered(hit: Hit, packed: Iterable[Passage]) -> tuple[int, int]:
-    """Return the longest stretch of the hit, in its item, that no packed passage shows yet."""
-    rests = [(hit.start, hit.start + len(hit.text))]
+def _uncovered(stretch: Passage, packed: Iterable[Passage]) -> tuple[int, int]:
+    """Return the longest part of the stretch, in its item, that no packed passage shows yet."""
+    rests = [(stretch.start, stretch.start + len(stretch.text))]
     for passage in packed:
-        if passage.item_id == hit.item_id:
+        if passage.item_id == stretch.item_id:
             first, last = passage.start, passage.start + len(passage.text)
             rests = [
                 rest
@@ -135,7 +177,8 @@ def _uncovered(hit: Hit, packed: Iterable[Passage]) -> tuple[int, int]:
                 for rest in ((start, min(end, first)), (max(start, last), end))
                 if rest[0] < rest[1]
             ]
-    return max(rests, key=lambda rest: rest[1] - rest[0], default=(hit.start, hit.start))
+    nothing = (stretch.start, stretch.start)
+    return max(rests, key=lambda rest: rest[1] - rest[0], default=nothing)
 
 
 def _shortened(passage: Passage) -> Iterable[Passage]:

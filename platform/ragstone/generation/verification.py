@@ -8,6 +8,7 @@ from dataclasses import replace
 from ragstone.encoders.verifiers import Verifier
 from ragstone.generation.base import Passage
 from ragstone.generation.claims import RawClaim
+from ragstone.generation.orders import is_order
 from ragstone.generation.plain import plain
 from ragstone.generation.support import SUPPORTED, Support, find_support
 from ragstone.schemas.answers import Citation, Claim
@@ -84,13 +85,15 @@ class Verification:
                 end=end,
                 from_ms=passage.from_ms,
                 to_ms=passage.to_ms,
+                modality=passage.modality,
             )
         return self._numbered[key].number
 
 
 def _supports(claim: RawClaim, passages: Iterable[Passage]) -> list[Support]:
     """Return the quotes of the passages the claim names, or else the best quote of all."""
-    everywhere = [find_support(claim.text, passage) for passage in passages]
+    found = [find_support(claim.text, passage) for passage in passages]
+    everywhere = [support for support in found if not is_order(support.quote)]
     named = [support for support in everywhere if support.passage.number in claim.cited]
     good = [support for support in named if support.score >= SUPPORTED]
     return good or sorted(everywhere, key=lambda support: -support.score)[:1]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
+from ragstone.answers import with_words
 from ragstone.config import GenerationSettings, RetrievalSettings
 from ragstone.errors import DamagedFile, RagstoneError
 from ragstone.generation.generators import model_digests, open_generator
@@ -175,15 +176,21 @@ class _Run:
                 retriever = retriever.with_settings(settings)
             where, k = receipt.where, receipt.k
         answer = self.stored.answer
-        question = Question(answer.rewritten or answer.question, k=k, where=where)
+        question = Question(
+            answer.rewritten or answer.question,
+            k=k,
+            where=where,
+            neighbours=int(self.stored.settings.get("neighbours", 0)),
+        )
         try:
             found = retriever.search(question, [f"{manifest.dataset}@{manifest.version}"])
         except RagstoneError as error:
             self.differences.add("retrieval", error.message)
             return self.stored.hits
         self._compare_digests(retriever.digests(found.fusion), ("reranker", "synonyms"))
-        self.differences.hits(self.row.record, found.hits)
-        return found.hits
+        hits = with_words(self.of.store, found).hits
+        self.differences.hits(self.row.record, hits)
+        return hits
 
     def _encoder(self, manifest: Manifest | None) -> TextEncoder | None:
         try:

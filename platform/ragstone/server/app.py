@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from ragstone import __version__
-from ragstone.schemas.answers import Answer, StoredAnswer
+from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
 from ragstone.schemas.api import (
     ChunkDetail,
     DatasetInfo,
@@ -20,7 +20,7 @@ from ragstone.schemas.api import (
     SearchResult,
     VersionInfo,
 )
-from ragstone.server import care, duplicates, failures, jobs, receipts, versions
+from ragstone.server import care, completions, duplicates, failures, jobs, receipts, versions
 from ragstone.server.auth import Action, Resource, dataset_resource
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.hosts import HostCheck
@@ -36,10 +36,14 @@ from ragstone.server.models import (
     SimilarRequest,
     unpacked,
 )
-from ragstone.server.streams import answer_event, answer_failure, answered, event_response
+from ragstone.server.streams import (
+    GONE,
+    answer_event,
+    answer_failure,
+    answered,
+    event_response,
+)
 from ragstone.workspace import Workspace
-
-_GONE = 499  # the client closed the connection: nobody reads this
 
 
 def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> FastAPI:
@@ -61,6 +65,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(duplicates.router)
     app.include_router(care.router)
     app.include_router(receipts.router)
+    app.include_router(completions.router)
     return app
 
 
@@ -157,7 +162,13 @@ async def ask(request: Request, ws: Owned, body: AskRequest) -> Any:
     )
     if body.stream:
         return event_response(stream, answer_event, answer_failure)
-    return await answered(request, stream) or Response(status_code=_GONE)
+    return await answered(request, stream) or Response(status_code=GONE)
+
+
+@_guarded.get("/generators", dependencies=[may(Action.LIST)])
+def generators(ws: Owned) -> list[GeneratorInfo]:
+    """List who can write answers, and why others cannot."""
+    return ws.generators()
 
 
 @_guarded.get("/show/{id:path}", dependencies=[may(Action.READ, named_record)])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ragstone.answers import AnswerStream
     from ragstone.schemas.answers import Answer
 
+GONE = 499  # the client closed the connection: nobody reads this
 _LOOK_SECONDS = 0.1  # between two looks whether the client is still there
 # A proxy that gathers what it passes on would make a stream of it no more.
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

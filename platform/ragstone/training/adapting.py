@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -67,7 +67,8 @@ class AdaptedTrunk:
     def __init__(self, base: ModelFiles, layers: int, rank: int, max_tokens: int) -> None:
         from tokenizers import Tokenizer
 
-        self._network: Any = trunk(base).auto_model  # loaded for inference: no dropout
+        # Loaded for inference: no dropout.
+        self._network: Any = cast("Any", trunk(base).auto_model)
         for parameter in self._network.parameters():
             parameter.requires_grad_(False)
         self._adapted = adapt(base.identity.name, self._network, layers, rank)

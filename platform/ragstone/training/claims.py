@@ -18,7 +18,7 @@ import numpy as np
 from ragstone.encoders.verifiers import CONTRADICTED, NEITHER, SUPPORTED
 from ragstone.errors import InvalidArgument
 from ragstone.text import Span, sentence_spans
-from ragstone.training.questions import Question
+from ragstone.training.questions import NAME, NUMBER, Question, other_name, replaced
 
 VERDICTS = {"supported": SUPPORTED, "contradicted": CONTRADICTED, "not enough": NEITHER}
 
@@ -28,8 +28,6 @@ _EXPECTED = 'JSONL with "claim", "quote" and "verdict" in each line; a verdict i
 _AUXILIARY = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might)"
 _SUBJECT = re.compile(rf"^(?:who|what|which(?: \w+)?) (?!{_AUXILIARY}\b)(\w+ .+)$", re.IGNORECASE)
 _NAMED = re.compile(r"^(?:who|what) (is|are|was|were) (the .+|\w+'s .+)$", re.IGNORECASE)
-_NUMBER = re.compile(r"\d[\d.,]*\d|\d")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z]\w+(?: [A-Z]\w+)*")
 _AUXILIARIES = re.compile(rf"\b{_AUXILIARY}\b(?! not)")
 _NOT = re.compile(r"\b(is|are|was|were|has|have|had|can|could|will|would|should|may|might) not\b")
 _LONGEST = 60  # words of a sentence that becomes a claim
@@ -119,53 +117,47 @@ def _changed(
 
 def _number(sentence: str, passage: str, chance: np.random.Generator) -> str | None:
     """Put another number of the passage, or one near it, in the place of a number."""
-    found = list(_NUMBER.finditer(sentence))
+    found = list(NUMBER.finditer(sentence))
     if not found:
         return None
     old = found[int(chance.integers(len(found)))]
-    pool = [n for n in _NUMBER.findall(passage) if n not in sentence and len(n) == len(old[0])]
+    pool = [n for n in NUMBER.findall(passage) if n not in sentence and len(n) == len(old[0])]
     digits = re.sub(r"\D", "", old[0])
-    new = pool[int(chance.integers(len(pool)))] if pool else str(int(digits) + 1 + int(chance.integers(9)))  # fmt: skip  # noqa: E501
-    return _replaced(sentence, old.span(), new)
+    if pool:
+        new = pool[int(chance.integers(len(pool)))]
+    else:
+        new = str(int(digits) + 1 + int(chance.integers(9)))
+    return replaced(sentence, old.span(), new)
 
 
 def _name(sentence: str, passage: str, chance: np.random.Generator) -> str | None:
     """Put another name of the passage in the place of a name."""
-    found = list(_NAME.finditer(sentence))
-    pool = [name for name in _NAME.findall(passage) if name not in sentence]
-    if not found or not pool:
-        return None
-    old = found[int(chance.integers(len(found)))]
-    return _replaced(sentence, old.span(), pool[int(chance.integers(len(pool)))])
+    return other_name(sentence, NAME.findall(passage), chance)
 
 
 def _negation(sentence: str, passage: str, chance: np.random.Generator) -> str | None:  # noqa: ARG001
     """Negate the first verb that can be, or take the negation away."""
     denied = _NOT.search(sentence)
     if denied:
-        return _replaced(sentence, denied.span(), denied[1])
+        return replaced(sentence, denied.span(), denied[1])
     verb = re.search(r"\b(?:is|are|was|were|has|have|had|can|could|will|would|may)\b", sentence)
     if verb is None:
         return None
-    return _replaced(sentence, verb.span(), f"{verb[0]} not")
+    return replaced(sentence, verb.span(), f"{verb[0]} not")
 
 
 def _other_answer(question: Question, right: Span, chance: np.random.Generator) -> str | None:
     """Return a number for a number, a name for a name, from the same passage."""
     answer = question.passage[slice(*right)]
     known = {one.lower() for one in question.answers}
-    if _NUMBER.search(answer):
-        pool = [n for n in _NUMBER.findall(question.passage) if n not in answer]
-        number = _NUMBER.search(answer)
-        if pool and number:
-            return _replaced(answer, number.span(), pool[int(chance.integers(len(pool)))])
+    number = NUMBER.search(answer)
+    if number:
+        numbers = [n for n in NUMBER.findall(question.passage) if n not in answer]
+        if numbers:
+            return replaced(answer, number.span(), numbers[int(chance.integers(len(numbers)))])
         return None
-    pool = [n for n in _NAME.findall(question.passage) if n.lower() not in known]
+    pool: list[str] = [n for n in NAME.findall(question.passage) if n.lower() not in known]
     pool = [name for name in pool if name not in answer and answer not in name]
     if pool and answer[:1].isupper():
         return pool[int(chance.integers(len(pool)))]
     return None
-
-
-def _replaced(text: str, span: Span, new: str) -> str:
-    return text[: span[0]] + new + text[span[1] :]

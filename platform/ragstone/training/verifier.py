@@ -23,7 +23,7 @@ from ragstone.training.pairs import AdaptedPairs, Batches, PairRecipe
 from ragstone.training.questions import held_out
 from ragstone.training.verifier_files import TrainedVerifier, write_verifier
 
-VERIFIER_RECIPE = PairRecipe(encoder=DEFAULT_MODEL, epochs=2)
+VERIFIER_RECIPE = PairRecipe(encoder=DEFAULT_MODEL, epochs=1.5)
 
 _TEMPERATURES = np.geomspace(0.25, 8, 61)
 _PRECISION = 0.95  # of "supported" on held-out claims, that the threshold is laid for
@@ -71,7 +71,9 @@ def train_verifier(
 
     loss = descend(network.parameters, loss_of, steps, recipe.learning_rate, on_progress)
     windows = network.read([(one.claim, one.quote) for one in measuring])
-    outputs = np.stack([found[0].first for found in windows]) if windows else np.zeros((0, 3))
+    outputs = np.zeros((len(windows), len(VERDICTS)), np.float32)
+    for row, found in zip(outputs, windows, strict=True):
+        row[:] = found[0].first
     truth = np.asarray([one.verdict for one in measuring], np.int64)
     heat = _temperature(outputs, truth)
     supported = np.asarray([verdict(found, heat).supported for found in windows])
