@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ragstone.schemas.api import Hit
+from ragstone.schemas.api import FusionChoice, Hit
 
 Policy = Literal["strict", "flag", "off"]  # what happens to a sentence that nothing supports
 AnswerState = Literal["done", "failed", "cancelled"]
@@ -97,6 +97,19 @@ class AnswerError:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """What else an answer was made from, so that it can be made again."""
+
+    raw: str  # as the generator wrote it, as far as it was read
+    k: int  # hits that were asked for
+    where: list[str]
+    retrieval: dict[str, Any]  # settings
+    fusion: FusionChoice | None
+    digests: dict[str, str]  # of what took part: encoder, generator, reranker, synonyms
+    release: str  # of Ragstone
+
+
+@dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """An answer with all that made it: what was asked, found and sent to the generator."""
 
@@ -108,6 +121,7 @@ class StoredAnswer:
     state: AnswerState = "done"
     error: AnswerError | None = None  # of one that failed
     template: str = ""  # digest of the prompt's template, whose text the catalog keeps
+    receipt: Receipt | None = None  # None in records that are older than receipts
 
 
 @dataclass(frozen=True, slots=True)

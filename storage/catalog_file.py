@@ -198,6 +198,8 @@ def rewrite(cursor: duckdb.DuckDBPyConnection, path: Path, settings: StorageSett
                 fresh.register("incoming", rows)
                 fresh.execute(f'INSERT INTO "{table}" FROM incoming')
                 fresh.unregister("incoming")
+            for (sql,) in cursor.execute("SELECT sql FROM duckdb_indexes()").fetchall():
+                fresh.execute(sql)
             fresh.commit()
         finally:
             cursor.rollback()

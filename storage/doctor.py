@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from ragstone.schemas.api import DoctorReport
 from ragstone.storage.examination import Examination, take_down
-from ragstone.storage.examining_bytes import (
-    examine_answers,
-    examine_blobs,
-    examine_erasures,
-    examine_quarantine,
-)
+from ragstone.storage.examining_answers import examine_answers
+from ragstone.storage.examining_bytes import examine_blobs, examine_erasures, examine_quarantine
 from ragstone.storage.examining_content import Contents, examine_unknown
 from ragstone.storage.examining_history import (
     examine_files,

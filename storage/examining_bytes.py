@@ -97,24 +97,3 @@ def _answers_left(exam: Examination, receipt: Receipt) -> list[str]:
     marks = ", ".join("?" for _ in receipt.answers)
     sql = f"SELECT answer_id FROM answers WHERE answer_id IN ({marks})"  # noqa: S608
     return [str(row[0]) for row in exam.store.catalog.rows(sql, receipt.answers)]
-
-
-# ---------------------------------------------------------------- answers
-
-
-def examine_answers(exam: Examination) -> None:
-    """Check that stored answers name versions that are, or were, and still are the same."""
-    datasets = {dataset.id: dataset for dataset in exam.seen.datasets}
-    for dataset_id, number, digest, count, example in exam.seen.answers:
-        exam.checks["answers"] += count
-        dataset = datasets.get(dataset_id)
-        if dataset is None or number not in {*dataset.numbers, *dataset.collected_ones}:
-            problem = (
-                f"{count} stored answers are of version {number} of {dataset_id}, unknown here"
-            )
-        elif dataset.digests.get(number, digest) != digest:
-            problem = f"{count} stored answers are of another version {number} of {dataset_id}"
-        else:
-            continue
-        remedy = "They cannot be replayed, unless the version comes back from a backup."
-        exam.find("answers", f"answer {example}", problem, remedy)

@@ -23,7 +23,7 @@ from pyroaring import BitMap64
 from ulid import ULID
 
 from ragstone.errors import DamagedFile, UnknownId
-from ragstone.storage import living, parts, projection
+from ragstone.storage import answers, living, parts, projection
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import Catalog, now
 from ragstone.storage.changes import keyword_documents
@@ -340,7 +340,7 @@ def finish(catalog: Catalog, root: Path, erasures: Erasures, receipt: Receipt) -
     with catalog.transaction() as cursor:
         cursor.execute(f"DELETE FROM quarantine WHERE item_id IN ({listed})", receipt.items)  # noqa: S608
         for answer in receipt.answers:
-            cursor.execute("DELETE FROM answers WHERE answer_id = ?", [answer])
+            answers.erase(cursor, answer)
     held = catalog.rows(f"SELECT item_id FROM items WHERE item_id IN ({listed})", receipt.items)  # noqa: S608
     gone = sorted(set(receipt.items) - {row[0] for row in held})  # others were taken in again
     kept = Blobs(root / "blobs"), Blobs(root / "quarantine")

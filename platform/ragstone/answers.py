@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from ragstone.errors import RagstoneError
-from ragstone.generation.generators import open_generator
+from ragstone.generation.generators import model_digests, open_generator
 from ragstone.generation.ground import Grounded, Stopped, prepare, write
 from ragstone.generation.prompts import GROUNDED
 from ragstone.listing import show
@@ -24,14 +24,16 @@ from ragstone.schemas.answers import (
     AnswerState,
     AnswerText,
     NearPassage,
+    Receipt,
     StoredAnswer,
     Tokens,
 )
-from ragstone.schemas.api import ChunkDetail, to_json
+from ragstone.schemas.api import ChunkDetail
+from ragstone.storage import answers
 from ragstone.storage.catalog import now
 
 if TYPE_CHECKING:
-    from ragstone.config import GenerationSettings
+    from ragstone.config import GenerationSettings, RetrievalSettings
     from ragstone.encoders.base import TextEncoder
     from ragstone.generation.base import Generator as Writer
     from ragstone.schemas.api import Hit, SearchResult
@@ -50,6 +52,7 @@ class Asked:
     question: str  # as it was asked
     found: SearchResult  # of the question as it was searched
     version_digest: str
+    receipt: Receipt  # of the search; what is written comes to it
     session: Session | None = None
 
 
@@ -86,6 +89,25 @@ class AnswerStream(Iterator[AnswerEvent]):
                 self._events.close()
             finally:
                 self._turn.release()
+
+
+def receipt_of(
+    found: SearchResult,
+    k: int,
+    where: Sequence[str],
+    settings: RetrievalSettings,
+    digests: dict[str, str],
+) -> Receipt:
+    """Return the receipt of a search, before anything is written."""
+    return Receipt(
+        raw="",
+        k=k,
+        where=list(where),
+        retrieval=settings.model_dump(),
+        fusion=found.fusion,
+        digests=digests,
+        release=version("ragstone"),
+    )
 
 
 def with_words(store: Store, found: SearchResult) -> SearchResult:
@@ -145,7 +167,7 @@ def _events(
     settings: GenerationSettings,
     stopped: threading.Event,
 ) -> Generator[AnswerEvent, None, None]:
-    receipt = _Receipt(store, asked, writer.id, settings)
+    receipt = _Keeper(store, asked, writer, settings)
     try:
         prepared = prepare(asked.found.query, asked.found.hits, writer, encoder, settings)
         receipt.prompt = prepared.prompt.text
@@ -175,14 +197,14 @@ def _texts(pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, Non
         pieces.close()
 
 
-class _Receipt:
-    """What is stored of an answer: all that it was made from, and how it ended."""
+class _Keeper:
+    """Stores an answer: all that it was made from, and how it ended."""
 
     def __init__(
-        self, store: Store, asked: Asked, generator: str, settings: GenerationSettings
+        self, store: Store, asked: Asked, writer: Writer, settings: GenerationSettings
     ) -> None:
         self._store, self._asked = store, asked
-        self._generator, self._settings = generator, settings
+        self._writer, self._settings = writer, settings
         self._started = monotonic()
         self.answer_id = str(ULID())
         self.prompt = ""  # until it is written
@@ -201,9 +223,17 @@ class _Receipt:
             state=state,
             error=error,
             template=GROUNDED.digest if self.prompt else "",
+            receipt=self._receipt(grounded),
         )
         self._insert(stored)
         return answer
+
+    def _receipt(self, grounded: Grounded | None) -> Receipt:
+        begun = self._asked.receipt
+        if grounded is None:
+            return begun
+        digests = {**begun.digests, **model_digests(self._writer, self._settings)}
+        return replace(begun, digests=digests, raw=grounded.raw)
 
     def _answer(self, grounded: Grounded | None, state: AnswerState) -> Answer:
         asked, found = self._asked, self._asked.found
@@ -217,7 +247,7 @@ class _Receipt:
             citations=grounded.citations if grounded else [],
             dataset=found.dataset,
             version=found.version,
-            generator=self._generator,
+            generator=self._writer.id,
             evidence=grounded.evidence if grounded else 0.0,
             short=grounded.short if grounded else "",
             created=now(),
@@ -239,18 +269,8 @@ class _Receipt:
                 "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",
                 [GROUNDED.digest, GROUNDED.name, GROUNDED.text, answer.created, GROUNDED.digest],
             )
-            cursor.execute(
-                "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    answer.answer_id,
-                    self._store.head(answer.dataset).dataset_id,
-                    answer.version,
-                    answer.created,
-                    json.dumps(to_json(stored)),
-                    stored.state,
-                    answer.session,
-                ],
-            )
+            dataset_id = self._store.head(answer.dataset).dataset_id
+            answers.insert(cursor, dataset_id, stored)
 
 
 def _nearest(hits: Sequence[Hit]) -> list[NearPassage]:

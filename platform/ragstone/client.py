@@ -25,6 +25,7 @@ from ragstone.schemas.answers import (
     GeneratorInfo,
     StoredAnswer,
 )
+from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.text import text_columns
 from ragstone.transport import (
     Address,
@@ -210,6 +211,19 @@ class Client:
             {"around": around},
         )
         return found
+
+    def replay(self, answer: str) -> Replay:
+        """Make a stored answer again, and say what is not byte for byte as it was."""
+        return self._http.post(f"/answers/{part(answer)}/replay", Replay, {})
+
+    def explain(self, answer: str) -> Explanation:
+        """Follow each sentence of a stored answer to the bytes of its sources."""
+        return self._http.get(f"/answers/{part(answer)}/explain", Explanation)
+
+    def trace(self, item: str, *, limit: int = 50, offset: int = 0) -> Trace:
+        """Return the answers that an item was found for, newest first."""
+        page = {"limit": limit, "offset": offset}
+        return self._http.get(f"/items/{part(item)}/trace", Trace, page)
 
     def facets(
         self,

@@ -26,7 +26,8 @@
     │   ├── SpaceMismatch            space_mismatch
     │   ├── JobConflict              job_conflict
     │   ├── JobCancelled             job_cancelled
-    │   └── QualityDropped           quality_dropped
+    │   ├── QualityDropped           quality_dropped
+    │   └── AnswerDiffers            answer_differs
     ├── Denied                       not allowed                     401, 403
     │   ├── Unauthenticated          unauthenticated
     │   └── Forbidden                forbidden
@@ -58,7 +59,8 @@
     │   ├── ServerUnavailable        server_unavailable (retry helps)
     │   └── JobDied                  job_died (retry helps)
     └── StorageFault                 the files are not as promised   500
-        └── DamagedFile              damaged_file
+        ├── DamagedFile              damaged_file
+        └── TamperedAnswer           tampered_answer
 
 An error carries the value that caused it, says what to do in `hint`, and knows its HTTP status,
 the exit status of the command line, and whether the same call may succeed when tried again.
@@ -443,6 +445,22 @@ class QualityDropped(Conflict):
             f"Search of {version} is not as good as it has to be: {'; '.join(reasons)}",
             f"ragstone evaluate show {evaluation} lists what was measured, and the queries that "
             "lost most.",
+        )
+
+
+class AnswerDiffers(Conflict):
+    """An answer that was made again is not what it was."""
+
+    code = "answer_differs"
+    exit_status = 4
+    retryable = False
+
+    def __init__(self, answer: str, problems: Iterable[str]) -> None:
+        self.answer, self.problems = answer, tuple(problems)
+        super().__init__(
+            f"The answer {answer} is not made again as it was: {'; '.join(self.problems)}",
+            "The differences are in the order in which an answer comes about: the first one may "
+            "explain the others.",
         )
 
 
@@ -839,4 +857,17 @@ class DamagedFile(StorageFault):
             f"{path} is damaged: {reason}",
             "Run ragstone doctor; indexes and the catalog can be rebuilt, data files come from "
             "a backup.",
+        )
+
+
+class TamperedAnswer(StorageFault):
+    """The record of an answer is not what was stored, and cannot be read."""
+
+    code = "tampered_answer"
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        super().__init__(
+            f"The record of the answer {answer} is none of an answer any more",
+            "Somebody has changed the catalog; a backup from before has the answer as it was.",
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ragstone.schemas import api
     from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
     from ragstone.schemas.records import Modality
+    from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
     from ragstone.training.reranker_files import TrainedReranker
 
@@ -349,7 +350,7 @@ class Workspace:
         GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """
-        from ragstone.answers import Asked, answer_stream, with_words
+        from ragstone.answers import Asked, answer_stream, receipt_of, with_words
         from ragstone.generation.followup import self_contained
         from ragstone.sessions import find_session, told_turns, turns_of
 
@@ -364,13 +365,65 @@ class Workspace:
         )
         found = with_words(self._store, found)
         version = self._store.resolve(f"{found.dataset}@{found.version}")
-        return answer_stream(
-            self._store,
-            Asked(question, found, version.digest, entered),
-            generator,
-            self._encoder_of(version),
-            settings,
-        )
+        encoder = self._encoder_of(version)
+        digests = {"encoder": encoder.identity.digest, **self._retriever.digests(found.fusion)}
+        receipt = receipt_of(found, settings.passages, where, self.settings.retrieval, digests)
+        put = Asked(question, found, version.digest, receipt, entered)
+        return answer_stream(self._store, put, generator, encoder, settings)
+
+    # ------------------------------------------------------------ receipts
+
+    def replay(self, answer: str) -> Replay:
+        """Make a stored answer again, and say what is not byte for byte as it was.
+
+        The version is searched with the stored settings, and the generator writes with the stored
+        seed. Nothing is stored.
+
+        Parameters
+        ----------
+        answer
+            Its id, or a prefix of 8 characters.
+
+        Raises
+        ------
+        UnknownId
+            There is no such answer, or the prefix fits several.
+        """
+        from ragstone.receipts.replaying import Replaying
+
+        chosen = self._encoders.chosen
+        return Replaying(self._store, self._retriever, self._encoder_of, chosen).replay(answer)
+
+    def explain(self, answer: str) -> Explanation:
+        """Follow each sentence of a stored answer to the bytes of its sources.
+
+        Raises
+        ------
+        UnknownId, TamperedAnswer
+            There is no such answer, or its record cannot be read.
+        """
+        from ragstone.receipts.explaining import explain
+
+        return explain(self._store, answer)
+
+    def trace(self, item: str, *, limit: int = 50, offset: int = 0) -> Trace:
+        """Return the answers that an item was found for, in whatever version, newest first.
+
+        Parameters
+        ----------
+        item
+            Its id, or a prefix of 8 characters.
+        limit, offset
+            Page of the answers; the counts are of all.
+
+        Raises
+        ------
+        UnknownId, InvalidArgument
+            There is no such item, or the page is out of bounds.
+        """
+        from ragstone.receipts.tracing import trace
+
+        return trace(self._store, item, limit, offset)
 
     def generators(self) -> list[GeneratorInfo]:
         """Return who can write answers here, and why others cannot; known servers are asked."""

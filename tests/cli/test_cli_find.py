@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ragstone
+
 Run = Callable[..., Any]
 QUESTION = "Why does granite resist frost?"
 
@@ -143,3 +145,24 @@ def test_bench_prints_figures_of_this_machine(run: Run, stones: Any) -> None:
     assert report["encoding"]["runs"] == 3
     refused = run("bench", "stones", "--queries", "0", "--json", "-w", stones.workspace)
     assert (refused.status, refused.error["code"]) == (2, "invalid_argument")
+
+
+def test_an_answer_is_replayed_explained_and_traced(run: Run, own_stones: Any) -> None:
+    place = ["-w", own_stones.workspace]
+    answer = run("ask", "Why does granite resist frost?", "-d", "stones", "--json", *place).json
+    same = run("replay", answer["answer_id"], *place)
+    assert (same.status, "byte for byte" in same.out) == (0, True)
+    explained = run("explain", answer["answer_id"], *place)
+    quote = " ".join(answer["citations"][0]["quote"].split())
+    assert quote[:40] in explained.out
+    assert "word for word" in explained.out
+    assert "blobs/" in explained.out
+    traced = run("trace", answer["citations"][0]["item_id"], *place)
+    assert answer["answer_id"] in traced.out
+    with ragstone.open(own_stones.workspace) as ws:
+        sql = "UPDATE answers SET record = replace(CAST(record AS VARCHAR), 'hardly', 'barely')"
+        ws._store.catalog.write(sql)
+    other = run("replay", answer["answer_id"], "--json", *place)
+    assert (other.status, other.error["code"]) == (4, "answer_differs")
+    assert other.json["differences"][0]["kind"] == "tampered"
+    assert run("doctor", *place).status == 1

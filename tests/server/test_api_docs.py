@@ -36,6 +36,7 @@ from ragstone.schemas.api import (
     VersionInfo,
     to_json,
 )
+from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, ModelList
 from ragstone.server.models import (
@@ -85,6 +86,9 @@ RESULTS: dict[str, Any] = {
     "GET /v1/models": ModelList,
     "POST /v1/chat/completions": ChatCompletion,
     "GET /v1/show/{id}": ItemDetail,
+    "GET /v1/items/{id}/trace": Trace,
+    "POST /v1/answers/{id}/replay": Replay,
+    "GET /v1/answers/{id}/explain": Explanation,
     "GET /v1/quarantine": list[QuarantineInfo],
     "POST /v1/datasets/{name}/delete": VersionInfo,
     "GET /v1/diff": VersionDiff,

@@ -66,6 +66,10 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
     "short id": lambda ws: ws.show("ab"),
     "an id that is an address": lambda ws: ws.show("http://x/?a=b#c"),
     "empty id": lambda ws: ws.show(""),
+    "replay what is not there": lambda ws: ws.replay("0123456789"),
+    "explain what is not there": lambda ws: ws.explain("0123456789"),
+    "trace what is not there": lambda ws: ws.trace("0123456789"),
+    "a page of answers that is none": lambda ws: ws.trace("0123456789", limit=0),
     "delete what is not there": lambda ws: ws.delete("rocks", ["0123456789"]),
 }
 
@@ -91,6 +95,18 @@ def test_ask_and_its_receipt(client: Client, owned: Workspace) -> None:
     assert stored.answer == answer
     assert stored == owned.show(answer.answer_id)
     assert answer.created.tzinfo is not None
+
+
+def test_an_answer_is_made_again_explained_and_traced(client: Client, owned: Workspace) -> None:
+    answer = client.ask("What is granite made of?", "rocks")
+    replay = client.replay(answer.answer_id)
+    assert replay.same
+    assert replay.seal == owned.replay(answer.answer_id).seal
+    assert client.explain(answer.answer_id) == owned.explain(answer.answer_id)
+    item = answer.citations[0].item_id
+    traced = client.trace(item, limit=1)
+    assert traced == owned.trace(item, limit=1)
+    assert traced.answers[0].answer_id == answer.answer_id
 
 
 def test_delete(client: Client, owned: Workspace, scrap: str) -> None:

@@ -27,6 +27,7 @@ from ragstone.storage.retention import Policy, collect
 from ragstone.storage.store import Store
 
 from .conftest import by_words, commit, remove, unit_vectors
+from .stored_answers import keep, record
 
 Opener = Callable[[], Store]
 STONES = {
@@ -88,10 +89,7 @@ def test_a_restored_workspace_is_the_one_that_was_backed_up(
     last = remove(store, "slate")
     store.tags.set(first, "good", "the first", move=False)
     fork(store, "docs@1", "branch", "")
-    store.catalog.write(
-        "INSERT INTO answers VALUES ('A', ?, 1, '2026-01-01', ?)",
-        [last.dataset_id, json.dumps({"version_digest": first.digest})],
-    )
+    keep(store, first, record(first, "A", []))
     kept = {m.digest: results(store, m) for m in store.history(last.dataset_id)}
     made = backup(store, target)
     assert (made.datasets, made.versions, made.damaged, made.earlier) == (2, 4, [], None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +27,7 @@ from ragstone.storage.retention import Policy, collect
 from ragstone.storage.store import Store
 
 from .conftest import DIMENSION, SPACE, commit, fill, remove, unit_vectors
+from .stored_answers import found, keep, record
 from .test_versions import results, sources
 
 Opener = Callable[[], Store]
@@ -101,13 +101,8 @@ def test_the_probe_finds_the_canary(filled: Store) -> None:
 def test_forgotten_item_is_in_no_file(filled: Store, open_store: Opener) -> None:
     store = filled
     version = store.resolve("docs@2")
-    used = {"item_id": ITEM, "text": SECRET}
-    for answer, hits in (("01A", [used]), ("01B", [])):
-        record = json.dumps({"hits": hits, "version_digest": version.digest})
-        store.catalog.write(
-            "INSERT INTO answers VALUES (?, ?, 2, now()::TIMESTAMP, ?)",
-            [answer, version.dataset_id, record],
-        )
+    keep(store, version, record(version, "01A", [found(ITEM, SECRET)]))
+    keep(store, version, record(version, "01B", []))
     receipt = forget(store, [ITEM], "asked to")
     assert (receipt.items, receipt.answers, receipt.reason) == ([ITEM], ["01A"], "asked to")
     assert holding(store.root) == []

@@ -24,6 +24,7 @@ from ragstone.cli import (
     jobs,
     keeping,
     quarantined,
+    receipts,
     reembed,
     serving,
     train,
@@ -99,6 +100,9 @@ app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.similar)
 app.command(rich_help_panel=_USE)(find.ask)
 app.command(rich_help_panel=_USE)(chat.chat)
+app.command(rich_help_panel=_USE)(receipts.replay)
+app.command(rich_help_panel=_USE)(receipts.explain)
+app.command(rich_help_panel=_USE)(receipts.trace)
 app.command(rich_help_panel=_USE)(generators.generators)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
 app.command(rich_help_panel=_LOOK)(catalog.log)

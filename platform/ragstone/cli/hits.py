@@ -12,7 +12,11 @@ from ragstone.schemas.api import Hit, SearchResult
 from ragstone.text import fusion_words, heard
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.text import Text
+
+    from ragstone.schemas.api import ArmScore
 
 INDENT = (0, 0, 0, 4)
 
@@ -77,20 +81,22 @@ def _show_hit(hit: Hit, *, several: bool) -> None:
     def indented(text: Text) -> Padding:
         return Padding(text, INDENT, expand=False)
 
-    arms = ", ".join(
-        f"{name} #{arm.rank} {arm.score:.3f}" for name, arm in sorted(hit.arms.items())
-    )
     say(
         "",
         styled(f"{hit.rank:>2}. ", "bold")
         + styled(title_of(hit), "bold cyan")
         + styled(f"  {hit.score:.3f}", "green")
-        + styled(f" ({arms})", "dim"),
+        + styled(f" ({arm_places(hit.arms)})", "dim"),
         *(indented(styled(_line(near.text), "dim")) for near in hit.before),
         indented(snippet(hit)),
         *(indented(styled(_line(near.text), "dim")) for near in hit.after),
         indented(styled(_place(hit, several=several), "dim")),
     )
+
+
+def arm_places(arms: Mapping[str, ArmScore]) -> str:
+    """Say at which rank, and with which score, each arm has a chunk."""
+    return ", ".join(f"{name} #{arm.rank} {arm.score:.3f}" for name, arm in sorted(arms.items()))
 
 
 def _place(hit: Hit, *, several: bool) -> str:

@@ -35,6 +35,9 @@ Hits = Annotated[int, typer.Option("-k", help="How many hits.")]
 Explain = Annotated[
     bool, typer.Option("--explain", help="Show how the score of each hit comes about.")
 ]
+AnswerId = Annotated[
+    str, typer.Argument(metavar="ANSWER", help="Id of an answer, or its first 8 characters.")
+]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")]
 Where = Annotated[
     list[str] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +77,18 @@ class Generator(Protocol):
         asked can stop it or run out of patience; closing the iterator stops the model.
         """
         ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A generator with weights of its own, which decide what it writes."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all files that decide what it writes, in hex."""
+        ...
+
+
+def model_digest(generator: Generator) -> str:
+    """Return the digest of a generator's weights; empty for one that has none, or far away."""
+    return generator.digest if isinstance(generator, Weighted) else ""

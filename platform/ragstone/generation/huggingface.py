@@ -65,6 +65,13 @@ class TransformersGenerator:
         return f"hf:{self._name}"
 
     @cached_property
+    def digest(self) -> str:
+        """SHA-256 of weights, settings and vocabulary, in hex."""
+        from ragstone.encoders.weights import folder_digest
+
+        return folder_digest(self._name, self._folder)
+
+    @cached_property
     def context_length(self) -> int:
         """Tokens of prompt and answer together, as model and tokenizer declare them."""
         limits = [getattr(self._config, name, None) for name in _LENGTHS]

@@ -20,6 +20,7 @@ from ragstone.retrieval.suggestions import suggestions
 from ragstone.retrieval.targeting import OpenMedia, Targeting
 from ragstone.schemas.api import FusionChoice, Hit, Mode, SearchResult
 from ragstone.schemas.finding import Likeness
+from ragstone.storage.files import stamp
 from ragstone.storage.ranked import NOTHING
 
 if TYPE_CHECKING:
@@ -269,6 +270,20 @@ class Retriever:
             return NOTHING
         rows_of = self._rows_of(manifest)
         return self._rereading.read([manifest], query, rows_of, fused, reranker)
+
+    @property
+    def settings(self) -> RetrievalSettings:
+        """How it searches."""
+        return self._settings
+
+    def digests(self, fusion: FusionChoice | None) -> dict[str, str]:
+        """Return the digests of what a search used besides the version and its encoders."""
+        found = {}
+        if fusion is not None and fusion.reranker:
+            found["reranker"] = self.digest_of(fusion.reranker)
+        if self._settings.synonyms:
+            found["synonyms"] = stamp(self._store.root / self._settings.synonyms).blake3
+        return found
 
     def digest_of(self, reranker: str) -> str:
         """Return the digest of a reranker.

@@ -259,7 +259,7 @@ class Compared(BaseModel):
 
 
 class Page(BaseModel):
-    """Query string of `GET /v1/datasets/{name}/items`."""
+    """Query string of `GET /v1/datasets/{name}/items` and `GET /v1/items/{id}/trace`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

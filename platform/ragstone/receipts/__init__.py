@@ -1,0 +1,1 @@
+"""Receipts of answers: made again, and followed to their sources and back."""
