@@ -312,65 +312,6 @@ class SearchResult:
     like: Likeness | None = None  # what was given instead of a query
 
 
-# ---------------------------------------------------------------- answers
-
-
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """A verbatim quote that supports a sentence of the answer."""
-
-    number: int
-    chunk_id: str
-    item_id: str
-    source: str
-    title: str
-    page: int | None
-    quote: str
-    start: int  # of the quote in the item's text, in code points
-    end: int
-    from_ms: int | None = None  # when the passage is heard, in a recording
-    to_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One sentence of the answer and the citations that support it."""
-
-    text: str
-    citations: list[int]
-    support: float  # 0..1
-    supported: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A grounded answer, or the statement that there is none."""
-
-    answer_id: str
-    question: str
-    answer: str
-    found: bool
-    claims: list[Claim]
-    citations: list[Citation]
-    dataset: str
-    version: int
-    generator: str
-    evidence: float  # 0..1: how well the best sentence fits the question
-    created: datetime
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """An answer with all that made it: what was asked, found and sent to the generator."""
-
-    answer: Answer
-    prompt: str
-    hits: list[Hit]
-    settings: dict[str, Any]
-    version_digest: str
-
-
 # ---------------------------------------------------------------- facets
 
 

@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LEANING = (
+    "SELECT later.answer_id FROM answers later JOIN answers earlier USING (session_id) "
+    "WHERE session_id <> '' AND list_contains(?, earlier.answer_id) "
+    "AND later.answer_id > earlier.answer_id AND (later.record->'answer'->>'rewritten') <> ''"
+)
+
 
 def forget(store: Store, items: Sequence[str], reason: str) -> Receipt:
     """Erase the items with the ids `items` from the whole workspace.
@@ -145,12 +151,17 @@ class _Erasure:
         return [row[0] for row in rows if row[0] in self.items]
 
     def _answers(self) -> list[str]:
-        """Return the stored answers whose hits, prompt or citations hold one of the items."""
+        """Return the stored answers whose hits, prompt or citations hold one of the items.
+
+        So do later ones of the same session whose question was rewritten: it may have words of an
+        earlier answer.
+        """
         found: set[str] = set()
         for item in self.items:
             sql = "SELECT answer_id FROM answers WHERE contains(CAST(record AS VARCHAR), ?)"
             found.update(row[0] for row in self.store.catalog.rows(sql, [item]))
-        return sorted(found)
+        later = self.store.catalog.rows(_LEANING, [sorted(found)]) if found else []
+        return sorted(found | {row[0] for row in later})
 
     # ------------------------------------------------------------ writing
 

@@ -13,12 +13,11 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from ragstone.client import connect, find_server
 from ragstone.errors import InvalidArgument, ServerUnavailable
 
 _HOST = "127.0.0.1"
@@ -52,40 +51,19 @@ def launch(workspace: str | Path, port: int | None = None, *, open_browser: bool
         Streamlit is not installed, or did not start.
     """
     from ragstone.server.run import ending_on_signals
+    from ragstone.server.sharing import served
 
     path = Path(workspace).resolve()
-    with ending_on_signals(), ExitStack() as stack:
-        if not _is_served(path):
-            _serve_here(path, stack)
+    with ending_on_signals(), served(path):
         chosen = _free_port(port)
         url = f"http://{_HOST}:{chosen}"
-        child = stack.enter_context(_streamlit(path, chosen))
-        _wait_until_ready(child, url)
-        sys.stdout.write(f"Ragstone shows {path} on {url}\n")
-        sys.stdout.flush()
-        if open_browser:
-            webbrowser.open(url)
-        child.wait()
-
-
-def _is_served(path: Path) -> bool:
-    """Say whether a server that answers has the workspace."""
-    if find_server(path) is None:
-        return False
-    with connect(path) as client:
-        try:
-            client.server_version()
-        except ServerUnavailable:
-            return False
-    return True
-
-
-def _serve_here(path: Path, stack: ExitStack) -> None:
-    """Open the workspace and serve it from a thread until the stack unwinds."""
-    from ragstone import opening
-    from ragstone.server.run import running
-
-    stack.enter_context(running(stack.enter_context(opening.open(path))))
+        with _streamlit(path, chosen) as child:
+            _wait_until_ready(child, url)
+            sys.stdout.write(f"Ragstone shows {path} on {url}\n")
+            sys.stdout.flush()
+            if open_browser:
+                webbrowser.open(url)
+            child.wait()
 
 
 # ---------------------------------------------------------------- the Streamlit process

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ragstone.schemas.api import Answer, Citation, Hit, StoredAnswer
+from ragstone.schemas.answers import Answer, Citation, StoredAnswer
+from ragstone.schemas.api import Hit
 from ragstone.ui import document, inert, session, wording
 from ragstone.ui.failures import shown
 from ragstone.ui.inert import Bar, Mark
@@ -59,7 +60,13 @@ def _answer(stored: StoredAnswer) -> None:
     answer = stored.answer
     with st.container(border=True):
         inert.show(inert.title(answer.question))
-        if answer.found:
+        if answer.rewritten:
+            st.caption("Asked as:")
+            inert.show(inert.title(answer.rewritten))
+        if stored.state != "done":
+            why = f": {stored.error.code}" if stored.error else ""
+            st.warning(f"This answer was {stored.state}{why}.", icon=":material/error:")
+        elif answer.found:
             inert.show(inert.answer(answer.answer))
         else:
             st.info("Not found in this dataset.", icon=":material/search_off:")

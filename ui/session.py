@@ -10,14 +10,8 @@ import streamlit as st
 
 from ragstone.client import Address, Client, connect, find_server
 from ragstone.errors import ServerUnavailable
-from ragstone.schemas.api import (
-    ChunkDetail,
-    DatasetInfo,
-    ItemDetail,
-    Media,
-    StoredAnswer,
-    VersionInfo,
-)
+from ragstone.schemas.answers import StoredAnswer
+from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, Media, VersionInfo
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"

@@ -1,68 +1,268 @@
-"""Answers: ground, then keep the receipt."""
+"""Answers: find, ground, give out piece by piece, and keep the receipt whatever happens."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ulid import ULID
 
+from ragstone.errors import RagstoneError
 from ragstone.generation.generators import open_generator
-from ragstone.generation.ground import ground
-from ragstone.schemas.api import Answer, StoredAnswer, to_json
+from ragstone.generation.ground import Grounded, Stopped, prepare, write
+from ragstone.generation.prompts import GROUNDED
+from ragstone.listing import show
+from ragstone.schemas.answers import (
+    Answer,
+    AnswerDone,
+    AnswerError,
+    AnswerEvent,
+    AnswerState,
+    AnswerText,
+    NearPassage,
+    StoredAnswer,
+    Tokens,
+)
+from ragstone.schemas.api import ChunkDetail, to_json
 from ragstone.storage.catalog import now
 
 if TYPE_CHECKING:
     from ragstone.config import GenerationSettings
     from ragstone.encoders.base import TextEncoder
-    from ragstone.schemas.api import SearchResult
+    from ragstone.generation.base import Generator as Writer
+    from ragstone.schemas.api import Hit, SearchResult
+    from ragstone.sessions import Session
     from ragstone.storage.store import Store
 
+_NEAREST = 3  # passages shown when there is no answer
+_SNIPPET = 300  # characters of each
+_AROUND_MEDIA = 3  # chunks looked at for what is written or said in a picture or a recording
 
-def ask(
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and what was found for it."""
+
+    question: str  # as it was asked
+    found: SearchResult  # of the question as it was searched
+    version_digest: str
+    session: Session | None = None
+
+
+class AnswerStream(Iterator[AnswerEvent]):
+    """The events of an answer that is being written; `close` ends it, from any thread.
+
+    Each piece of text is verified and stands as it is; the last event has the whole answer, whose
+    text is all pieces joined.
+    """
+
+    def __init__(
+        self, events: Generator[AnswerEvent, None, None], stopped: threading.Event
+    ) -> None:
+        self._events = events
+        self._stopped = stopped
+        self._turn = threading.Lock()
+
+    def __next__(self) -> AnswerEvent:
+        """Return the next event.
+
+        Raises
+        ------
+        GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
+            There is no answer; the error names the record of what was found and asked.
+        """
+        with self._turn:
+            return next(self._events)
+
+    def close(self) -> None:
+        """Stop the generator; unless the answer is complete, the record says it was cancelled."""
+        self._stopped.set()  # seen by a `__next__` that is waiting in another thread
+        if self._turn.acquire(blocking=False):
+            try:
+                self._events.close()
+            finally:
+                self._turn.release()
+
+
+def with_words(store: Store, found: SearchResult) -> SearchResult:
+    """Return the hits so that those without a text have the captions and texts beside them.
+
+    A picture or a stretch of sound is found by what it looks or sounds like; what is written in
+    it, or said, is in other chunks of its item.
+    """
+    hits = [hit if hit.text.strip() else _in_words(store, hit) for hit in found.hits]
+    return replace(found, hits=hits)
+
+
+def _in_words(store: Store, hit: Hit) -> Hit:
+    around = show(store, hit.chunk_id, _AROUND_MEDIA)
+    assert isinstance(around, ChunkDetail)
+    return replace(hit, before=around.before, after=around.after)
+
+
+def answer_stream(
     store: Store,
-    found: SearchResult,
-    version_digest: str,
+    asked: Asked,
     generator: str | None,
     encoder: TextEncoder,
     settings: GenerationSettings,
-    on_text: Callable[[str], None] | None,
-) -> Answer:
-    """Answer the query of `found` from its hits and store all that made the answer."""
-    started = monotonic()
-    chosen = open_generator(generator or settings.generator, encoder, settings)
-    grounded = ground(found.query, found.hits, chosen, encoder, settings, on_text)
-    answer = Answer(
-        answer_id=str(ULID()),
-        question=found.query,
-        answer=grounded.answer,
-        found=grounded.found,
-        claims=grounded.claims,
-        citations=grounded.citations,
-        dataset=found.dataset,
-        version=found.version,
-        generator=chosen.id,
-        evidence=grounded.evidence,
-        created=now(),
-        seconds=round(monotonic() - started, 3),
-    )
-    stored = StoredAnswer(
-        answer=answer,
-        prompt=grounded.prompt.text,
-        hits=found.hits,
-        settings=settings.model_dump(),
-        version_digest=version_digest,
-    )
-    store.catalog.write(
-        "INSERT INTO answers VALUES (?, ?, ?, ?, ?)",
-        [
-            answer.answer_id,
-            store.head(found.dataset).dataset_id,
-            found.version,
-            answer.created,
-            json.dumps(to_json(stored)),
-        ],
-    )
-    return answer
+) -> AnswerStream:
+    """Answer a question from its hits, and store all that made the answer.
+
+    Raises
+    ------
+    InvalidArgument, GeneratorUnavailable
+        There is no such generator.
+    """
+    writer = open_generator(generator or settings.generator, encoder, settings)
+    stopped = threading.Event()
+    return AnswerStream(_events(store, asked, writer, encoder, settings, stopped), stopped)
+
+
+def whole(events: AnswerStream, on_text: Callable[[str], None] | None = None) -> Answer:
+    """Return the answer at the end of a stream; `on_text` gets the pieces before it."""
+    try:
+        for event in events:
+            if isinstance(event, AnswerDone):
+                return event.answer
+            if on_text is not None:
+                on_text(event.text)
+    finally:
+        events.close()
+    problem = "the stream of an answer was closed while it was read"
+    raise RuntimeError(problem)
+
+
+def _events(
+    store: Store,
+    asked: Asked,
+    writer: Writer,
+    encoder: TextEncoder,
+    settings: GenerationSettings,
+    stopped: threading.Event,
+) -> Generator[AnswerEvent, None, None]:
+    receipt = _Receipt(store, asked, writer.id, settings)
+    try:
+        prepared = prepare(asked.found.query, asked.found.hits, writer, encoder, settings)
+        receipt.prompt = prepared.prompt.text
+        grounded = yield from _texts(write(prepared, writer, settings, stopped))
+    except Stopped:
+        receipt.keep(None, "cancelled")
+        return
+    except (GeneratorExit, KeyboardInterrupt):
+        receipt.keep(None, "cancelled")
+        raise
+    except RagstoneError as error:
+        receipt.keep(None, "failed", AnswerError(error.code, error.message, error.hint))
+        error.kept_as(receipt.answer_id)
+        raise
+    yield AnswerDone(receipt.keep(grounded, "done"))
+
+
+def _texts(pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, Grounded]:
+    """Yield each piece as an event, and return what `pieces` returns."""
+    try:
+        while True:
+            yield AnswerText(next(pieces))
+    except StopIteration as end:
+        grounded: Grounded = end.value
+        return grounded
+    finally:
+        pieces.close()
+
+
+class _Receipt:
+    """What is stored of an answer: all that it was made from, and how it ended."""
+
+    def __init__(
+        self, store: Store, asked: Asked, generator: str, settings: GenerationSettings
+    ) -> None:
+        self._store, self._asked = store, asked
+        self._generator, self._settings = generator, settings
+        self._started = monotonic()
+        self.answer_id = str(ULID())
+        self.prompt = ""  # until it is written
+
+    def keep(
+        self, grounded: Grounded | None, state: AnswerState, error: AnswerError | None = None
+    ) -> Answer:
+        """Store the answer, an empty one when there is none, and return it."""
+        answer = self._answer(grounded, state)
+        stored = StoredAnswer(
+            answer=answer,
+            prompt=self.prompt,
+            hits=self._asked.found.hits,
+            settings=self._settings.model_dump(),
+            version_digest=self._asked.version_digest,
+            state=state,
+            error=error,
+            template=GROUNDED.digest if self.prompt else "",
+        )
+        self._insert(stored)
+        return answer
+
+    def _answer(self, grounded: Grounded | None, state: AnswerState) -> Answer:
+        asked, found = self._asked, self._asked.found
+        answered = grounded is not None and grounded.found
+        return Answer(
+            answer_id=self.answer_id,
+            question=asked.question,
+            answer=grounded.answer if grounded else "",
+            found=answered,
+            claims=grounded.claims if grounded else [],
+            citations=grounded.citations if grounded else [],
+            dataset=found.dataset,
+            version=found.version,
+            generator=self._generator,
+            evidence=grounded.evidence if grounded else 0.0,
+            short=grounded.short if grounded else "",
+            created=now(),
+            seconds=round(monotonic() - self._started, 3),
+            session=asked.session.session_id if asked.session else "",
+            rewritten=found.query if found.query != asked.question else "",
+            policy=self._settings.policy,
+            nearest=_nearest(found.hits) if state == "done" and not answered else [],
+            tokens=grounded.tokens if grounded else Tokens(),
+        )
+
+    def _insert(self, stored: StoredAnswer) -> None:
+        answer, session = stored.answer, self._asked.session
+        with self._store.catalog.transaction() as cursor:
+            if session is not None:
+                session.begin(cursor, answer.created)
+            cursor.execute(
+                "INSERT INTO prompts SELECT ?, ?, ?, ? "
+                "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",
+                [GROUNDED.digest, GROUNDED.name, GROUNDED.text, answer.created, GROUNDED.digest],
+            )
+            cursor.execute(
+                "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    answer.answer_id,
+                    self._store.head(answer.dataset).dataset_id,
+                    answer.version,
+                    answer.created,
+                    json.dumps(to_json(stored)),
+                    stored.state,
+                    answer.session,
+                ],
+            )
+
+
+def _nearest(hits: Sequence[Hit]) -> list[NearPassage]:
+    best = sorted(hits, key=lambda hit: hit.rank)[:_NEAREST]
+    return [
+        NearPassage(
+            chunk_id=hit.chunk_id,
+            item_id=hit.item_id,
+            source=hit.source,
+            title=hit.title,
+            text=" ".join(hit.text.split())[:_SNIPPET],
+            score=hit.score,
+        )
+        for hit in best
+    ]

@@ -9,7 +9,7 @@ with ragstone.connect("my-workspace") as client:  # or connect("http://127.0.0.1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,14 @@ from typing import Any, Self
 from ragstone import errors
 from ragstone.errors import ServerUnavailable
 from ragstone.schemas import api
+from ragstone.schemas.answers import (
+    Answer,
+    AnswerDone,
+    AnswerEvent,
+    AnswerText,
+    GeneratorInfo,
+    StoredAnswer,
+)
 from ragstone.text import text_columns
 from ragstone.transport import (
     Address,
@@ -147,26 +155,58 @@ class Client:
         *,
         generator: str | None = None,
         where: Sequence[str] = (),
-    ) -> api.Answer:
-        """Answer a question from one version, with citations."""
-        body = {
-            "question": question,
-            "dataset": dataset,
-            "generator": generator,
-            "where": list(where),
-        }
-        return self._http.post("/ask", api.Answer, body)
+        session: str | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Answer a question from one version, with citations; `on_text` gets each sentence."""
+        stream = self.ask_stream(
+            question, dataset, generator=generator, where=where, session=session
+        )
+        for event in stream:
+            if isinstance(event, AnswerDone):
+                return event.answer
+            if on_text is not None:
+                on_text(event.text)
+        raise ServerUnavailable(self.url, "it broke off in the middle of an answer")
+
+    def ask_stream(
+        self,
+        question: str,
+        dataset: str,
+        *,
+        generator: str | None = None,
+        where: Sequence[str] = (),
+        session: str | None = None,
+    ) -> Generator[AnswerEvent, None, None]:
+        """Answer a question while it is written: checked pieces of text, then the whole answer.
+
+        Closing the iterator stops the generator on the server.
+        """
+        body: dict[str, Any] = {"question": question, "dataset": dataset, "generator": generator}
+        body |= {"where": list(where), "session": session, "stream": True}
+        for name, data in self._http.events("/ask", body):
+            if name == "error":
+                failure = self._http.decoded(data, dict[str, dict[str, str]])["error"]
+                raise_known(failure["code"], failure["message"], failure["hint"], status=503)
+            if name == "answer":
+                yield self._http.decoded(data, AnswerDone)
+            else:
+                yield self._http.decoded(data, AnswerText)
+
+    def generators(self) -> list[GeneratorInfo]:
+        """Return who can write answers on the server's machine, and why others cannot."""
+        return self._http.get("/generators", list[GeneratorInfo])
 
     def show(
         self,
         id: str,  # noqa: A002
         *,
         around: int = 0,
-    ) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:
+    ) -> api.ItemDetail | api.ChunkDetail | StoredAnswer:
         """Return the item, chunk or answer with this id or prefix."""
-        found: api.ItemDetail | api.ChunkDetail | api.StoredAnswer = self._http.get(
+        found: api.ItemDetail | api.ChunkDetail | StoredAnswer = self._http.get(
             f"/show/{part(id)}",
-            api.ItemDetail | api.ChunkDetail | api.StoredAnswer,  # type: ignore[arg-type]
+            api.ItemDetail | api.ChunkDetail | StoredAnswer,  # type: ignore[arg-type]
             {"around": around},
         )
         return found

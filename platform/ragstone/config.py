@@ -13,7 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -27,7 +34,8 @@ from ragstone.errors import InvalidConfig
 CONFIG_FILE = "ragstone.toml"
 ENV_PREFIX = "RAGSTONE_"
 # Begin like a setting and are none: the default workspace, and what the project's tests look for.
-OTHER_VARIABLES = {"RAGSTONE_WORKSPACE", "RAGSTONE_DATA", "RAGSTONE_TORTURE"}
+API_KEY_VARIABLE = "RAGSTONE_OPENAI_API_KEY"  # no setting: settings are stored with answers
+OTHER_VARIABLES = {"RAGSTONE_WORKSPACE", "RAGSTONE_DATA", "RAGSTONE_TORTURE", API_KEY_VARIABLE}
 
 
 class _Section(BaseModel):
@@ -219,9 +227,24 @@ class GenerationSettings(_Section):
     """How an answer is made."""
 
     generator: str = Field(
-        "extractive", description="'extractive', or 'hf:' with the name or path of a model."
+        "extractive",
+        description="'extractive', 'hf:' with the name or path of a model, or 'openai:' with "
+        "MODEL@URL of a server that speaks chat completions.",
+    )
+    servers: tuple[str, ...] = Field(
+        (),
+        description="Addresses (URLs) beside this machine's own that 'openai:' may send questions "
+        "and passages to; only these, and generation.generator's, are sent the API key.",
     )
     passages: int = Field(8, ge=1, le=100, description="Passages given to the generator.")
+    neighbours: int = Field(
+        0, ge=0, le=5, description="Passages before and after each one that are given with it."
+    )
+    order: Literal["rank", "reading"] = Field(
+        "rank",
+        description="How passages stand in the prompt: the best first ('rank'), or those of an "
+        "item together as they stand in it ('reading').",
+    )
     max_sentences: int = Field(
         3, ge=1, le=20, description="Longest answer of the extractive reader, in sentences."
     )
@@ -230,16 +253,58 @@ class GenerationSettings(_Section):
         0.0, ge=0, le=5, description="0 takes the most likely token each time."
     )
     seed: int = Field(0, ge=0, description="Seed of the sampling, when temperature is above 0.")
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="Strings that end the answer of a language model."
+    )
+    context_tokens: int = Field(
+        8_192,
+        ge=512,
+        description="Tokens that prompt and answer may have together on a server; models here say "
+        "it themselves.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Numbers in which a model of 'hf:' computes; 'auto': as in its files."
+    )
+    quantisation: Literal["none", "int8", "int4"] = Field(
+        "none",
+        description="Hold the weights of 'hf:' in fewer bits: 'int8' on a CPU; on a GPU both, with "
+        "the package bitsandbytes.",
+    )
+    reader: str = Field(
+        "ragstone-reader",
+        description="Finds the answers to questions in passages: the one that ships, or a folder "
+        "that `ragstone train reader` wrote. Empty: none, the best sentences are taken.",
+    )
+    verifier: str = Field(
+        "",
+        description="Tells whether a quote says what a sentence says: a folder that "
+        "`ragstone train verifier` wrote. Empty: none, words alone decide.",
+    )
     min_evidence: float = Field(
-        0.38,
+        0.5,
         ge=0,
         le=1,
-        description="Below this evidence (0.6 x cosine + 0.4 x weighted word overlap of the best "
-        "sentence with the question) the answer is 'not found in this dataset'.",
+        description="With a smaller chance that the passages hold the answer, it is 'not found in "
+        "this dataset'.",
     )
-    unsupported: Literal["drop", "flag"] = Field(
-        "drop", description="What happens to a sentence without a supporting quote."
+    policy: Literal["strict", "flag", "off"] = Field(
+        "strict",
+        description="What happens to a sentence without a supporting quote: 'strict' drops it, "
+        "'flag' marks it, 'off' leaves it.",
     )
+    timeout_seconds: float = Field(
+        300.0, gt=0, description="Time for one answer; a language model is loaded within it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Read `unsupported`, as `policy` was called once: in old files and stored answers."""
+        policies = {"drop": "strict", "flag": "flag"}
+        if values.get("unsupported") not in policies:
+            return values  # not there, or refused as any unknown name is
+        rest = {name: value for name, value in values.items() if name != "unsupported"}
+        return {**rest, "policy": policies[values["unsupported"]]}
 
 
 class ServerSettings(_Section):

@@ -47,8 +47,13 @@
     ├── Unavailable                  a part is missing or down       503
     │   ├── EncoderUnavailable       encoder_unavailable
     │   ├── RerankerUnavailable      reranker_unavailable
+    │   ├── ReaderUnavailable        reader_unavailable
     │   ├── GeneratorUnavailable     generator_unavailable
+    │   ├── GeneratorFailed          generator_failed (retry helps)
+    │   ├── GeneratorTimeout         generator_timeout (retry helps)
+    │   ├── GeneratorNonsense        generator_nonsense
     │   ├── SourceUnavailable        source_unavailable
+    │   ├── MissingExtra             missing_extra
     │   ├── DatabaseUnavailable      database_unavailable (retry helps)
     │   ├── ServerUnavailable        server_unavailable (retry helps)
     │   └── JobDied                  job_died (retry helps)
@@ -83,6 +88,12 @@ class RagstoneError(Exception):
     def as_dict(self) -> dict[str, str]:
         """Return the documented JSON body: code, message and hint."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+    def kept_as(self, answer: str) -> None:
+        """Say in message and hint under which id the record of a failed answer is kept."""
+        self.message = f"{self.message} (answer {answer})"
+        self.hint = f"{self.hint} Prompt and passages are kept: ragstone show {answer}".strip()
+        self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error cross process borders, whatever its constructor takes."""
@@ -673,8 +684,22 @@ class RerankerUnavailable(Unavailable):
         )
 
 
+class ReaderUnavailable(Unavailable):
+    """The reader or the verifier of answers is not on this machine, or is of another kind."""
+
+    code = "reader_unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The reader {name!r} cannot be used: {reason}",
+            "Set generation.reader and generation.verifier to folders that `ragstone train` wrote, "
+            "back to what they are by default, or to nothing, to go without.",
+        )
+
+
 class GeneratorUnavailable(Unavailable):
-    """The generator cannot be loaded or did not answer."""
+    """The generator cannot be loaded or reached."""
 
     code = "generator_unavailable"
 
@@ -682,7 +707,49 @@ class GeneratorUnavailable(Unavailable):
         self.name = name
         super().__init__(
             f"The generator {name!r} cannot be used: {reason}",
-            "Use 'extractive', which needs nothing, or 'hf:PATH' with a model on this machine.",
+            "Use 'extractive', which needs nothing; ragstone generators lists what there is.",
+        )
+
+
+class GeneratorFailed(Unavailable):
+    """The generator broke off while it wrote, or refused to."""
+
+    code = "generator_failed"
+    retryable = True
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The generator {name!r} failed: {reason}",
+            "Ask again, or use another generator; 'extractive' needs nothing.",
+        )
+
+
+class GeneratorTimeout(Unavailable):
+    """The generator took longer than it may."""
+
+    code = "generator_timeout"
+    retryable = True
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name, self.seconds = name, seconds
+        super().__init__(
+            f"The generator {name!r} was not ready within {seconds:g} s",
+            "Raise the setting generation.timeout_seconds, or lower generation.max_new_tokens.",
+        )
+
+
+class GeneratorNonsense(Unavailable):
+    """What the generator returned cannot be read."""
+
+    code = "generator_nonsense"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The generator {name!r} returned nonsense: {reason}",
+            "Look whether it is a model for text and speaks the language that it is asked in; "
+            "'extractive' needs nothing.",
         )
 
 
@@ -696,6 +763,19 @@ class SourceUnavailable(Unavailable):
         super().__init__(
             f"{shown_address(where)} cannot be read: the package {package} is not installed",
             f"Install it with: pip install {package}",
+        )
+
+
+class MissingExtra(Unavailable):
+    """A part of Ragstone needs packages that are not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(
+            f"{what} needs packages that are not installed",
+            f'Install them with: pip install "ragstone[{extra}]"',
         )
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import InvalidArgument, UnknownId
 from ragstone.retrieval.question import MAX_NEIGHBOURS, check_number
+from ragstone.schemas.answers import StoredAnswer
 from ragstone.schemas.api import (
     ChunkDetail,
     DatasetInfo,
     ItemDetail,
     ItemSummary,
     QuarantineInfo,
-    StoredAnswer,
     VersionInfo,
 )
 from ragstone.schemas.finding import Neighbour

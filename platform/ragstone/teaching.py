@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ragstone.retrieval.search import EncodeQueries, Retriever
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
+    from ragstone.training.descending import Heard
     from ragstone.training.examples import Example, Material
-    from ragstone.training.reranker import Heard, Recipe
+    from ragstone.training.reranker import Recipe
     from ragstone.training.reranker_files import TrainedReranker
 
 _FOUND = 40  # candidates of a query that passages are taken from that do not fit

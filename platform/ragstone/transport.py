@@ -7,7 +7,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,16 +75,39 @@ class Transport:
 
     def get(self, path: str, kind: type[T], query: Mapping[str, Any] | None = None) -> T:
         """Return the result of a GET as a `kind`."""
-        return self._decode(self.send("GET", path, params=query), kind)
+        return self.decoded(self.send("GET", path, params=query).content, kind)
 
     def post(self, path: str, kind: type[T], body: Mapping[str, Any]) -> T:
         """Return the result of a POST as a `kind`."""
-        return self._decode(self.send("POST", path, json=body), kind)
+        return self.decoded(self.send("POST", path, json=body).content, kind)
 
     def wait(self, path: str, kind: type[T], body: Mapping[str, Any]) -> T:
         """As `post`, for what takes as long as the data are large."""
         patient = httpx.Timeout(None, connect=_CONNECT_SECONDS)
-        return self._decode(self.send("POST", path, json=body, timeout=patient), kind)
+        return self.decoded(self.send("POST", path, json=body, timeout=patient).content, kind)
+
+    def events(self, path: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield name and data of each server-sent event that a POST is answered with.
+
+        Closing the iterator closes the connection, by which the server knows.
+        """
+        try:
+            with self._http.stream("POST", f"/v1{path}", json=body) as response:
+                if response.is_error:
+                    response.read()
+                    _raise(response)
+                yield from _events(response.iter_lines())
+        except httpx.RequestError as error:
+            reason = str(error) or type(error).__name__
+            raise ServerUnavailable(self.url, reason) from error
+
+    def decoded(self, content: str | bytes, kind: type[T]) -> T:
+        """Make JSON the dataclass it was on the server."""
+        try:
+            value: T = _adapter(cast("Any", kind)).validate_json(content)
+        except ValidationError as error:
+            raise ServerUnavailable(self.url, "it does not speak this API") from error
+        return value
 
     def send(self, method: str, path: str, **content: Any) -> httpx.Response:
         """Return the response, when it is a success."""
@@ -97,13 +120,16 @@ class Transport:
             _raise(response)
         return response
 
-    def _decode(self, response: httpx.Response, kind: type[T]) -> T:
-        """Make the JSON body the dataclass it was on the server."""
-        try:
-            value: T = _adapter(cast("Any", kind)).validate_json(response.content)
-        except ValidationError as error:
-            raise ServerUnavailable(self.url, "it does not speak this API") from error
-        return value
+
+def _events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Read events whose data are one line each."""
+    name = ""
+    for line in lines:
+        field, _, value = line.partition(": ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            yield name, value
 
 
 @cache

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragstone.answers import AnswerStream
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
     from ragstone.schemas import api
+    from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
     from ragstone.schemas.records import Modality
     from ragstone.storage.manifests import Manifest
     from ragstone.training.reranker_files import TrainedReranker
@@ -293,26 +295,88 @@ class Workspace:
         *,
         generator: str | None = None,
         where: Sequence[str] = (),
+        session: str | None = None,
         on_text: Callable[[str], None] | None = None,
-    ) -> api.Answer:
+    ) -> Answer:
         """Answer `question` from `dataset` ("D" or "D@V"), every sentence with a checked quote.
 
         Too little evidence gives an answer with `found` False. The answer is stored with its
-        prompt, hits, settings and version; `show` gives them back.
+        prompt, hits, settings and version; `show` gives them back. See `ask_stream` for the
+        parameters and errors.
+
+        Parameters
+        ----------
+        on_text
+            Gets the answer's text in pieces, as each sentence is checked.
+        """
+        from ragstone.answers import whole
+
+        asked = self.ask_stream(
+            question, dataset, generator=generator, where=where, session=session
+        )
+        return whole(asked, on_text)
+
+    def ask_stream(
+        self,
+        question: str,
+        dataset: str,
+        *,
+        generator: str | None = None,
+        where: Sequence[str] = (),
+        session: str | None = None,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> AnswerStream:
+        """As `ask`, but return the answer while it is written, sentence by sentence.
+
+        An `AnswerText` has the next sentence with its markers, already checked; the last event is
+        an `AnswerDone` with the answer, whose text is all pieces joined. `close` stops the
+        generator, and keeps no more than that the question was cancelled.
 
         Parameters
         ----------
         generator
-            "extractive" or "hf:NAME"; None takes the one in the settings.
-        on_text
-            Gets the generator's text in pieces, before it is checked.
-        """
-        from ragstone.answers import ask
+            As `generators` lists them, for example "hf:NAME"; None takes the one in the settings.
+        session
+            Id or name of a session whose earlier questions this one follows; a new name begins one.
+        history
+            Questions and answers that this one follows, oldest first, where somebody else keeps
+            the conversation; a session has its own.
 
-        hits = self.search(question, dataset, k=self.settings.generation.passages, where=where)
-        version = self._store.resolve(f"{hits.dataset}@{hits.version}")
-        encoder, settings = self._encoder_of(version), self.settings.generation
-        return ask(self._store, hits, version.digest, generator, encoder, settings, on_text)
+        Raises
+        ------
+        InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
+            By the call, or the iterator: there is no answer. What was asked and found is kept.
+        """
+        from ragstone.answers import Asked, answer_stream, with_words
+        from ragstone.generation.followup import self_contained
+        from ragstone.sessions import find_session, told_turns, turns_of
+
+        settings, entered = self.settings.generation, None
+        asked = self_contained(question, told_turns(history))
+        if session is not None:
+            dataset_id = self._store.resolve(dataset).dataset_id
+            entered = find_session(self._store, dataset_id, session)
+            asked = self_contained(question, turns_of(self._store, entered))
+        found = self.search(
+            asked, dataset, k=settings.passages, where=where, neighbours=settings.neighbours
+        )
+        found = with_words(self._store, found)
+        version = self._store.resolve(f"{found.dataset}@{found.version}")
+        return answer_stream(
+            self._store,
+            Asked(question, found, version.digest, entered),
+            generator,
+            self._encoder_of(version),
+            settings,
+        )
+
+    def generators(self) -> list[GeneratorInfo]:
+        """Return who can write answers here, and why others cannot; known servers are asked."""
+        from ragstone.generation.known import known_generators
+
+        return known_generators(self.settings.generation)
 
     # ------------------------------------------------------------ looking
 
@@ -362,7 +426,7 @@ class Workspace:
         id: str,  # noqa: A002
         *,
         around: int = 0,
-    ) -> api.ItemDetail | api.ChunkDetail | api.StoredAnswer:
+    ) -> api.ItemDetail | api.ChunkDetail | StoredAnswer:
         """Return what has this id: an item, a chunk or an answer.
 
         Parameters

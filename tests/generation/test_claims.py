@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragstone.generation.claims import RawClaim, split_claims
+from ragstone.generation.claims import ClaimReader, RawClaim, split_claims
 
 
 def split(text: str, passages: int = 3) -> list[tuple[str, tuple[int, ...]]]:
@@ -64,3 +64,25 @@ def test_any_text_splits_into_trimmed_lines(text: str) -> None:
         assert isinstance(claim, RawClaim)
         assert claim.text == " ".join(claim.text.split()) != ""
         assert set(claim.cited) <= {1, 2}
+
+
+@given(
+    st.text(alphabet="Ab. \n[]12,-", max_size=60),
+    st.lists(st.integers(1, 5), min_size=1, max_size=60),
+)
+def test_reading_bit_by_bit_gives_the_same_claims(text: str, lengths: list[int]) -> None:
+    reader, claims, at = ClaimReader(2), [], 0
+    for length in lengths:
+        claims += reader.feed(text[at : at + length])
+        at += length
+    claims += reader.feed(text[at:])
+    assert claims + reader.rest() == split_claims(text, 2)
+
+
+def test_a_claim_comes_when_the_next_one_begins() -> None:
+    reader = ClaimReader(2)
+    assert reader.feed("It rains. [1") == []
+    assert reader.feed("] ") == []
+    assert reader.feed("It") == [RawClaim("It rains.", (1,))]
+    assert reader.feed(" pours\n") == [RawClaim("It pours", ())]
+    assert reader.rest() == []

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from ragstone.encoders.base import TextEncoder
 from ragstone.generation.base import Passage, Prompt, Sampling
+from ragstone.generation.evidence import weigh
 from ragstone.generation.extractive import ExtractiveReader
 from ragstone.generation.prompts import build_prompt, pack
-from ragstone.generation.ranking import evidence, rank
+from ragstone.generation.ranking import rank
 from ragstone.schemas.api import Hit
 
 
@@ -93,7 +94,7 @@ def test_the_best_sentence_comes_first_the_rest_in_reading_order(
 
 def test_without_passages_nothing_is_said(encoder: TextEncoder) -> None:
     assert answer(encoder, prompt("Who?", [])) == ""
-    assert evidence(rank("Who?", (), encoder)) == 0
+    assert weigh("Who?", (), encoder).chance == 0
 
 
 def test_the_same_prompt_gives_the_same_answer(
@@ -117,7 +118,7 @@ def test_evidence_is_high_for_answers_and_low_for_other_topics(
     encoder: TextEncoder, passages: tuple[Passage, ...]
 ) -> None:
     def best(question: str) -> float:
-        return evidence(rank(question, passages, encoder))
+        return weigh(question, passages, encoder).chance
 
     for good in ("Where do the Normans come from?", "boiling point", "normandy name"):
         for other in ("Which team won the football cup?", "tax law", "How do I bake bread?"):

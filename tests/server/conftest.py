@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -10,7 +12,9 @@ import pytest
 
 import ragstone
 from ragstone.client import Address, Client, connect
+from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
+from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.server.run import running
 from ragstone.workspace import Workspace
 
@@ -71,3 +75,43 @@ def scrap(owned: Workspace, tmp_path: Path) -> str:
         (tmp_path / f"{word}.txt").write_text(f"{word.title()} is a stone too.", encoding="utf-8")
     owned.ingest([tmp_path], "scrap")
     return "scrap"
+
+
+class Endless:
+    """A generator that writes on until it is stopped, and says when it was."""
+
+    id = "endless"
+    context_length = 4_096
+
+    def __init__(self, first: str) -> None:
+        self.first = first
+        self.started, self.stopped = threading.Event(), threading.Event()
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return len(prompt.text.split())
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:  # noqa: ARG002
+        try:
+            yield self.first
+            self.started.set()
+            while True:
+                time.sleep(0.01)
+                yield "and "
+        finally:
+            self.stopped.set()
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Endless]:
+    """A function that puts an endless generator behind every id."""
+
+    def make(first: str) -> Endless:
+        made = Endless(first)
+
+        def opened(id: str, encoder: TextEncoder, settings: GenerationSettings) -> Generator:  # noqa: A002, ARG001
+            return made
+
+        monkeypatch.setattr("ragstone.answers.open_generator", opened)
+        return made
+
+    return make

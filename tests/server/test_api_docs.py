@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from ragstone.schemas.answers import Answer, GeneratorInfo
 from ragstone.schemas.api import (
-    Answer,
     BackupResult,
     CalibrationReport,
     Collection,
@@ -37,6 +37,7 @@ from ragstone.schemas.api import (
     to_json,
 )
 from ragstone.server.app import create_app
+from ragstone.server.completion_models import ChatCompletion, ChatRequest, ModelList
 from ragstone.server.models import (
     AskRequest,
     BackupRequest,
@@ -80,6 +81,9 @@ RESULTS: dict[str, Any] = {
     "POST /v1/search": SearchResult,
     "POST /v1/similar": SearchResult,
     "POST /v1/ask": Answer,
+    "GET /v1/generators": list[GeneratorInfo],
+    "GET /v1/models": ModelList,
+    "POST /v1/chat/completions": ChatCompletion,
     "GET /v1/show/{id}": ItemDetail,
     "GET /v1/quarantine": list[QuarantineInfo],
     "POST /v1/datasets/{name}/delete": VersionInfo,
@@ -125,6 +129,7 @@ BODIES = {
     "POST /v1/search": SearchRequest,
     "POST /v1/similar": SimilarRequest,
     "POST /v1/ask": AskRequest,
+    "POST /v1/chat/completions": ChatRequest,
     "POST /v1/datasets/{name}/delete": DeleteRequest,
     "POST /v1/datasets/{name}/tag": TagRequest,
     "POST /v1/datasets/{name}/untag": UntagRequest,

@@ -19,7 +19,8 @@ import pytest
 import ragstone
 from ragstone import errors
 from ragstone.client import Address, Client, RemoteError, connect, find_server
-from ragstone.schemas.api import ChunkDetail, ItemDetail, StoredAnswer
+from ragstone.schemas.answers import StoredAnswer
+from ragstone.schemas.api import ChunkDetail, ItemDetail
 from ragstone.workspace import Workspace
 
 READS: dict[str, Callable[[Any], Any]] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ragstone.schemas.api import StoredAnswer
+from ragstone.schemas.answers import StoredAnswer
 from ragstone.server.run import running
 from ragstone.workspace import Workspace
 

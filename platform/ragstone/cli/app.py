@@ -11,11 +11,13 @@ from ragstone import __version__
 from ragstone.cli import (
     bench,
     catalog,
+    chat,
     dedup,
     demo,
     distill,
     evaluate,
     find,
+    generators,
     golden,
     health,
     ingest,
@@ -46,7 +48,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 measure = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
-training = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Train parts of the search.")
+training = typer.Typer(
+    cls=CommandLine, no_args_is_help=True, help="Train parts of search and answers."
+)
 duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
 quarantine = typer.Typer(
     cls=CommandLine, no_args_is_help=True, help="Inputs that could not become items."
@@ -94,6 +98,8 @@ app.command(rich_help_panel=_START)(quarantined.sync)
 app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.similar)
 app.command(rich_help_panel=_USE)(find.ask)
+app.command(rich_help_panel=_USE)(chat.chat)
+app.command(rich_help_panel=_USE)(generators.generators)
 app.command(rich_help_panel=_LOOK)(catalog.datasets)
 app.command(rich_help_panel=_LOOK)(catalog.log)
 app.command(rich_help_panel=_LOOK)(catalog.items)
@@ -134,7 +140,10 @@ app.command(rich_help_panel=_CARE)(distill.distill)
 app.command(rich_help_panel=_CARE)(tune.tune)
 app.add_typer(training, name="train", rich_help_panel=_CARE)
 training.command("reranker")(train.reranker)
+training.command("reader")(train.reader)
+training.command("verifier")(train.verifier)
 app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)
+app.command(rich_help_panel=_SERVE)(serving.mcp)
 app.command(rich_help_panel=_SERVE)(serving.ui)

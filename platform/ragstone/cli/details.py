@@ -7,7 +7,8 @@ import json
 from ragstone.cli.find import show_answer
 from ragstone.cli.hits import title_of
 from ragstone.cli.output import plural, say, styled
-from ragstone.schemas.api import ChunkDetail, ItemDetail, StoredAnswer
+from ragstone.schemas.answers import StoredAnswer
+from ragstone.schemas.api import ChunkDetail, ItemDetail
 from ragstone.text import heard
 
 LONGEST = 4_000  # characters of an item's text; --json gives all
@@ -64,7 +65,11 @@ def _show_chunk(chunk: ChunkDetail) -> None:
 def _show_stored(stored: StoredAnswer) -> None:
     answer = stored.answer
     say(styled(answer.question, "bold cyan"))
-    show_answer(answer)
+    if stored.state == "done":
+        show_answer(answer)
+    else:
+        why = f": {stored.error.message} ({stored.error.code})" if stored.error else ""
+        say(styled(f"{stored.state}{why}", "yellow"))
     say("")
     _field("asked", f"{answer.created:%Y-%m-%d %H:%M:%S} UTC")
     _field("version", f"{answer.dataset}@{answer.version}, digest {stored.version_digest}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,8 @@ from ragstone.cli import options
 from ragstone.cli.hits import INDENT, show_hits, title_of
 from ragstone.cli.output import console, print_json, say, styled
 from ragstone.cli.session import reached
-from ragstone.schemas.api import Answer, Mode
-
-if TYPE_CHECKING:
-    from ragstone.client import Client
-    from ragstone.workspace import Workspace
+from ragstone.schemas.answers import Answer
+from ragstone.schemas.api import Mode
 
 DRAFT = 60  # characters of a growing answer shown while it is being written
 
@@ -140,11 +137,20 @@ def ask(
     generator: Annotated[
         str | None,
         typer.Option(
-            help="Who writes the answer: extractive, or hf: with the name or path of a model.",
+            help="Who writes the answer, as ragstone generators lists them: extractive, hf: with "
+            "the name or path of a model, openai: with MODEL@URL.",
             show_default="the setting generation.generator",
         ),
     ] = None,
     where: options.Where = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A conversation: the question may lean on those before it ('And in winter?').",
+            show_default=False,
+        ),
+    ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -154,34 +160,24 @@ def ask(
 
     Example: ragstone ask "Which stone resists frost best?" --dataset stones
     """
-    with reached(context, workspace) as ws:
-        answer = _ask(ws, question, dataset, generator, where or (), as_json=as_json)
+    with reached(context, workspace) as ws, _drafting(as_json=as_json) as on_text:
+        answer = ws.ask(
+            question,
+            dataset,
+            generator=generator,
+            where=where or (),
+            session=session,
+            on_text=on_text,
+        )
     if as_json:
         print_json(answer)
     else:
         show_answer(answer)
 
 
-def _ask(
-    ws: Workspace | Client,
-    question: str,
-    dataset: str,
-    generator: str | None,
-    where: Sequence[str],
-    *,
-    as_json: bool,
-) -> Answer:
-    import ragstone
-
-    if not isinstance(ws, ragstone.Workspace):  # a server sends the answer when it is complete
-        return ws.ask(question, dataset, generator=generator, where=where)
-    with _drafting(as_json=as_json) as on_text:
-        return ws.ask(question, dataset, generator=generator, where=where, on_text=on_text)
-
-
 @contextmanager
 def _drafting(*, as_json: bool) -> Iterator[Callable[[str], None] | None]:
-    """Show the end of the growing text on a terminal; what is kept of it is printed later."""
+    """Show the end of the growing answer on a terminal; it is printed whole when it is complete."""
     out = console(stderr=True)
     if as_json or not out.is_terminal:
         yield None
@@ -201,6 +197,8 @@ def show_answer(answer: Answer) -> None:
     """Print an answer for people, then its numbered sources with their quotes."""
     from rich.padding import Padding
 
+    if answer.rewritten:
+        say(styled(f"Asked as: {answer.rewritten}", "dim"))
     say(styled(answer.answer, "" if answer.found else "yellow"))
     for citation in answer.citations:
         say(

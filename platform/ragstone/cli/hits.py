@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ragstone.cli.output import plural, say, styled
 from ragstone.cli.snippet import snippet
-from ragstone.schemas.api import Citation, Hit, SearchResult
+from ragstone.schemas.answers import Citation
+from ragstone.schemas.api import Hit, SearchResult
 from ragstone.text import fusion_words, heard
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`ragstone serve` and `ragstone ui`: the workspace for other programs, and for eyes."""
+"""`ragstone serve`, `mcp` and `ui`: the workspace for other programs, models, and eyes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from ragstone.cli import options
 from ragstone.cli.output import print_json
 from ragstone.cli.session import locate
+from ragstone.errors import MissingExtra
 
 if TYPE_CHECKING:
     from ragstone.client import Address
@@ -39,6 +40,23 @@ def serve(
 
 def _print_address(address: Address) -> None:
     print_json({"url": address.url})  # the token stays in owner.json, readable by its owner only
+
+
+def mcp(context: typer.Context, *, workspace: options.Workspace = None) -> None:
+    """Give a language model the tools search, ask, read and datasets, over stdin and stdout.
+
+    A program that speaks the Model Context Protocol starts it by itself.
+
+    Example: ragstone mcp --workspace my-workspace
+    """
+    try:
+        from ragstone.integrations.mcp import serve as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
+            raise
+        raise MissingExtra("ragstone mcp", "mcp") from error
+
+    run(locate(context, workspace))
 
 
 def ui(

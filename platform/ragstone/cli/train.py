@@ -1,7 +1,8 @@
-"""`ragstone train`: parts of the search, trained on the datasets of a workspace."""
+"""`ragstone train`: parts of search and answers, trained on judged queries and marked answers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,26 @@ from ragstone.cli import options
 from ragstone.cli.output import print_json, say, styled
 from ragstone.cli.progress import stepping
 from ragstone.cli.session import opened
+from ragstone.encoders.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from ragstone.training.questions import Question
+    from ragstone.training.reader_files import TrainedReader
     from ragstone.training.reranker_files import TrainedReranker
+    from ragstone.training.verifier_files import TrainedVerifier
+
+Out = Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the batches and the weights.")]
+Encoder = Annotated[
+    str, typer.Option(help="Text encoder to adapt: a folder, or a name in the local hub cache.")
+]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="QUESTIONS...",
+        help="Files in SQuAD's JSON, or folders with corpus.jsonl and queries.jsonl.",
+    ),
+]
 
 
 def reranker(
@@ -23,11 +41,11 @@ def reranker(
         typer.Argument(metavar="DATASET...", help="Datasets to learn from, with golden queries."),
     ],
     *,
-    out: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.")],
+    out: Out,
     queries: options.Queries = None,
     qrels: options.Qrels = None,
     steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 400,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the batches and the weights.")] = 0,
+    seed: Seed = 0,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -39,17 +57,117 @@ def reranker(
     Example: ragstone train reranker stones --out models/stones-reranker
     """
     with opened(context, workspace) as ws, stepping(as_json=as_json) as show:
-
-        def heard(done: int, total: int, loss: float) -> None:
-            show(f"loss {loss:.3f}", done, total)
-
         made = ws.train_reranker(
-            datasets, out, queries, qrels, steps=steps, seed=seed, on_progress=heard
+            datasets, out, queries, qrels, steps=steps, seed=seed, on_progress=_heard(show)
         )
     if as_json:
         print_json(made)
     else:
         _show(made)
+
+
+def reader(
+    questions: Files,
+    *,
+    out: Out,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over the questions.")] = 2.5,
+    seed: Seed = 0,
+    encoder: Encoder = DEFAULT_MODEL,
+    as_json: options.Json = False,
+) -> None:
+    """Train a reader, which finds the answer to a question in a passage, on marked answers.
+
+    Every tenth article is held out to measure it. The folder can be given as generation.reader.
+
+    Example: ragstone train reader train-v2.0.json --out models/own-reader
+    """
+    from ragstone.training.pairs import PairRecipe
+    from ragstone.training.questions import source_name
+    from ragstone.training.reader import train_reader
+
+    asked, sources = _questions(questions), [source_name(path) for path in questions]
+    recipe = PairRecipe(encoder, epochs, seed=seed)
+    with stepping(as_json=as_json) as show:
+        made = train_reader(asked, out, recipe, sources, _heard(show))
+    if as_json:
+        print_json(made)
+    else:
+        _show_reader(made)
+
+
+def verifier(
+    questions: Files,
+    *,
+    out: Out,
+    claims: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="JSONL with claim, quote and verdict (supported, contradicted, not enough) in "
+            "each line; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over the claims.")] = 1.5,
+    seed: Seed = 0,
+    encoder: Encoder = DEFAULT_MODEL,
+    as_json: options.Json = False,
+) -> None:
+    """Train a verifier, which tells whether a quote supports a claim, on marked answers.
+
+    Claims are made of the questions and their passages. Every tenth article is held out to measure
+    it. The folder can be given as generation.verifier.
+
+    Example: ragstone train verifier train-v2.0.json --out models/own-verifier
+    """
+    from ragstone.training.claims import made_claims, read_claims
+    from ragstone.training.pairs import PairRecipe
+    from ragstone.training.questions import source_name
+    from ragstone.training.verifier import train_verifier
+
+    judged = made_claims(_questions(questions), seed)
+    judged += [one for path in claims or () for one in read_claims(path)]
+    sources = [source_name(path) for path in [*questions, *(claims or ())]]
+    recipe = PairRecipe(encoder, epochs, seed=seed)
+    with stepping(as_json=as_json) as show:
+        made = train_verifier(judged, out, recipe, sources, _heard(show))
+    if as_json:
+        print_json(made)
+    else:
+        _show_verifier(made)
+
+
+def _questions(paths: list[Path]) -> list[Question]:
+    from ragstone.training.questions import read_questions
+
+    return [question for path in paths for question in read_questions(path)]
+
+
+def _heard(show: Callable[[str, int, int], None]) -> Callable[[int, int, float], None]:
+    return lambda done, total, loss: show(f"loss {loss:.3f}", done, total)
+
+
+def _show_reader(made: TrainedReader) -> None:
+    size = f"{made.questions:,} questions, {made.size / 1e6:.1f} MB"
+    say(styled(made.folder, "bold green") + styled(f"  {size}, in {made.seconds:,.0f} s"))
+    if made.held_out:
+        say(
+            styled(
+                f"on {made.held_out:,} held-out questions: F1 {made.f1:.4f}, balanced accuracy of "
+                f"telling whether there is an answer {made.balanced_accuracy:.4f}"
+            )
+        )
+
+
+def _show_verifier(made: TrainedVerifier) -> None:
+    size = f"{made.claims:,} claims, {made.size / 1e6:.1f} MB"
+    say(styled(made.folder, "bold green") + styled(f"  {size}, in {made.seconds:,.0f} s"))
+    if made.held_out:
+        say(
+            styled(
+                f"on {made.held_out:,} held-out claims: accuracy {made.accuracy:.4f}, mean F1 of "
+                f"the verdicts {made.macro_f1:.4f}"
+            )
+        )
 
 
 def _show(made: TrainedReranker) -> None:

@@ -20,6 +20,7 @@ from ragstone.encoders.static_table import pack, unpack
 from ragstone.encoders.static_writing import write_static
 from ragstone.encoders.text import SentenceEncoder
 from ragstone.encoders.weights import ModelFiles, find_model
+from ragstone.encoders.writing import check_new
 from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -148,8 +149,7 @@ def distill(
 
 
 def _check(files: ModelFiles, folder: Path, dimension: int) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidArgument("out", str(folder), "a folder that is new or empty")
+    check_new(folder)
     most = files.identity.dimension
     if dimension % 2 or not 2 <= dimension <= most:
         raise InvalidArgument("dimension", dimension, f"an even number from 2 to {most}")

@@ -24,6 +24,7 @@ from ragstone.encoders.weights import (
     DEFAULT_MODEL,
     ModelFiles,
     NetworkFiles,
+    adapted_base,
     find_model,
     find_pipeline,
     is_default,
@@ -151,11 +152,7 @@ def _by_tokens(base: ModelFiles, device: str) -> NetworkReranker:
 
 
 def _adapted(files: NetworkFiles, device: str) -> NetworkReranker:
-    """Refuse an adapter of other weights than those that are there."""
-    base = find_model(str(files.config.get("base", "")))
-    if base.identity.digest != files.config.get("base_digest"):
-        reason = f"it was trained for other weights of {base.identity.name!r} than there are"
-        raise EncoderUnavailable(files.name, reason)
+    base = adapted_base(files)
     return NetworkReranker(_identity(files), lambda: _loaded().tokens_of(base, device, files))
 
 

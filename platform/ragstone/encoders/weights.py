@@ -171,6 +171,21 @@ def find_pipeline(name: str) -> NetworkFiles:
     return NetworkFiles(short_name(name), folder, folder_digest(name, folder), config)
 
 
+def adapted_base(files: NetworkFiles) -> ModelFiles:
+    """Return the encoder that an adapter was trained for.
+
+    Raises
+    ------
+    EncoderUnavailable
+        There are other weights of it on this machine, or none.
+    """
+    base = find_model(str(files.config.get("base", "")))
+    if base.identity.digest != files.config.get("base_digest"):
+        reason = f"it was trained for other weights of {base.identity.name!r} than there are"
+        raise EncoderUnavailable(files.name, reason)
+    return base
+
+
 def verify_weights(files: ModelFiles) -> None:
     """Compare the pinned files with what is on disk (90 MB for the default: 0.1 s).
 

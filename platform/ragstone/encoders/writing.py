@@ -8,6 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ragstone.errors import InvalidArgument
+
+
+def check_new(folder: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises
+    ------
+    InvalidArgument
+        It is not empty, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidArgument("out", str(folder), "a folder that is new or empty")
+
 
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ class Passage:
     start: int  # of the text in the item's text, in code points
     from_ms: int | None = None  # when it is heard, in a recording
     to_ms: int | None = None
+    modality: str = "text"  # of the chunk: an image has its caption, a recording what is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,17 @@ class Prompt:
         return f"{self.system}\n\n{self.user}"
 
 
+PULSE_SECONDS = 0.2  # after so long at the latest a stream yields something, if only nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a language model picks its tokens."""
+    """How a language model picks its tokens, and where it ends."""
 
     max_new_tokens: int = 256
     temperature: float = 0.0  # 0: always the most likely token
     seed: int = 0
+    stop: tuple[str, ...] = ()  # strings that end the answer, and are no part of it
 
 
 class Generator(Protocol):
@@ -66,5 +71,9 @@ class Generator(Protocol):
         ...
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
-        """Yield the answer's text in pieces; cite passages as [1]."""
+        """Yield the answer's text in pieces; cite passages as [1].
+
+        While it waits for a model it yields empty pieces, `PULSE_SECONDS` apart, so that whoever
+        asked can stop it or run out of patience; closing the iterator stops the model.
+        """
         ...

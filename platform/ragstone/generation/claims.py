@@ -28,11 +28,48 @@ def split_claims(text: str, passages: int) -> list[RawClaim]:
     A marker belongs to the sentence it stands in or behind: `It rains. [2]` and `It rains [2].`
     both cite passage 2. Brackets whose numbers go beyond `passages` are text, as in `[1998]`.
     """
-    return [claim for line in text.splitlines() for claim in _line(_BULLET.sub("", line), passages)]
+    return [claim for line in text.splitlines() for claim in _line(line, passages)]
+
+
+class ClaimReader:
+    """Splits a text that is still being written: a claim comes as soon as nothing can change it.
+
+    All that `feed` and `rest` return is what `split_claims` returns of the whole text.
+    """
+
+    def __init__(self, passages: int) -> None:
+        self._passages = passages
+        self._line = ""  # that has no end yet
+        self._given = 0  # claims of it
+
+    def feed(self, piece: str) -> list[RawClaim]:
+        """Take the next piece of the text, and return the claims that are complete now."""
+        # The mark behind it makes what follows the last line break, even if empty, the last line.
+        *whole, last = f"{self._line}{piece}|".splitlines()
+        complete: list[RawClaim] = []
+        for line in whole:
+            complete += self._further(line)
+        self._line = last[:-1]
+        claims = list(_line(self._line, self._passages))
+        # The last one may go on; if it begins with a bracket, it may be a marker of the one before.
+        if len(claims) - 1 > self._given and not claims[-1].text.startswith("["):
+            complete += claims[self._given : -1]
+            self._given = len(claims) - 1
+        return complete
+
+    def rest(self) -> list[RawClaim]:
+        """Return the claims that are left when the text has ended."""
+        line, self._line = self._line, ""
+        return self._further(line)
+
+    def _further(self, line: str) -> list[RawClaim]:
+        given, self._given = self._given, 0
+        return list(_line(line, self._passages))[given:]
 
 
 def _line(line: str, passages: int) -> Iterator[RawClaim]:
     """Cut at markers that follow a full stop, then into sentences."""
+    line = _BULLET.sub("", line)
     begin = 0
     for match in _markers(line, passages):
         before = line[begin : match.start()]

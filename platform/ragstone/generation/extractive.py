@@ -1,17 +1,21 @@
-"""The embedded reader: answers with the passages' own best sentences, word for word."""
+"""The embedded generator: answers with the passages' own sentences, word for word."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from ragstone.encoders.base import TextEncoder
+from ragstone.encoders.readers import Reader
 from ragstone.generation.base import Prompt, Sampling
-from ragstone.generation.ranking import Ranked, rank
-from ragstone.generation.sentences import Sentence, complete, wordy
+from ragstone.generation.evidence import Found, weigh
+from ragstone.generation.ranking import Ranked
+from ragstone.generation.sentences import Sentence, complete, sentences, wordy
 from ragstone.generation.words import stems
 
 _FURTHER = 0.8  # a further sentence needs this share of the best one's score
 _REPEAT = 0.6  # shared words of the shorter sentence from which two say the same
+# A further passage's answer is told, too, from this chance on, and this share of the best one's.
+_LIKELY, _AS_LIKELY = 0.7, 0.95
 _INCOMPLETE, _DANGLING = 0.1, 0.03  # taken off the score
 _DANGLERS = frozenset(
     "it its this these those that he she they his her their such however but also moreover thus "
@@ -25,14 +29,19 @@ class ExtractiveReader:
     Parameters
     ----------
     encoder
-        Compares sentences with the question.
+        Compares sentences with what is asked, where no reader finds an answer in them.
     max_sentences
         Longest answer.
+    reader
+        Finds the answers to questions; None: sentences are compared with these, too.
     """
 
-    def __init__(self, encoder: TextEncoder, max_sentences: int = 3) -> None:
+    def __init__(
+        self, encoder: TextEncoder, max_sentences: int = 3, reader: Reader | None = None
+    ) -> None:
         self._encoder = encoder
         self._max_sentences = max_sentences
+        self._reader = reader
 
     @property
     def id(self) -> str:
@@ -53,11 +62,34 @@ class ExtractiveReader:
 
         The same prompt gives the same answer whatever `sampling` says: nothing is drawn by lot.
         """
-        for sentence in self.pick(rank(prompt.question, prompt.passages, self._encoder)):
+        weighed = weigh(prompt.question, prompt.passages, self._encoder, self._reader)
+        chosen = self.quote(weighed.found) if weighed.found else self.pick(weighed.ranked)
+        for sentence in chosen:
             text = sentence.flat
             # Without a full stop only a new line tells where the next sentence begins.
             end = " " if text[-1] in ".!?…。！？" else "\n"
             yield f"{text} [{sentence.passage.number}]{end}"
+
+    def quote(self, found: Sequence[Found]) -> list[Sentence]:
+        """Return the sentences that hold the answers, the likeliest answer's first.
+
+        A sentence that leans on the one before it ("It was …") brings that one along. Further
+        answers are told when they are likely, and say something else.
+        """
+        chosen: list[Sentence] = []
+        for place, answer in enumerate(found):
+            around = _around(answer)
+            if place:
+                if answer.chance < max(_LIKELY, _AS_LIKELY * found[0].chance):
+                    continue
+                if len(chosen) + len(around) > self._max_sentences:
+                    continue
+                if any(_repeats(one, other) for one in around for other in chosen):
+                    continue
+                if any(answer.text.lower() in other.text.lower() for other in chosen):
+                    continue
+            chosen += around[-self._max_sentences :]
+        return chosen
 
     def pick(self, ranked: Sequence[Ranked]) -> list[Sentence]:
         """Choose from the sentences that `rank` gave: the best, then what adds to it.
@@ -78,6 +110,23 @@ class ExtractiveReader:
         return chosen[:1] + sorted(chosen[1:], key=lambda s: (s.passage.number, s.start))
 
 
+def _around(answer: Found) -> list[Sentence]:
+    """Return the sentences that an answer stands in, after the one that they lean on."""
+    every = sentences(answer.passage)
+    inside = [n for n, s in enumerate(every) if s.start < answer.end and answer.start < s.end]
+    if not inside:
+        return []
+    first = inside[0]
+    if first and _leans(every[first]) and complete(every[first - 1]):
+        first -= 1
+    return list(every[first : inside[-1] + 1])
+
+
+def _leans(sentence: Sentence) -> bool:
+    """Tell whether a sentence begins with a word that points to the one before it."""
+    return sentence.flat.split(" ", 1)[0].lower().strip("\"'“(,") in _DANGLERS
+
+
 def _readable(ranked: Sequence[Ranked]) -> list[tuple[float, Sentence]]:
     """Marks less what makes a sentence hard to read, best first; fragments only if need be."""
     candidates = [entry for entry in ranked if wordy(entry.sentence)] or list(ranked)
@@ -86,8 +135,7 @@ def _readable(ranked: Sequence[Ranked]) -> list[tuple[float, Sentence]]:
 
 
 def _fault(sentence: Sentence) -> float:
-    first = sentence.flat.split(" ", 1)[0].lower().strip("\"'“(,")
-    return _INCOMPLETE * (not complete(sentence)) + _DANGLING * (first in _DANGLERS)
+    return _INCOMPLETE * (not complete(sentence)) + _DANGLING * _leans(sentence)
 
 
 def _repeats(one: Sentence, other: Sentence) -> bool:

@@ -2,23 +2,48 @@
 
     pack → prompt → rank → enough evidence? → generate → claims → quotes → verified answer
 
-What no passage supports is dropped or flagged; with too little evidence, or nothing left, the
-answer is "not found in this dataset".
+Each sentence is given out as soon as it is complete and verified, and is never taken back. What no
+passage supports is dropped, flagged or left, by policy; with too little evidence, or nothing left,
+the answer is "not found in this dataset".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+import threading
+from collections.abc import Generator as Stream
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
 
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
-from ragstone.generation.base import Generator, Passage, Prompt, Sampling
-from ragstone.generation.claims import RawClaim, split_claims
-from ragstone.generation.prompts import NOT_FOUND, build_prompt, pack
-from ragstone.generation.ranking import evidence, rank
-from ragstone.generation.support import SUPPORTED, Support, find_support
-from ragstone.schemas.api import Citation, Claim, Hit
+from ragstone.encoders.verifiers import Verifier, find_verifier
+from ragstone.errors import GeneratorTimeout
+from ragstone.generation.base import Generator, Prompt, Sampling
+from ragstone.generation.claims import ClaimReader, RawClaim
+from ragstone.generation.evidence import Evidence, reader_for, weigh
+from ragstone.generation.prompts import NOT_FOUND, build_prompt, in_reading_order, pack
+from ragstone.generation.verification import Verification
+from ragstone.schemas.answers import Citation, Claim, Policy, Tokens
+from ragstone.schemas.api import Hit
+
+UNSUPPORTED = "[unsupported]"  # stands behind a sentence that the policy `flag` keeps
+_MARKS = re.compile(rf" (?:\[\d+\]|{re.escape(UNSUPPORTED)})")
+
+
+class Stopped(Exception):
+    """The one who asked does not want the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prompt, and whether its passages are worth asking a generator."""
+
+    prompt: Prompt
+    sampling: Sampling
+    evidence: Evidence
+    enough: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +56,9 @@ class Grounded:
     citations: list[Citation]
     evidence: float  # 0..1
     prompt: Prompt
-    raw: str  # as the generator wrote it; empty when it was not asked
+    raw: str  # as the generator wrote it, as far as it was read; empty when it was not asked
+    tokens: Tokens
+    short: str = ""  # the few words that answer, where the answer has them
 
 
 def ground(
@@ -40,20 +67,30 @@ def ground(
     generator: Generator,
     encoder: TextEncoder,
     settings: GenerationSettings,
-    on_text: Callable[[str], None] | None = None,
-) -> Grounded:
-    """Answer `question` from `hits` alone.
+) -> Stream[str, None, Grounded]:
+    """Answer `question` from `hits` alone: `write` of what `prepare` gives.
 
     Parameters
     ----------
     hits
         What retrieval found, in any order; may be empty.
-    on_text
-        Gets the generator's pieces as they come, before they are verified.
+    """
+    prepared = prepare(question, hits, generator, encoder, settings)
+    return write(prepared, generator, settings)
+
+
+def prepare(
+    question: str,
+    hits: Sequence[Hit],
+    generator: Generator,
+    encoder: TextEncoder,
+    settings: GenerationSettings,
+) -> Prepared:
+    """Pack `hits` into a prompt and see how well they fit the question.
 
     Raises
     ------
-    EncoderUnavailable, GeneratorUnavailable
+    EncoderUnavailable, ReaderUnavailable, GeneratorUnavailable
         A model cannot be loaded.
     """
     sampling = _sampling(generator, settings)
@@ -64,93 +101,150 @@ def ground(
         budget=generator.context_length - sampling.max_new_tokens,
         count_tokens=generator.count_tokens,
     )
-    enough = evidence(rank(question, prompt.passages, encoder))
-    if enough < settings.min_evidence or not prompt.passages:
-        return _not_found(prompt, enough)
-    pieces: list[str] = []
-    for piece in generator.stream(prompt, sampling):
-        pieces.append(piece)
-        if on_text is not None:
-            on_text(piece)
-    raw = "".join(pieces)
-    claims, citations = verify(raw, prompt.passages, keep=settings.unsupported == "flag")
-    if not citations or raw.strip().lower().startswith(NOT_FOUND):
-        return _not_found(prompt, enough, raw)
-    return Grounded(_write(claims), True, claims, citations, enough, prompt, raw)
+    if settings.order == "reading":
+        prompt = in_reading_order(prompt)
+    weighed = weigh(question, prompt.passages, encoder, reader_for(settings))
+    enough = bool(prompt.passages) and weighed.chance >= settings.min_evidence
+    return Prepared(prompt, sampling, weighed, enough)
 
 
-def verify(
-    raw: str, passages: Sequence[Passage], *, keep: bool
-) -> tuple[list[Claim], list[Citation]]:
-    """Split a generator's text into claims and attach a verbatim quote to each.
+def write(
+    prepared: Prepared,
+    generator: Generator,
+    settings: GenerationSettings,
+    stopped: threading.Event | None = None,
+) -> Stream[str, None, Grounded]:
+    """Yield the answer in verified pieces, and return it whole: it is all pieces joined.
+
+    Closing the iterator stops the generator.
 
     Parameters
     ----------
-    keep
-        Keep claims without a supporting quote, marked as unsupported, instead of dropping them.
+    stopped
+        Set by another thread, stops the generator as well.
 
-    Returns
-    -------
-    tuple
-        Claims in order, and citations numbered from 1 in the order of their first use. Each
-        citation's quote is the item's text at `[start, end)`.
+    Raises
+    ------
+    GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
+        The generator gave no answer; what was yielded before stands.
+    ReaderUnavailable
+        The verifier cannot be loaded.
+    Stopped
+        `stopped` was set.
     """
-    claims: list[Claim] = []
-    numbered: dict[tuple[str, int, int], Citation] = {}
-    for raw_claim in split_claims(raw, len(passages)):
-        supports = _supports(raw_claim, passages)
-        score = round(max((s.score for s in supports), default=0.0), 4)
-        good = [support for support in supports if support.score >= SUPPORTED]
-        if good or keep:
-            cited = [_number(support, numbered) for support in good]
-            claims.append(
-                Claim(raw_claim.text, list(dict.fromkeys(cited)), score, supported=bool(good))
-            )
-    return claims, list(numbered.values())
+    draft = _Draft(prepared.prompt, settings.policy, find_verifier(settings.verifier))
+    if prepared.enough:
+        for piece in _pieces(prepared, generator, settings.timeout_seconds, stopped):
+            yield from draft.feed(piece)
+            if draft.declined:
+                break
+        yield from draft.rest()
+    if not draft.written:
+        yield NOT_FOUND
+    return draft.grounded(prepared, generator)
 
 
-def _supports(claim: RawClaim, passages: Iterable[Passage]) -> list[Support]:
-    """Return the quotes of the passages the claim names, or else the best quote of all."""
-    everywhere = [find_support(claim.text, passage) for passage in passages]
-    named = [support for support in everywhere if support.passage.number in claim.cited]
-    good = [support for support in named if support.score >= SUPPORTED]
-    return good or sorted(everywhere, key=lambda support: -support.score)[:1]
+def _pieces(
+    prepared: Prepared, generator: Generator, seconds: float, stopped: threading.Event | None
+) -> Iterator[str]:
+    """Yield what the generator writes, watching the time and whether it is still wanted."""
+    deadline = monotonic() + seconds
+    stream = generator.stream(prepared.prompt, prepared.sampling)
+    try:
+        for piece in stream:
+            if stopped is not None and stopped.is_set():
+                raise Stopped
+            if monotonic() > deadline:
+                raise GeneratorTimeout(generator.id, seconds)
+            yield piece
+    finally:
+        close = getattr(stream, "close", None)  # a plain iterator has nothing to stop
+        if close is not None:
+            close()
 
 
-def _number(support: Support, numbered: dict[tuple[str, int, int], Citation]) -> int:
-    """Return the number of the quote, shared by all claims that it supports."""
-    passage = support.passage
-    start, end = passage.start + support.start, passage.start + support.end
-    key = (passage.item_id, start, end)
-    if key not in numbered:
-        numbered[key] = Citation(
-            number=len(numbered) + 1,
-            chunk_id=passage.chunk_id,
-            item_id=passage.item_id,
-            source=passage.source,
-            title=passage.title,
-            page=passage.page,
-            quote=support.quote,
-            start=start,
-            end=end,
-            from_ms=passage.from_ms,
-            to_ms=passage.to_ms,
+class _Draft:
+    """An answer that grows: sentences come in as they are written, and go out verified."""
+
+    def __init__(self, prompt: Prompt, policy: Policy, verifier: Verifier | None) -> None:
+        self._policy = policy
+        self._reader = ClaimReader(len(prompt.passages))
+        self._verification = Verification(prompt.passages, verifier)
+        self._raw: list[str] = []
+        self._held: list[Claim] = []  # flagged ones wait for one that is supported
+        self._claims: list[Claim] = []
+        self._begun = False
+        self.written: list[str] = []
+        self.declined = False  # the generator itself says that the passages do not answer
+
+    def feed(self, piece: str) -> Iterator[str]:
+        self._raw.append(piece)
+        for raw in self._reader.feed(piece):
+            yield from self._take(raw)
+
+    def rest(self) -> Iterator[str]:
+        for raw in self._reader.rest():
+            yield from self._take(raw)
+
+    def grounded(self, prepared: Prepared, generator: Generator) -> Grounded:
+        found, raw = bool(self._claims), "".join(self._raw)
+        return Grounded(
+            answer="".join(self.written) or NOT_FOUND,
+            found=found,
+            claims=self._claims,
+            citations=self._verification.citations if found else [],
+            evidence=prepared.evidence.chance,
+            short=_short(prepared.evidence, self._claims),
+            prompt=prepared.prompt,
+            raw=raw,
+            tokens=_counted(prepared.prompt, raw, generator) if prepared.enough else Tokens(),
         )
-    return numbered[key].number
+
+    def _take(self, raw: RawClaim) -> Iterator[str]:
+        first, self._begun = not self._begun, True
+        if first and raw.text.lower().startswith(NOT_FOUND):
+            self.declined = True
+        if self.declined:
+            return
+        claim = self._verification.claim(raw)
+        if not claim.text or (not claim.supported and self._policy == "strict"):
+            return
+        self._held.append(claim)
+        if claim.supported or self._policy == "off" or self._claims:
+            for ready in self._held:
+                yield self._say(ready)
+            self._held.clear()
+
+    def _say(self, claim: Claim) -> str:
+        marks = [f"[{number}]" for number in claim.citations]
+        if not claim.supported and self._policy == "flag":
+            marks = [UNSUPPORTED]
+        piece = " ".join([claim.text, *marks])
+        piece = f" {piece}" if self.written else piece
+        self._claims.append(claim)
+        self.written.append(piece)
+        return piece
 
 
-def _write(claims: Iterable[Claim]) -> str:
-    marked = [
-        " ".join([claim.text, *(f"[{number}]" for number in claim.citations)]) for claim in claims
-    ]
-    return " ".join(marked)
+def _short(evidence: Evidence, claims: Sequence[Claim]) -> str:
+    """Return what the reader found, if the answer says it."""
+    text = evidence.found[0].text if evidence.found else ""
+    return text if text and any(text in claim.text for claim in claims) else ""
+
+
+def without_marks(answer: str) -> str:
+    """Return the text of an answer without the marks that `write` puts behind its sentences."""
+    return _MARKS.sub("", answer)
+
+
+def _counted(prompt: Prompt, raw: str, generator: Generator) -> Tokens:
+    """Count what the generator read and wrote; it counts prompts, so by one that goes on."""
+    read = generator.count_tokens(prompt)
+    longer = generator.count_tokens(replace(prompt, user=f"{prompt.user}\n{raw}"))
+    return Tokens(read, max(0, longer - read))
 
 
 def _sampling(generator: Generator, settings: GenerationSettings) -> Sampling:
     """Leave at least half of a small context to the passages."""
     longest = min(settings.max_new_tokens, max(1, generator.context_length // 2))
-    return Sampling(longest, settings.temperature, settings.seed)
-
-
-def _not_found(prompt: Prompt, enough: float, raw: str = "") -> Grounded:
-    return Grounded(NOT_FOUND, False, [], [], enough, prompt, raw)
+    return Sampling(longest, settings.temperature, settings.seed, settings.stop)

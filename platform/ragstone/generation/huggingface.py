@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import GeneratorUnavailable
 from ragstone.generation.base import Prompt, Sampling
+from ragstone.generation.output import readable
 from ragstone.generation.prompts import without_last
 
 if TYPE_CHECKING:
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
 _DEFAULT_CONTEXT = 2_048  # tokens, when neither model nor tokenizer says
 _UNLIMITED = 2**24  # tokenizers without a limit report a huge number
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How the weights of a model are held in memory."""
+
+    dtype: str = "auto"  # as in its files, or float32, bfloat16, float16
+    quantisation: str = "none"  # or int8, int4
+
+
+DEFAULT_LOADING = Loading()
 
 
 class TransformersGenerator:
@@ -30,6 +43,8 @@ class TransformersGenerator:
     ----------
     name
         Path of a folder, or a name in the local hub cache.
+    loading
+        How its weights are held in memory.
 
     Raises
     ------
@@ -37,8 +52,9 @@ class TransformersGenerator:
         The model is not on this machine.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, loading: Loading = DEFAULT_LOADING) -> None:
         self._name = name
+        self._how = loading
         self._folder = _folder(name)
         self._loading = threading.Lock()
         self._model: LanguageModel | None = None
@@ -65,15 +81,20 @@ class TransformersGenerator:
 
         Temperature 0 always takes the most likely token; above 0 the same seed gives the same
         text. A prompt that is too long loses its last passages; the question is never cut.
-        Closing the iterator stops the model.
+        One answer is written at a time; empty pieces come while it waits. Closing the iterator
+        stops the model.
 
         Raises
         ------
         GeneratorUnavailable
-            The model cannot be loaded, fails, or has no room for the question alone.
+            The model cannot be loaded, or has no room for the question alone.
+        GeneratorFailed
+            It breaks off.
+        GeneratorNonsense
+            It ends without a word.
         """
         ids = self._fitting(prompt, self.context_length - sampling.max_new_tokens)
-        return self._loaded().stream(ids, sampling)
+        return readable(self._loaded().stream(ids, sampling), self.id, sampling.stop)
 
     def _fitting(self, prompt: Prompt, room: int) -> list[int]:
         while True:
@@ -149,7 +170,7 @@ class TransformersGenerator:
             if self._model is None:
                 from ragstone.generation.language_model import LanguageModel
 
-                self._model = LanguageModel(self.id, self._folder, self._tokenizer)
+                self._model = LanguageModel(self.id, self._folder, self._tokenizer, self._how)
             return self._model
 
 

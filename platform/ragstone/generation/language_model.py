@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import queue
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+import torch.ao.quantization
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -22,10 +26,11 @@ from transformers import (
 
 from ragstone.encoders.devices import limit_threads
 from ragstone.encoders.quiet import no_progress_bar
-from ragstone.errors import GeneratorUnavailable
-from ragstone.generation.base import Sampling
+from ragstone.errors import GeneratorFailed, GeneratorUnavailable
+from ragstone.generation.base import PULSE_SECONDS, Sampling
+from ragstone.generation.huggingface import Loading
 
-_JOIN_SECONDS = 60.0  # a stopped model ends within one token
+_JOIN_SECONDS = 5.0  # a stopped model ends within one token; a long prompt it reads to its end
 
 
 class LanguageModel:
@@ -39,40 +44,61 @@ class LanguageModel:
         Holds `config.json` and safetensors.
     tokenizer
         The model's own, as `transformers` loads it.
+    loading
+        How the weights are held in memory.
     """
 
-    def __init__(self, id: str, folder: Path, tokenizer: Any) -> None:  # noqa: A002
+    def __init__(self, id: str, folder: Path, tokenizer: Any, loading: Loading) -> None:  # noqa: A002
         self._id = id
         self._tokenizer = tokenizer
-        self._model = _load(id, folder)
-        self._turn = threading.Lock()
+        self._model = _load(id, folder, loading)
+        self._turn = threading.Lock()  # held by the task that uses the model
 
     def stream(self, ids: list[int], sampling: Sampling) -> Iterator[str]:
-        """Yield the text that follows `ids`, piece by piece."""
+        """Yield the text that follows `ids`, piece by piece, and empty pieces while it waits."""
         streamer = TextIteratorStreamer(
             self._tokenizer,
             skip_prompt=not self._model.config.is_encoder_decoder,
+            timeout=PULSE_SECONDS,
             skip_special_tokens=True,
         )
-        task = _Task(self._model, ids, sampling, streamer)
-        with self._turn:
-            task.start()
-            try:
-                yield from (piece for piece in streamer if piece)
-            finally:
-                task.stop.set()
-                task.join(_JOIN_SECONDS)
+        task = _Task(self._model, ids, sampling, streamer, self._turn.release)
+        while not self._turn.acquire(timeout=PULSE_SECONDS):
+            yield ""
+        task.start()
+        try:
+            yield from _pulsing(streamer)
+        finally:
+            task.stop.set()
+            task.join(_JOIN_SECONDS)
         if task.error is not None:
-            raise GeneratorUnavailable(self._id, str(task.error)) from task.error
+            reason = str(task.error) or type(task.error).__name__
+            raise GeneratorFailed(self._id, reason) from task.error
+
+
+def _pulsing(streamer: TextIteratorStreamer) -> Iterator[str]:
+    while True:
+        try:
+            yield next(streamer)
+        except queue.Empty:
+            yield ""
+        except StopIteration:
+            return
 
 
 class _Task(threading.Thread):
     """Runs the model beside the reader of its stream; keeps what went wrong."""
 
     def __init__(
-        self, model: Any, ids: list[int], sampling: Sampling, streamer: TextIteratorStreamer
+        self,
+        model: Any,
+        ids: list[int],
+        sampling: Sampling,
+        streamer: TextIteratorStreamer,
+        done: Callable[[], None],
     ) -> None:
         super().__init__(name="ragstone-generate", daemon=True)
+        self._done = done
         self._model, self._ids = model, ids
         self._sampling, self._streamer = sampling, streamer
         self.stop = threading.Event()
@@ -86,6 +112,8 @@ class _Task(threading.Thread):
         except Exception as error:  # noqa: BLE001 - a thread's boundary: raised by `stream`
             self.error = error
             self._streamer.on_finalized_text("", stream_end=True)
+        finally:
+            self._done()
 
     def _generate(self) -> None:
         input_ids = torch.tensor([self._ids], device=self._model.device)
@@ -131,24 +159,61 @@ class _Stopped(StoppingCriteria):
         return torch.full((input_ids.shape[0],), self._event.is_set(), device=input_ids.device)
 
 
-def _load(id: str, folder: Path) -> Any:  # noqa: A002
+def _load(id: str, folder: Path, loading: Loading) -> Any:  # noqa: A002
     limit_threads()
     try:
         with no_progress_bar():
-            model = _from_files(folder)
+            model = _from_files(folder, loading)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise GeneratorUnavailable(id, str(error)) from error
     model.eval()
     _greedy(model.generation_config)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model
 
 
-def _from_files(folder: Path) -> Any:
+def _from_files(folder: Path, loading: Loading) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     family: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    return family.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    gpu = torch.cuda.is_available()
+    packed = {} if loading.quantisation == "none" or not gpu else _packed_on_gpu(loading)
+    model = family.from_pretrained(
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=loading.dtype if loading.dtype == "auto" else getattr(torch, loading.dtype),
+        **packed,
     )
+    if packed:
+        return model  # is where it belongs
+    if loading.quantisation != "none":
+        return _packed_on_cpu(model, loading)
+    return model.to("cuda" if gpu else "cpu")
+
+
+def _packed_on_gpu(loading: Loading) -> dict[str, Any]:
+    """Return what makes `transformers` pack the weights with bitsandbytes as they are read."""
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        reason = f"{loading.quantisation} on a GPU needs the package bitsandbytes"
+        raise ImportError(reason)
+    eight = loading.quantisation == "int8"
+    config = cast("Any", BitsAndBytesConfig)  # without annotations
+    packing = config(load_in_8bit=eight, load_in_4bit=not eight)
+    return {"quantization_config": packing, "device_map": {"": 0}}
+
+
+def _packed_on_cpu(model: Any, loading: Loading) -> Any:
+    """Hold the linear layers in 8 bits, and compute with the inputs in 8 bits as well."""
+    if loading.quantisation != "int8":
+        reason = f"{loading.quantisation} needs a GPU; a CPU can have int8"
+        raise ValueError(reason)
+    with warnings.catch_warnings():  # it will be a package of its own one day
+        warnings.filterwarnings("ignore", "torch", DeprecationWarning)
+        warnings.filterwarnings("ignore", r"torch\.quantize_per_tensor", UserWarning)
+        pack = cast("Any", torch.ao.quantization.quantize_dynamic)  # without annotations
+        return pack(model.float(), {torch.nn.Linear}, dtype=torch.qint8)
 
 
 def _greedy(config: Any) -> None:

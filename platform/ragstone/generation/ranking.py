@@ -70,8 +70,3 @@ def _similarities(question: str, found: Sequence[Sentence], encoder: TextEncoder
     texts = encoder.encode_documents([sentence.text for sentence in found])
     cosines = texts @ encoder.encode_queries([question])[0]
     return [min(1.0, max(0.0, float(cosine))) for cosine in cosines]
-
-
-def evidence(ranked: Sequence[Ranked]) -> float:
-    """Return the score of the best sentence, 0..1, in steps of 0.0001; 0 without a sentence."""
-    return round(ranked[0].score, 4) if ranked else 0.0

@@ -1,8 +1,8 @@
-"""Does a passage say what a sentence of an answer says? Decided by words, not by a model.
+"""Does a passage say what a sentence of an answer says? What its words tell, without a model.
 
 A sentence taken over word for word is supported by itself. Any other needs a quote that has its
 numbers, that is negated when it is negated, and that has most of its content words; and the passage
-must know its names. Words in a different order pass: "A beats B" and "B beats A" look the same.
+must know its names. Words in a different order look the same: "A beats B" and "B beats A".
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Support:
     start: int  # in the passage's text
     end: int
     score: float  # 0..1
+    exact: bool = False  # the claim stands there word for word
 
     @property
     def quote(self) -> str:
@@ -43,7 +44,7 @@ def find_support(claim: str, passage: Passage) -> Support:
     """
     verbatim = _verbatim(claim, passage)
     if verbatim is not None:
-        return Support(passage, *verbatim, 1.0)
+        return Support(passage, *verbatim, 1.0, exact=True)
     best, best_rank = Support(passage, 0, 0, 0.0), 0.0
     claimed = _Facts.of(claim)
     background = frozenset(stems(passage.title))

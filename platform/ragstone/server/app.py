@@ -2,13 +2,14 @@
 
 # Without `from __future__ import annotations`: FastAPI reads the annotations as values, and those
 # of a nested function could not be looked up by name.
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from ragstone import __version__
+from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
 from ragstone.schemas.api import (
-    Answer,
     ChunkDetail,
     DatasetInfo,
     Facet,
@@ -17,10 +18,9 @@ from ragstone.schemas.api import (
     Media,
     QuarantineInfo,
     SearchResult,
-    StoredAnswer,
     VersionInfo,
 )
-from ragstone.server import care, duplicates, failures, jobs, versions
+from ragstone.server import care, completions, duplicates, failures, jobs, versions
 from ragstone.server.auth import Action, Resource, dataset_resource
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.hosts import HostCheck
@@ -35,6 +35,13 @@ from ragstone.server.models import (
     SearchRequest,
     SimilarRequest,
     unpacked,
+)
+from ragstone.server.streams import (
+    GONE,
+    answer_event,
+    answer_failure,
+    answered,
+    event_response,
 )
 from ragstone.workspace import Workspace
 
@@ -57,6 +64,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(jobs.router)
     app.include_router(duplicates.router)
     app.include_router(care.router)
+    app.include_router(completions.router)
     return app
 
 
@@ -135,10 +143,31 @@ def similar(ws: Owned, body: SimilarRequest) -> SearchResult:
     return ws.similar(body.id, k=body.k, where=body.where, dataset=body.dataset)
 
 
-@_guarded.post("/ask", dependencies=[may(Action.ASK, _asked_dataset)])
-def ask(ws: Owned, body: AskRequest) -> Answer:
+@_guarded.post(
+    "/ask",
+    response_model=Answer,
+    responses={200: {"content": {"text/event-stream": {}}}},
+    dependencies=[may(Action.ASK, _asked_dataset)],
+)
+async def ask(request: Request, ws: Owned, body: AskRequest) -> Any:
     """Answer a question from one version, with citations, or say that it does not know."""
-    return ws.ask(body.question, body.dataset, generator=body.generator, where=body.where)
+    stream = await run_in_threadpool(
+        ws.ask_stream,
+        body.question,
+        body.dataset,
+        generator=body.generator,
+        where=body.where,
+        session=body.session,
+    )
+    if body.stream:
+        return event_response(stream, answer_event, answer_failure)
+    return await answered(request, stream) or Response(status_code=GONE)
+
+
+@_guarded.get("/generators", dependencies=[may(Action.LIST)])
+def generators(ws: Owned) -> list[GeneratorInfo]:
+    """List who can write answers, and why others cannot."""
+    return ws.generators()
 
 
 @_guarded.get("/show/{id:path}", dependencies=[may(Action.READ, named_record)])

@@ -49,13 +49,16 @@ def _ragstone(_: Request, error: Exception) -> JSONResponse:
 
 def _validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return failure(_argument(error.errors()))
+    return failure(wrong_argument(error.errors()))
 
 
-def _argument(problems: Sequence[Any]) -> InvalidArgument:
-    """Name the first problem, where it is, and what was sent."""
+def wrong_argument(problems: Sequence[Any], *, outer: int = 1) -> InvalidArgument:
+    """Name the first of pydantic's `problems`, where it is, and what was sent.
+
+    `outer` parts of its place say where the argument came with: the body, or the address.
+    """
     problem = problems[0]
-    name = ".".join(str(part) for part in problem["loc"][1:]) or "the body"
+    name = ".".join(str(part) for part in problem["loc"][outer:]) or "the body"
     if problem["type"] == "extra_forbidden":
         return InvalidArgument(name, "given", "one of the documented names: it is unknown here")
     if problem["type"] == "missing":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 
 from ragstone.errors import Forbidden, Unauthenticated
 from ragstone.server.auth import (
@@ -21,10 +22,11 @@ from ragstone.server.models import ErrorResponse
 from ragstone.workspace import Workspace
 
 
-def guarded() -> APIRouter:
+def guarded(route_class: type[APIRoute] = APIRoute) -> APIRouter:
     """Return a router for routes that need the token."""
     return APIRouter(
         prefix="/v1",
+        route_class=route_class,
         responses={"4XX": {"model": ErrorResponse}, "5XX": {"model": ErrorResponse}},
     )
 

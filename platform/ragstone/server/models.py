@@ -54,6 +54,8 @@ class AskRequest(_Request):
     dataset: str = Field(description="`D`, or `D@V` for an old version.")
     generator: str | None = Field(None, description="As in the setting generation.generator.")
     where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
+    session: str | None = Field(None, description="Id or name of a session; a new name begins one.")
+    stream: bool = Field(False, description="Send the answer as events, while it is written.")
 
 
 class DeleteRequest(_Request):

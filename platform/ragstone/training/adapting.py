@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -67,15 +67,13 @@ class AdaptedTrunk:
     def __init__(self, base: ModelFiles, layers: int, rank: int, max_tokens: int) -> None:
         from tokenizers import Tokenizer
 
-        self._network: Any = trunk(base).auto_model  # loaded for inference: no dropout
+        # Loaded for inference: no dropout.
+        self._network: Any = cast("Any", trunk(base).auto_model)
         for parameter in self._network.parameters():
             parameter.requires_grad_(False)
-        every = getattr(getattr(self._network, "encoder", None), "layer", None)
-        if every is None or len(every) < layers:
-            expected = f"a network of the BERT kind with {layers} layers or more"
-            raise InvalidArgument("encoder", base.identity.name, expected)
+        self._adapted = adapt(base.identity.name, self._network, layers, rank)
+        every = self._network.encoder.layer
         self._lower, self._upper = every[: len(every) - layers], every[len(every) - layers :]
-        self._adapted = _adapt(self._network, len(every) - layers, rank)
         self._tokenizer: Tokenizer = Tokenizer.from_file(str(base.tokenizer_file))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
@@ -89,12 +87,7 @@ class AdaptedTrunk:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the adapter as it is written: float16, the scale in B."""
-        found = {}
-        for name, module in self._adapted.items():
-            down, up = tensor_names(name)
-            found[down] = module.down.detach().half().contiguous()
-            found[up] = (2 * module.up.detach()).half().contiguous()
-        return found
+        return adapter_tensors(self._adapted)
 
     def __call__(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return token vectors, (texts, tokens, hidden), and which of them are real."""
@@ -127,21 +120,46 @@ class AdaptedTrunk:
             self._bytes += self._kept[text].nbytes
 
 
-def _adapt(network: Any, first: int, rank: int) -> dict[str, LowRank]:
-    """Put an adapter into every linear map of the layers from `first` on, in place."""
+def adapt(name: str, network: Any, layers: int | None, rank: int) -> dict[str, LowRank]:
+    """Put an adapter into every linear map of the upper `layers` (None: of all), in place.
+
+    Parameters
+    ----------
+    name
+        Of the encoder whose network it is, for the error.
+
+    Raises
+    ------
+    InvalidArgument
+        The network is of another kind, or has fewer layers.
+    """
+    every = getattr(getattr(network, "encoder", None), "layer", None)
+    if every is None or len(every) < (layers or 1):
+        expected = f"a network of the BERT kind with {layers or 1} layers or more"
+        raise InvalidArgument("encoder", name, expected)
     found = {}
-    for number in range(first, len(network.encoder.layer)):
+    for number in range(len(every) - (layers or len(every)), len(every)):
         prefix = f"encoder.layer.{number}"
         linear = [
             name
             for name, module in network.get_submodule(prefix).named_modules()
             if isinstance(module, nn.Linear)
         ]
-        for name in linear:
-            whole = f"{prefix}.{name}"
-            parent, _, own = whole.rpartition(".")
+        for own in linear:
+            whole = f"{prefix}.{own}"
+            parent, _, last = whole.rpartition(".")
             found[whole] = LowRank(network.get_submodule(whole), rank)
-            setattr(network.get_submodule(parent), own, found[whole])
+            setattr(network.get_submodule(parent), last, found[whole])
+    return found
+
+
+def adapter_tensors(adapted: Mapping[str, LowRank]) -> dict[str, torch.Tensor]:
+    """Return adapters as they are written: float16, the scale in B."""
+    found = {}
+    for name, module in adapted.items():
+        down, up = tensor_names(name)
+        found[down] = module.down.detach().half().contiguous()
+        found[up] = (2 * module.up.detach()).half().contiguous()
     return found
 
 

@@ -8,30 +8,26 @@ cross-entropy. Batches are a function of step and seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from ragstone.encoders.devices import limit_threads
 from ragstone.encoders.weights import DEFAULT_MODEL, ModelFiles, find_model
+from ragstone.encoders.writing import check_new
 from ragstone.errors import InvalidArgument
 from ragstone.training.adapting import AdaptedTrunk
+from ragstone.training.descending import Heard, descend
 from ragstone.training.examples import Batch, Example, Material, batch_of
 from ragstone.training.reranker_files import TrainedReranker, write_reranker
 
-Heard = Callable[[int, int, float], None]  # steps done, of how many, mean loss of the last ones
-
 _SCALE = 20.0  # of cosines, before the softmax
-_WARM_UP = 20  # steps
-_LAST_RATE = 0.02  # of the learning rate, at the end
 _HELD_OUT = 10  # every tenth example measures
 _MOST_MEASURED = 100
-_HEARD_EVERY = 10  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +57,7 @@ def train_reranker(
     EncoderUnavailable
         The encoder is not on this machine.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidArgument("out", str(folder), "a folder that is new or empty")
+    check_new(folder)
     if not (material.passages or any(material.judged)):
         raise InvalidArgument("datasets", None, "at least one passage")
     limit_threads()
@@ -72,7 +67,13 @@ def train_reranker(
     torch.manual_seed(recipe.seed)
     learner = _Learner(base, recipe)
     before = learner.measured(measuring)
-    loss = _run(learner, shaping, recipe, on_progress)
+
+    def loss_of(step: int) -> torch.Tensor:
+        batch = batch_of(shaping, step, recipe.seed, recipe.queries, recipe.others)
+        return learner.loss(batch)
+
+    rate = recipe.learning_rate
+    loss = descend(learner.parameters, loss_of, recipe.steps, rate, on_progress)
     made = TrainedReranker(
         folder=str(folder),
         base=recipe.encoder,
@@ -146,35 +147,6 @@ class _Learner:
     def _units(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         states, mask = self._trunk(texts)
         return functional.normalize(states, dim=-1), mask
-
-
-def _run(learner: _Learner, material: Material, recipe: Recipe, on_progress: Heard) -> float:
-    optimiser = torch.optim.AdamW(learner.parameters, weight_decay=0.0)
-    losses = []
-    for step in range(recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _rate(step, recipe.steps)
-        batch = batch_of(material, step, recipe.seed, recipe.queries, recipe.others)
-        loss = learner.loss(batch)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(learner.parameters, 1.0)
-        optimiser.step()
-        losses.append(loss.item())
-        if (step + 1) % _HEARD_EVERY == 0 or step + 1 == recipe.steps:
-            on_progress(step + 1, recipe.steps, _recent(losses))
-    return _recent(losses)
-
-
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the learning rate at a step: warm-up, then half a cosine."""
-    waning = (1 + math.cos(math.pi * step / steps)) / 2
-    return min(1.0, (step + 1) / _WARM_UP) * max(_LAST_RATE, waning)
-
-
-def _recent(losses: Sequence[float]) -> float:
-    last = losses[-50:]
-    return sum(last) / len(last) if last else math.nan
 
 
 def _split(material: Material) -> tuple[Material, list[Example]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors.torch import save_file
-
 from ragstone.encoders.rerankers import ADAPTER, WEIGHTS
-from ragstone.encoders.writing import written_whole
+from ragstone.training.writing import write_settings, written_adapter
 
 if TYPE_CHECKING:
     import torch
@@ -66,23 +63,17 @@ def write_reranker(
     made: TrainedReranker, tensors: dict[str, torch.Tensor], folder: Path
 ) -> TrainedReranker:
     """Write it into `folder`; return it with its size."""
-    with written_whole(folder) as place:
-        save_file(tensors, place / WEIGHTS)
-        (place / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
+    with written_adapter(folder, tensors) as place:
         made = replace(made, size=(place / WEIGHTS).stat().st_size)
-        (place / "config.json").write_text(_config(made), encoding="utf-8")
+        settings = {
+            "model_type": ADAPTER,
+            "revision": REVISION,
+            "base": made.base,
+            "base_digest": made.base_digest,
+        }
+        write_settings(place, settings)
         (place / "card.md").write_text(_card(made), encoding="utf-8")
     return made
-
-
-def _config(made: TrainedReranker) -> str:
-    settings = {
-        "model_type": ADAPTER,
-        "revision": REVISION,
-        "base": made.base,
-        "base_digest": made.base_digest,
-    }
-    return json.dumps(settings, indent=2) + "\n"
 
 
 def _card(made: TrainedReranker) -> str:

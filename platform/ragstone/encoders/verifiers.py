@@ -1,0 +1,99 @@
+"""Verifiers: networks that tell whether a quote supports a claim, contradicts it, or does neither.
+
+The three verdicts are those of Thorne and others, "FEVER", NAACL 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ragstone.encoders.pairs import PairNetwork, Window
+from ragstone.errors import EncoderUnavailable, ReaderUnavailable
+
+VERIFIER = "ragstone-verifier"  # the kind of all of them
+SUPPORTED, CONTRADICTED, NEITHER = 0, 1, 2  # outputs of the head
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How likely a quote supports a claim, and how likely it contradicts it; both 0..1."""
+
+    supported: float
+    contradicted: float
+
+
+class Verifier:
+    """Judges claims by quotes; safe to share between threads.
+
+    Raises
+    ------
+    ReaderUnavailable
+        It is not on this machine, is of another kind, or was trained for other weights.
+    """
+
+    def __init__(self, name: str, device: str = "auto") -> None:
+        try:
+            self._network = PairNetwork(name, VERIFIER, device)
+        except EncoderUnavailable as error:
+            raise ReaderUnavailable(name, error.reason) from error
+
+    @property
+    def id(self) -> str:
+        """Name and the beginning of the digest over all files that decide what it says."""
+        return f"{self._network.name}:{self._network.digest[:12]}"
+
+    @property
+    def threshold(self) -> float:
+        """From this chance on a claim counts as supported; found when it was trained."""
+        return self._network.number("threshold", 0.5)
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Return the verdict on each (claim, quote).
+
+        Raises
+        ------
+        ReaderUnavailable
+            The weights cannot be loaded.
+        """
+        try:
+            windows = self._network.read(pairs)
+        except EncoderUnavailable as error:
+            raise ReaderUnavailable(self._network.name, error.reason) from error
+        heat = self._network.number("temperature", 1.0)
+        return [verdict(found, heat) for found in windows]
+
+
+@lru_cache(maxsize=2)  # as find_reader
+def find_verifier(name: str) -> Verifier | None:
+    """Return the verifier `name`; its weights are loaded by the first claim.
+
+    None for an empty name.
+
+    Raises
+    ------
+    ReaderUnavailable
+        It is not on this machine, is of another kind, or was trained for other weights.
+    """
+    return Verifier(name) if name else None
+
+
+def verdict(windows: Sequence[Window], temperature: float = 1.0) -> Verdict:
+    """Return what the windows of a quote say: the one that supports most.
+
+    Parameters
+    ----------
+    temperature
+        Divides the outputs, so that chances are as often right as they say (Guo and others, "On
+        Calibration of Modern Neural Networks", ICML 2017).
+    """
+    best = Verdict(0.0, 0.0)
+    for window in windows:
+        raised = np.exp((window.first - window.first.max()) / temperature)
+        chances = raised / raised.sum()
+        found = Verdict(float(chances[SUPPORTED]), float(chances[CONTRADICTED]))
+        best = max(best, found, key=lambda one: one.supported)
+    return best

@@ -1,0 +1,1 @@
+"""Ways into Ragstone for other software: MCP, LangChain, LlamaIndex. Each needs its extra."""
