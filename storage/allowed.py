@@ -10,12 +10,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
+
+if TYPE_CHECKING:
+    import tantivy
+
+    from ragstone.storage.keyword_segments import Layout
 
 _KEPT = 16  # of versions and filters; a million chunks take 1.3 MB each, and see `extracts`
 
@@ -34,6 +39,8 @@ class Allowed:
         self.lasting = lasting
         # By embedding space: the vectors of a few chunks, put together (see `segments`).
         self.extracts: dict[str, faiss.Index] = {}
+        # By layout of a keyword index: what it is asked, so that it finds no others.
+        self.filters: dict[Layout, tantivy.Query] = {}
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragstone.retrieval import fusion
@@ -32,6 +32,7 @@ def stretched(found: Ranked, key: int) -> float:
     return 1.0 if low == high else (scores[key] - low) / (high - low)
 
 
+@settings(deadline=None)
 @given(ranked_lists, ranked_lists)
 def test_minmax_is_the_convex_combination(keyword: Ranked, vector: Ranked) -> None:
     arms = {"keyword": keyword, "vector": vector}
@@ -41,6 +42,7 @@ def test_minmax_is_the_convex_combination(keyword: Ranked, vector: Ranked) -> No
         assert score == pytest.approx(expected, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(ranked_lists, ranked_lists)
 def test_every_candidate_once_in_order_ties_by_key(keyword: Ranked, vector: Ranked) -> None:
     arms = {"keyword": keyword, "vector": vector}

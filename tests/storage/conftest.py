@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyroaring import BitMap64
 
 from ragstone.config import StorageSettings
+from ragstone.storage.allowed import Choice
 from ragstone.storage.changes import Change
 from ragstone.storage.files import digest_bytes
 from ragstone.storage.keywords import Generations
@@ -38,7 +38,7 @@ def by_words(
     generation: GenerationRef | None,
     words: Sequence[str],
     k: int,
-    allowed: BitMap64 | None = None,
+    allowed: Choice | None = None,
 ) -> Ranked:
     """Return the best `k` chunks with any of the analysed `words`."""
     if generation is None:

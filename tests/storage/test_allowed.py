@@ -77,24 +77,33 @@ def generations(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generations, 
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 0.01])
-def test_the_same_are_found_as_a_set_of_terms_and_among_more(
+def test_the_same_are_found_by_clauses_by_a_set_of_terms_and_among_more(
     generations: tuple[Generations, object], monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
     inside = np.random.default_rng(1).random(CHUNKS) < share
     allowed = BitMap64(np.flatnonzero(inside))
     found = []
-    for many in (0.0, float("inf")):
+    for many, few in ((float("inf"), CHUNKS), (float("inf"), 0), (0.0, 0)):
         monkeypatch.setattr("ragstone.storage.keyword_index._MANY", many)
+        monkeypatch.setattr("ragstone.storage.keyword_index._FEW", few)
         found.append(by_words(*generations, ["slate", "flint"], 40, allowed).pairs())
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
     assert found[0]
     assert {key for key, _ in found[0]} <= set(allowed)
+
+
+def test_what_is_asked_for_a_filter_is_made_once(generations: tuple[Generations, object]) -> None:
+    allowed = Allowed(BitMap64(range(100)), lasting=True)
+    first = by_words(*generations, ["slate"], 20, allowed)
+    (made,) = allowed.filters.values()
+    assert by_words(*generations, ["slate"], 20, allowed).pairs() == first.pairs()
+    assert list(allowed.filters.values()) == [made]
 
 
 def test_a_filter_that_lets_through_none_of_the_best(
     generations: tuple[Generations, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then more are found than were asked for, and still too few: the set of terms tells."""
+    """Then more are found than were asked for, and still too few: a filter tells."""
     monkeypatch.setattr("ragstone.storage.keyword_index._MANY", 0.0)
     ranking = by_words(*generations, ["slate"], CHUNKS)
     worst = BitMap64(ranking.keys[-300:])
