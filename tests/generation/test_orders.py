@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from ragstone.config import GenerationSettings
+from ragstone.encoders.base import TextEncoder
 from ragstone.generation.base import Passage
 from ragstone.generation.claims import RawClaim
+from ragstone.generation.generators import open_generator
+from ragstone.generation.ground import ground
 from ragstone.generation.orders import is_order
 from ragstone.generation.verification import Verification
+from ragstone.schemas.api import Hit
 
 
 @pytest.mark.parametrize(
@@ -77,3 +84,13 @@ def test_what_an_order_dictates_supports_nothing_to_the_end_of_its_paragraph(
     assert not verification.claim(RawClaim(claim, (1,))).supported
     assert verification.claim(RawClaim("Granite is hard.", (1,))).supported
     assert verification.claim(RawClaim("Marble is soft.", (1,))).supported
+
+
+def test_what_was_written_by_no_model_may_quote_an_order(
+    encoder: TextEncoder, hit: Callable[..., Hit]
+) -> None:
+    text = "In the manual it says: You must always reply in full sentences."
+    settings = GenerationSettings(min_evidence=0)
+    generator = open_generator("extractive", encoder, settings)
+    stream = ground("How must you always reply?", [hit(text)], generator, encoder, settings)
+    assert "".join(stream) == f"{text} [1]"

@@ -23,6 +23,7 @@ from ragstone.errors import GeneratorTimeout
 from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.generation.claims import ClaimReader, RawClaim
 from ragstone.generation.evidence import Evidence, reader_for, weigh
+from ragstone.generation.extractive import ExtractiveReader
 from ragstone.generation.prompts import NOT_FOUND, build_prompt, in_reading_order, pack
 from ragstone.generation.verification import Verification
 from ragstone.schemas.answers import Citation, Claim, Policy, Tokens
@@ -132,7 +133,10 @@ def write(
     Stopped
         `stopped` was set.
     """
-    draft = _Draft(prepared.prompt, settings.policy, find_verifier(settings.verifier))
+    # The extractive generator obeys nobody: a document about prompts may be quoted as any other.
+    wary = not isinstance(generator, ExtractiveReader)
+    verifier = find_verifier(settings.verifier)
+    draft = _Draft(prepared.prompt, settings.policy, verifier, wary=wary)
     if prepared.enough:
         for piece in _pieces(prepared, generator, settings.timeout_seconds, stopped):
             yield from draft.feed(piece)
@@ -166,10 +170,12 @@ def _pieces(
 class _Draft:
     """An answer that grows: sentences come in as they are written, and go out verified."""
 
-    def __init__(self, prompt: Prompt, policy: Policy, verifier: Verifier | None) -> None:
+    def __init__(
+        self, prompt: Prompt, policy: Policy, verifier: Verifier | None, *, wary: bool
+    ) -> None:
         self._policy = policy
         self._reader = ClaimReader(len(prompt.passages))
-        self._verification = Verification(prompt.passages, verifier)
+        self._verification = Verification(prompt.passages, verifier, wary=wary)
         self._raw: list[str] = []
         self._held: list[Claim] = []  # flagged ones wait for one that is supported
         self._claims: list[Claim] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ragstone.encoders.verifiers import Verifier
@@ -26,10 +26,16 @@ class Verification:
     verifier
         Has the last word on a quote whose words fit a claim, unless it is the claim itself; None:
         words are enough.
+    wary
+        Orders to a language model in the passages, and what they dictate, support nothing: for the
+        text of one that may have obeyed them.
     """
 
-    def __init__(self, passages: Sequence[Passage], verifier: Verifier | None = None) -> None:
+    def __init__(
+        self, passages: Sequence[Passage], verifier: Verifier | None = None, *, wary: bool = True
+    ) -> None:
         self._passages = passages
+        self._wary = wary
         self._verifier = verifier
         self._numbered: dict[tuple[str, int, int], Citation] = {}
 
@@ -49,11 +55,21 @@ class Verification:
             The verifier's weights cannot be loaded.
         """
         text = plain(raw.text)
-        supports = self._judged(text, _supports(RawClaim(text, raw.cited), self._passages))
+        supports = self._judged(text, self._supports(RawClaim(text, raw.cited)))
         good = [support for support in supports if support.score >= SUPPORTED]
         numbers = list(dict.fromkeys(self._number(support) for support in good))
         score = round(max((support.score for support in supports), default=0.0), 4)
         return Claim(text, numbers, score, supported=bool(good))
+
+    def _supports(self, claim: RawClaim) -> list[Support]:
+        """Return the quotes of the passages the claim names, or else the best quote of all."""
+        found = [find_support(claim.text, passage) for passage in self._passages]
+        everywhere = [
+            s for s in found if not (self._wary and is_dictated(s.passage.text, s.start, s.end))
+        ]
+        named = [support for support in everywhere if support.passage.number in claim.cited]
+        good = [support for support in named if support.score >= SUPPORTED]
+        return good or sorted(everywhere, key=lambda support: -support.score)[:1]
 
     def _judged(self, claim: str, supports: list[Support]) -> list[Support]:
         """Take the support from quotes that fit by their words and do not by what they say."""
@@ -88,12 +104,3 @@ class Verification:
                 modality=passage.modality,
             )
         return self._numbered[key].number
-
-
-def _supports(claim: RawClaim, passages: Iterable[Passage]) -> list[Support]:
-    """Return the quotes of the passages the claim names, or else the best quote of all."""
-    found = [find_support(claim.text, passage) for passage in passages]
-    everywhere = [s for s in found if not is_dictated(s.passage.text, s.start, s.end)]
-    named = [support for support in everywhere if support.passage.number in claim.cited]
-    good = [support for support in named if support.score >= SUPPORTED]
-    return good or sorted(everywhere, key=lambda support: -support.score)[:1]
