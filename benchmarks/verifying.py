@@ -3,7 +3,7 @@
 Run: RAGSTONE_DATA=/path/to/data python benchmarks/verifying.py --training FOLDER
      RAGSTONE_DATA=/path/to/data python benchmarks/reading.py --training FOLDER/questions
      ragstone train verifier FOLDER/questions/*.json --claims FOLDER/scifact.jsonl --out VERIFIER
-     RAGSTONE_DATA=/path/to/data python benchmarks/verifying.py [--verifier VERIFIER]
+     RAGSTONE_DATA=/path/to/data python benchmarks/verifying.py --verifier VERIFIER
 
 The first command writes the claims of SciFact's training split with their evidence; where there is
 none, with the sentence of the cited abstract that shares most words. Measured are
@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from reading import HELD_OUT, is_test
 
-from ragstone.encoders.verifiers import CONTRADICTED, NEITHER, SUPPORTED, VERIFIER, Verifier
+from ragstone.encoders.verifiers import CONTRADICTED, NEITHER, SUPPORTED, Verifier
 from ragstone.generation.base import Passage
 from ragstone.generation.claims import RawClaim
 from ragstone.generation.verification import Verification
@@ -154,7 +154,7 @@ def main() -> None:
     """Write the claims to train on, or measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--training", type=Path, help="write the claims to train on, here")
-    parser.add_argument("--verifier", default=VERIFIER)
+    parser.add_argument("--verifier", help="folder that `ragstone train verifier` wrote")
     parser.add_argument("--sample", type=int, default=1_500, help="made claims that are judged")
     chosen = parser.parse_args()
     data = Path(os.environ.get("RAGSTONE_DATA") or sys.exit("RAGSTONE_DATA is not set"))
@@ -169,7 +169,7 @@ def main() -> None:
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (chosen.training / "scifact.jsonl").write_text(lines, encoding="utf-8")
         return
-    verifier = Verifier(chosen.verifier)
+    verifier = Verifier(chosen.verifier or sys.exit("--verifier is not given"))
     validation = scifact(data / "scifact", "validation")
     every = made(data)
     sample = every[:: max(1, len(every) // chosen.sample)]

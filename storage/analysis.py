@@ -77,7 +77,7 @@ class Analysis:
 
     def terms(self, query: str) -> list[str]:
         """Return the terms of `query`, in order."""
-        if self.pairs and _UNSPACED.search(query):
+        if self.pairs and has_unspaced(query):
             return [term.text for term in self.asked(query)]
         return analyzer(self.language).analyze(query)
 
@@ -108,7 +108,7 @@ class Analysis:
 
     def add_to(self, document: tantivy.Document, field: str, text: str) -> None:
         """Put the terms of `text` into a field that has the English analyzer."""
-        if _UNSPACED.search(text):
+        if has_unspaced(text):
             tokens = [tantivy.Token(t.text, t.position, t.start, t.end) for t in self.placed(text)]
             document.add_pre_tokenized_text(field, tantivy.PreTokenizedString(text, tokens))
         elif self.language == ENGLISH:
@@ -177,7 +177,7 @@ def unspaced(text: str) -> bool:
 
 def has_unspaced(text: str) -> bool:
     """Tell whether some of `text` is of such a script."""
-    return bool(_UNSPACED.search(text))
+    return not text.isascii() and bool(_UNSPACED.search(text))
 
 
 @cache

@@ -37,7 +37,7 @@ def ranked(
     Scores are rounded to six digits first: their last bits depend on the order in which a library
     adds, and would decide ties by chance.
     """
-    rounded = np.asarray(np.round(scores.astype(np.float64), SCORE_DIGITS), np.float64)
+    rounded = scores.astype(np.float64).round(SCORE_DIGITS)
     order = np.lexsort((keys, -rounded))[:k]
     return Ranked(keys[order], rounded[order])
 

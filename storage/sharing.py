@@ -36,7 +36,8 @@ class SharedLock:
             self._mine.depth = depth
             with self._condition:
                 self._sharing -= 1
-                self._condition.notify_all()
+                if self._waiting:
+                    self._condition.notify_all()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -307,11 +307,9 @@ class Store:
             live = BitMap64.union(*(segment_keys(self.root, s) for s in head.segments))
         return live - gone
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self) -> AbstractContextManager[None]:
         """Use files: none is deleted meanwhile. To be entered before `writing`, never within."""
-        with self._use.shared():
-            yield
+        return self._use.shared()
 
     @contextmanager
     def keeping(self) -> Iterator[None]:

@@ -167,7 +167,7 @@ def test_language_of_a_chunk(metadata: str, language: str) -> None:
 def marked(index: KeywordIndex, query: str, key: int) -> list[str]:
     terms = KeywordQuery.of(parse(query), index, Synonyms()).terms
     row = index.fetch([key])[key]
-    places = Matches(terms).places(row["text"], index.analysis_of(row))
+    (places,) = Matches(terms).places([row["text"]], index.analysis_of(row))
     return [row["text"][place.start : place.end] for place in places]
 
 

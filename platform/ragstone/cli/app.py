@@ -11,6 +11,7 @@ from ragstone import __version__
 from ragstone.cli import (
     bench,
     catalog,
+    chat,
     dedup,
     demo,
     distill,
@@ -98,6 +99,7 @@ app.command(rich_help_panel=_START)(quarantined.sync)
 app.command(rich_help_panel=_USE)(find.search)
 app.command(rich_help_panel=_USE)(find.similar)
 app.command(rich_help_panel=_USE)(find.ask)
+app.command(rich_help_panel=_USE)(chat.chat)
 app.command(rich_help_panel=_USE)(receipts.replay)
 app.command(rich_help_panel=_USE)(receipts.explain)
 app.command(rich_help_panel=_USE)(receipts.trace)

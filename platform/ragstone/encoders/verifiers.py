@@ -11,10 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from ragstone.encoders.pairs import PairNetwork, Window, ships
+from ragstone.encoders.pairs import PairNetwork, Window
 from ragstone.errors import EncoderUnavailable, ReaderUnavailable
 
-VERIFIER = "ragstone-verifier"  # the one that ships with Ragstone, and the kind of all of them
+VERIFIER = "ragstone-verifier"  # the kind of all of them
 SUPPORTED, CONTRADICTED, NEITHER = 0, 1, 2  # outputs of the head
 
 
@@ -71,16 +71,14 @@ class Verifier:
 def find_verifier(name: str) -> Verifier | None:
     """Return the verifier `name`; its weights are loaded by the first claim.
 
-    None for an empty name, and where the one that ships was left out.
+    None for an empty name.
 
     Raises
     ------
     ReaderUnavailable
         It is not on this machine, is of another kind, or was trained for other weights.
     """
-    if not name or (name == VERIFIER and not ships(name)):
-        return None
-    return Verifier(name)
+    return Verifier(name) if name else None
 
 
 def verdict(windows: Sequence[Window], temperature: float = 1.0) -> Verdict:

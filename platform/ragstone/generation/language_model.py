@@ -212,9 +212,8 @@ def _packed_on_cpu(model: Any, loading: Loading) -> Any:
     with warnings.catch_warnings():  # it will be a package of its own one day
         warnings.filterwarnings("ignore", "torch", DeprecationWarning)
         warnings.filterwarnings("ignore", r"torch\.quantize_per_tensor", UserWarning)
-        return torch.ao.quantization.quantize_dynamic(
-            model.float(), {torch.nn.Linear}, dtype=torch.qint8
-        )
+        pack = cast("Any", torch.ao.quantization.quantize_dynamic)  # without annotations
+        return pack(model.float(), {torch.nn.Linear}, dtype=torch.qint8)
 
 
 def _greedy(config: Any) -> None:

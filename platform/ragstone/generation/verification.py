@@ -8,7 +8,7 @@ from dataclasses import replace
 from ragstone.encoders.verifiers import Verifier
 from ragstone.generation.base import Passage
 from ragstone.generation.claims import RawClaim
-from ragstone.generation.orders import is_order
+from ragstone.generation.orders import is_dictated
 from ragstone.generation.plain import plain
 from ragstone.generation.support import SUPPORTED, Support, find_support
 from ragstone.schemas.answers import Citation, Claim
@@ -93,7 +93,7 @@ class Verification:
 def _supports(claim: RawClaim, passages: Iterable[Passage]) -> list[Support]:
     """Return the quotes of the passages the claim names, or else the best quote of all."""
     found = [find_support(claim.text, passage) for passage in passages]
-    everywhere = [support for support in found if not is_order(support.quote)]
+    everywhere = [s for s in found if not is_dictated(s.passage.text, s.start, s.end)]
     named = [support for support in everywhere if support.passage.number in claim.cited]
     good = [support for support in named if support.score >= SUPPORTED]
     return good or sorted(everywhere, key=lambda support: -support.score)[:1]

@@ -13,6 +13,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _LONGEST = 8_192  # characters
+_LAST_SETTINGS = 16  # whose digests are kept
 _DIGITS = 8  # of a digest: it tells searches apart, it guards nothing
 # What a cursor belongs to, in the words of its error.
 _ASKED = (
@@ -40,6 +42,10 @@ _ASKED = (
     "reranking",
     "retrieval settings",
 )
+
+# Each search writes a cursor, and `json.dumps` makes an encoder each time.
+_PACKED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_SORTED = json.JSONEncoder(sort_keys=True)
 
 # Format, offset, digests of what was asked, and (reference, version, its digest) of each dataset.
 _Written = tuple[int, int, list[str], list[tuple[str, int, str]]]
@@ -70,7 +76,7 @@ class Cursor:
 
     def __str__(self) -> str:
         written = (_FORMAT, self.offset, self.asked, self.versions)
-        packed = json.dumps(written, separators=(",", ":"), ensure_ascii=False).encode()
+        packed = _PACKED.encode(written).encode()
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     @classmethod
@@ -138,7 +144,12 @@ def asked(question: Question, settings: RetrievalSettings) -> tuple[str, ...]:
     given = [one.data.tobytes().hex() for one in question.like]
     what = (question.query, question.mode, list(question.where), given)
     parts = (*what, question.group, question.rerank)
-    return tuple(map(_digest, (*parts, settings.model_dump(mode="json"))))
+    return (*map(_digest, parts), _digest_of_settings(settings))
+
+
+@lru_cache(_LAST_SETTINGS)
+def _digest_of_settings(settings: RetrievalSettings) -> str:
+    return _digest(settings.model_dump(mode="json"))
 
 
 def _state(store: Store, manifest: Manifest) -> str:
@@ -148,4 +159,4 @@ def _state(store: Store, manifest: Manifest) -> str:
 
 
 def _digest(value: Any) -> str:
-    return blake3(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return blake3(_SORTED.encode(value).encode()).hexdigest()[:_DIGITS]

@@ -5,6 +5,7 @@ Ties go to the smaller key, so that results are deterministic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -45,11 +46,12 @@ class Fused:
 
     def places(self, keys: Collection[int]) -> dict[int, dict[str, ArmScore]]:
         """Return for each of `keys` its rank and scores in each arm that found it."""
-        found: dict[int, dict[str, ArmScore]] = {key: {} for key in keys}
+        wanted = list(keys)
+        found: dict[int, dict[str, ArmScore]] = {key: {} for key in wanted}
         for name, arm in self.arms.items():
-            place = {key: number for number, key in enumerate(arm.keys.tolist())}
-            for key in found.keys() & place.keys():
-                found[key][name] = self._score(name, place[key])
+            places, which = np.nonzero(arm.keys[:, None] == np.array(wanted, np.int64))
+            for place, number in zip(places.tolist(), which.tolist(), strict=True):
+                found[wanted[number]][name] = self._score(name, place)
         return found
 
     def _score(self, name: str, place: int) -> ArmScore:
@@ -100,14 +102,20 @@ def _minmax_weights(arms: Arms, heard: Mapping[str, float], plan: Plan) -> dict[
 
 
 def standing_out(scores: NDArray[np.float64]) -> float:
-    """Return how far the best of `scores` (n,) is above the rest; 1 when they fall evenly.
+    """Return how far the best of `scores` is above the rest; 1 when they fall evenly.
 
     It is their range over their standard deviation, which is the square root of 12 for many scores
     at equal distances. Min-max scores times this are the scores in standard deviations above the
     last, so that the fusion is that of z-scores, and the shares stay between 0 and 1.
+
+    Parameters
+    ----------
+    scores
+        Shape (n,), best first, one at least.
     """
-    deviation = float(scores.std())
-    return float(scores.max() - scores.min()) / deviation / _EVENLY if deviation else 1.0
+    apart = scores - np.add.reduce(scores) / len(scores)  # a third of the time of `scores.std()`
+    deviation = math.sqrt(np.add.reduce(apart * apart) / len(scores))
+    return float(scores[0] - scores[-1]) / deviation / _EVENLY if deviation else 1.0
 
 
 def alone(arms: Arms) -> Fused:
@@ -160,7 +168,9 @@ def _fused(
     if not shares:
         return Fused(NOTHING, arms, shares, weights)
     every = np.concatenate([arms[name].keys for name in shares])
-    keys, inverse = np.unique(every, return_inverse=True)
     parts = np.concatenate([shares[name] * weights[name] for name in shares])
-    sums = np.bincount(inverse, parts, len(keys)).astype(np.float64)
-    return Fused(ranked(keys, sums), arms, shares, weights)
+    order = every.argsort(kind="stable")  # so that the parts of a chunk are added arm by arm
+    keys = every[order]
+    first = np.append(0, np.flatnonzero(keys[1:] != keys[:-1]) + 1)
+    sums = np.add.reduceat(parts[order], first)
+    return Fused(ranked(keys[first], sums), arms, shares, weights)

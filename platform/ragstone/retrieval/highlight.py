@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ragstone.schemas.api import Highlight
 from ragstone.storage.analysis import Analysis, has_unspaced
@@ -17,15 +17,21 @@ class Matches:
     def __init__(self, terms: set[str]) -> None:
         self._terms = terms
 
-    def places(self, text: str, analysis: Analysis) -> list[Highlight]:
-        """Return where in `text` words match, in order."""
-        if analysis.pairs and has_unspaced(text):
-            placed = (t for t in analysis.placed(text) if t.text in self._terms)
-            return [Highlight(*span) for span in _joined((t.start, t.end) for t in placed)]
-        words = set(WORD.findall(text))  # a hit has a hundred words, and two or three that match
+    def places(self, texts: Sequence[str], analysis: Analysis) -> list[list[Highlight]]:
+        """Return where in each of `texts`, all analysed alike, words match, in order."""
+        paired = [analysis.pairs and has_unspaced(text) for text in texts]
+        spaced = [text for text, pairs in zip(texts, paired, strict=True) if not pairs]
+        # Of all texts at once: a hit has a hundred words, and two or three that match.
+        words = set(WORD.findall("\n".join(spaced)))
         matching = words & _VOCABULARIES[analysis].forms(analysis, words, self._terms)
-        found = [place for word in matching for place in _occurrences(text, word)]
-        return [Highlight(start, end) for start, end in sorted(found)]
+        return [
+            self._in_pairs(text, analysis) if pairs else _marked(text, matching)
+            for text, pairs in zip(texts, paired, strict=True)
+        ]
+
+    def _in_pairs(self, text: str, analysis: Analysis) -> list[Highlight]:
+        placed = (t for t in analysis.placed(text) if t.text in self._terms)
+        return [Highlight(*span) for span in _joined((t.start, t.end) for t in placed)]
 
 
 class _Vocabulary:
@@ -41,10 +47,11 @@ class _Vocabulary:
         with self._changing:
             if len(self._met) > _MOST_WORDS:
                 self._met, self._forms = set(), {}
-            for word in words - self._met:
+            fresh = words - self._met
+            for word in fresh:
                 for form in analysis.terms(word):
                     self._forms.setdefault(form, set()).add(word)
-            self._met |= words
+            self._met |= fresh
             return set().union(*(self._forms.get(term, ()) for term in terms))
 
 
@@ -61,6 +68,11 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((start, end))
     return found
+
+
+def _marked(text: str, words: Iterable[str]) -> list[Highlight]:
+    found = [place for word in words for place in _occurrences(text, word)]
+    return [Highlight(start, end) for start, end in sorted(found)]
 
 
 def _occurrences(text: str, word: str) -> Iterator[Span]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragstone.retrieval.highlight import Matches
@@ -12,8 +12,9 @@ from ragstone.schemas.api import Hit
 
 if TYPE_CHECKING:
     from ragstone.retrieval.order import Place
-    from ragstone.retrieval.scope import Scope, Target
-    from ragstone.schemas.api import ArmScore
+    from ragstone.retrieval.scope import Scope
+    from ragstone.schemas.api import ArmScore, Highlight
+    from ragstone.storage.analysis import Analysis
     from ragstone.storage.store import Store
 
 
@@ -24,47 +25,62 @@ def hits_of(
     keys = [place.key for place in places]
     rows = scope.rows({*keys, *(key for place in places for key in place.more)})
     beside = _beside(store, scope, keys, neighbours)
-    arms = _arms(places)
+    arms, marked = _arms(places), _marked(scope, keys, rows)
     shared = [store.shared_sources(m.dataset_id, m.version) for m in scope.manifests]
-    matches = [Matches(t.keyword.terms if t.keyword else set()) for t in scope.targets]
     hits = []
     for rank, place in enumerate(places, start=first):
         number, row = scope.number_of(place.key), rows[place.key]
-        target, near = scope.targets[number], beside.get(place.key, Around())
-        assert target.keyword is not None  # its index has the row
-        source = shared[number].get(row["item_key"], (row["source"], row["name"]))
+        near = beside.get(place.key) or Around()
+        source, name = shared[number].get(row["item_key"]) or (row["source"], row["name"])
+        manifest = scope.targets[number].manifest
         hits.append(
             Hit(
                 rank=rank,
                 score=place.score,
+                chunk_id=row["chunk_id"],
+                item_id=row["item_id"],
+                source=source,
+                name=name,
+                title=row["title"],
+                heading=row["heading"],
+                page=row["page"],
+                text=row["text"],
+                start=row["start"],
+                end=row["end"],
                 arms=arms[place.key],
-                highlights=matches[number].places(
-                    row["text"], target.keyword.index.analysis_of(row)
-                ),
+                highlights=marked[place.key],
+                metadata=json.loads(row["metadata"]),
+                # rows of older workspaces have none of these
+                modality=row.get("modality", "text"),
+                from_ms=row.get("from_ms"),
+                to_ms=row.get("to_ms"),
+                dataset=manifest.dataset,
+                version=manifest.version,
                 before=near.before,
                 after=near.after,
                 more=[rows[key]["chunk_id"] for key in place.more],
-                **_facts(target, row, source),
             )
         )
     return hits
 
 
-def _facts(target: Target, row: dict[str, Any], source: tuple[str, str]) -> dict[str, Any]:
-    """Return what a hit tells of its chunk, whoever asked."""
-    names = ("chunk_id", "item_id", "title", "heading", "page", "text", "start", "end")
-    return {
-        **{name: row[name] for name in names},
-        "source": source[0],
-        "name": source[1],
-        "metadata": json.loads(row["metadata"]),
-        # rows of older workspaces have none of these
-        "modality": row.get("modality", "text"),
-        "from_ms": row.get("from_ms"),
-        "to_ms": row.get("to_ms"),
-        "dataset": target.manifest.dataset,
-        "version": target.manifest.version,
-    }
+def _marked(
+    scope: Scope, keys: Sequence[int], rows: Mapping[int, Mapping[str, Any]]
+) -> dict[int, list[Highlight]]:
+    """Return which words of the chunks `keys` match, of those that are analysed alike at once."""
+    alike: dict[tuple[int, Analysis], list[int]] = {}
+    for key in keys:
+        number = scope.number_of(key)
+        keyword = scope.targets[number].keyword
+        assert keyword is not None  # its index has the row
+        alike.setdefault((number, keyword.index.analysis_of(rows[key])), []).append(key)
+    marked: dict[int, list[Highlight]] = {}
+    for (number, analysis), own in alike.items():
+        keyword = scope.targets[number].keyword
+        matches = Matches(keyword.terms if keyword else set())
+        texts = [rows[key]["text"] for key in own]
+        marked |= zip(own, matches.places(texts, analysis), strict=True)
+    return marked
 
 
 def _arms(places: Sequence[Place]) -> dict[int, dict[str, ArmScore]]:
@@ -77,7 +93,7 @@ def _arms(places: Sequence[Place]) -> dict[int, dict[str, ArmScore]]:
 
 def _beside(store: Store, scope: Scope, keys: Sequence[int], most: int) -> dict[int, Around]:
     found: dict[int, Around] = {}
-    for number, own in scope.apart(keys).items():
+    for number, own in scope.apart(keys).items() if most else ():
         target = scope.targets[number]
         if target.keyword is not None:
             dataset_id = target.manifest.dataset_id

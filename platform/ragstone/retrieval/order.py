@@ -48,12 +48,13 @@ def places(
     first = depth = candidates
     while depth <= max(first, _MOST_CANDIDATES):
         fused = fused_at(depth) if depth == first else fused_at(depth).beyond()
-        fresh = [(key, score) for key, score in fused.ranked.pairs() if key not in seen]
-        found = (Place(key, score, fused) for key, score in fresh)  # most pages need few of them
-        yield from _grouped(list(found), groups_of, items) if groups_of else found
-        seen.update(key for key, _ in fresh)
+        keys, scores = fused.ranked.keys.tolist(), fused.ranked.scores.tolist()
+        every = zip(keys, scores, strict=True)
+        found = (Place(key, score, fused) for key, score in every if key not in seen)
+        yield from _grouped(list(found), groups_of, items) if groups_of else found  # few are asked
         if all(len(arm) < depth for arm in fused.arms.values()):
             return
+        seen.update(keys)
         depth *= 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from ragstone.encoders.rerankers import RERANKER
@@ -74,7 +75,7 @@ class Planner:
             return replace(choice, reranker=RERANKER, rerank_weight=share)
         return choice
 
-    @property
+    @cached_property
     def untuned(self) -> FusionChoice:
         """How the arms of a version are fused, and reranked, that is not tuned."""
         settings = self._settings
