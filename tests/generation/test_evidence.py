@@ -166,3 +166,10 @@ def test_the_rest_is_read_only_when_the_first_are_not_sure(
         assert len(found) == read - sum(
             text in ("Nothing.", "No.", "Never.") for text in texts[:read]
         )
+
+
+@pytest.mark.parametrize("word", ["Granite", "Granite\n\nGranite resists frost"])
+def test_a_heading_is_no_answer(encoder: TextEncoder, hit: Callable[..., Hit], word: str) -> None:
+    hits = [hit("Granite\n\nGranite resists frost best of all. Slate is soft.")]
+    expected = "Granite resists frost best of all. [1] "
+    assert said(Pointing({word: 8.0}), encoder, hits) == expected

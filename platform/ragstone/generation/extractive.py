@@ -111,15 +111,22 @@ class ExtractiveReader:
 
 
 def _around(answer: Found) -> list[Sentence]:
-    """Return the sentences that an answer stands in, after the one that they lean on."""
+    """Return the sentences that an answer stands in, after the one that they lean on.
+
+    Where that is a heading or a fragment, a full sentence with the same words goes before it.
+    """
     every = sentences(answer.passage)
     inside = [n for n, s in enumerate(every) if s.start < answer.end and answer.start < s.end]
-    if not inside:
+    full = [n for n in inside if complete(every[n])]
+    if not full:
+        same = [n for n, s in enumerate(every) if answer.text in s.flat and complete(s)]
+        full = same[:1] or inside
+    if not full:
         return []
-    first = inside[0]
+    first = full[0]
     if first and _leans(every[first]) and complete(every[first - 1]):
         first -= 1
-    return list(every[first : inside[-1] + 1])
+    return list(every[first : full[-1] + 1])
 
 
 def _leans(sentence: Sentence) -> bool:
