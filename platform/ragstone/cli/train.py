@@ -63,7 +63,7 @@ def reranker(
     if as_json:
         print_json(made)
     else:
-        _show(made)
+        _say_made(made, f"{made.steps:,} steps", _ranks(made))
 
 
 def reader(
@@ -92,7 +92,11 @@ def reader(
     if as_json:
         print_json(made)
     else:
-        _show_reader(made)
+        figures = (
+            f"on {made.held_out:,} held-out questions: F1 {made.f1:.4f}, balanced accuracy of "
+            f"telling whether there is an answer {made.balanced_accuracy:.4f}"
+        )
+        _say_made(made, f"{made.questions:,} questions", figures)
 
 
 def verifier(
@@ -133,7 +137,11 @@ def verifier(
     if as_json:
         print_json(made)
     else:
-        _show_verifier(made)
+        figures = (
+            f"on {made.held_out:,} held-out claims: accuracy {made.accuracy:.4f}, mean F1 of the "
+            f"verdicts {made.macro_f1:.4f}"
+        )
+        _say_made(made, f"{made.claims:,} claims", figures)
 
 
 def _questions(paths: list[Path]) -> list[Question]:
@@ -146,37 +154,20 @@ def _heard(show: Callable[[str, int, int], None]) -> Callable[[int, int, float],
     return lambda done, total, loss: show(f"loss {loss:.3f}", done, total)
 
 
-def _show_reader(made: TrainedReader) -> None:
-    size = f"{made.questions:,} questions, {made.size / 1e6:.1f} MB"
-    say(styled(made.folder, "bold green") + styled(f"  {size}, in {made.seconds:,.0f} s"))
+def _say_made(
+    made: TrainedReranker | TrainedReader | TrainedVerifier, amount: str, figures: str
+) -> None:
+    """Print the folder, what it was made of, and how good it is where something was held out."""
+    facts = f"{amount}, {made.size / 1e6:.1f} MB"
+    say(styled(made.folder, "bold green") + styled(f"  {facts}, in {made.seconds:,.0f} s"))
     if made.held_out:
-        say(
-            styled(
-                f"on {made.held_out:,} held-out questions: F1 {made.f1:.4f}, balanced accuracy of "
-                f"telling whether there is an answer {made.balanced_accuracy:.4f}"
-            )
-        )
+        say(styled(figures))
 
 
-def _show_verifier(made: TrainedVerifier) -> None:
-    size = f"{made.claims:,} claims, {made.size / 1e6:.1f} MB"
-    say(styled(made.folder, "bold green") + styled(f"  {size}, in {made.seconds:,.0f} s"))
-    if made.held_out:
-        say(
-            styled(
-                f"on {made.held_out:,} held-out claims: accuracy {made.accuracy:.4f}, mean F1 of "
-                f"the verdicts {made.macro_f1:.4f}"
-            )
-        )
-
-
-def _show(made: TrainedReranker) -> None:
-    size = f"{made.steps:,} steps, {made.size / 1e6:.1f} MB"
-    say(styled(made.folder, "bold green") + styled(f"  {size}, in {made.seconds:,.0f} s"))
-    if made.held_out:
-        say(
-            styled(
-                f"mean reciprocal rank on {made.held_out:,} held-out queries: {made.after:.4f} "
-                f"({made.before:.4f} before training)"
-            )
-        )
+def _ranks(made: TrainedReranker) -> str:
+    if made.after is None or made.before is None:
+        return ""
+    return (
+        f"mean reciprocal rank on {made.held_out:,} held-out queries: {made.after:.4f} "
+        f"({made.before:.4f} before training)"
+    )
