@@ -12,7 +12,6 @@ from ragstone.cli import options
 from ragstone.cli.output import print_json, say, styled
 from ragstone.cli.progress import stepping
 from ragstone.cli.session import opened
-from ragstone.encoders.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from ragstone.training.questions import Question
@@ -23,7 +22,11 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the batches and the weights.")]
 Encoder = Annotated[
-    str, typer.Option(help="Text encoder to adapt: a folder, or a name in the local hub cache.")
+    str | None,
+    typer.Option(
+        help="Text encoder to adapt: a folder, or a name in the local hub cache; else the default.",
+        show_default=False,
+    ),
 ]
 Files = Annotated[
     list[Path],
@@ -72,7 +75,7 @@ def reader(
     out: Out,
     epochs: Annotated[float, typer.Option(min=0, help="Passes over the questions.")] = 2.5,
     seed: Seed = 0,
-    encoder: Encoder = DEFAULT_MODEL,
+    encoder: Encoder = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a reader, which finds the answer to a question in a passage, on marked answers.
@@ -81,12 +84,13 @@ def reader(
 
     Example: ragstone train reader train-v2.0.json --out models/own-reader
     """
+    from ragstone.encoders.weights import DEFAULT_MODEL
     from ragstone.training.pairs import PairRecipe
     from ragstone.training.questions import source_name
     from ragstone.training.reader import train_reader
 
     asked, sources = _questions(questions), [source_name(path) for path in questions]
-    recipe = PairRecipe(encoder, epochs, seed=seed)
+    recipe = PairRecipe(encoder or DEFAULT_MODEL, epochs, seed=seed)
     with stepping(as_json=as_json) as show:
         made = train_reader(asked, out, recipe, sources, _heard(show))
     if as_json:
@@ -113,7 +117,7 @@ def verifier(
     ] = None,
     epochs: Annotated[float, typer.Option(min=0, help="Passes over the claims.")] = 1.5,
     seed: Seed = 0,
-    encoder: Encoder = DEFAULT_MODEL,
+    encoder: Encoder = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a verifier, which tells whether a quote supports a claim, on marked answers.
@@ -123,6 +127,7 @@ def verifier(
 
     Example: ragstone train verifier train-v2.0.json --out models/own-verifier
     """
+    from ragstone.encoders.weights import DEFAULT_MODEL
     from ragstone.training.claims import made_claims, read_claims
     from ragstone.training.pairs import PairRecipe
     from ragstone.training.questions import source_name
@@ -131,7 +136,7 @@ def verifier(
     judged = made_claims(_questions(questions), seed)
     judged += [one for path in claims or () for one in read_claims(path)]
     sources = [source_name(path) for path in [*questions, *(claims or ())]]
-    recipe = PairRecipe(encoder, epochs, seed=seed)
+    recipe = PairRecipe(encoder or DEFAULT_MODEL, epochs, seed=seed)
     with stepping(as_json=as_json) as show:
         made = train_verifier(judged, out, recipe, sources, _heard(show))
     if as_json:
