@@ -63,9 +63,12 @@ def _answer(stored: StoredAnswer) -> None:
         if answer.rewritten:
             st.caption("Asked as:")
             inert.show(inert.title(answer.rewritten))
-        if stored.state != "done":
-            why = f": {stored.error.code}" if stored.error else ""
-            st.warning(f"This answer was {stored.state}{why}.", icon=":material/error:")
+        if stored.state == "failed":
+            st.warning("No answer: the generator failed.", icon=":material/error:")
+            if stored.error:
+                inert.show(inert.answer(stored.error.message))
+        elif stored.state == "cancelled":
+            st.warning("No answer: it was stopped.", icon=":material/error:")
         elif answer.found:
             inert.show(inert.answer(answer.answer))
         else:

@@ -118,7 +118,7 @@ def test_the_other_passage_is_of_the_same_article_where_there_is_one() -> None:
     [
         ("What happened in 1850?", {"What happened in"}),
         ("Which was the first quarry?", {"Which was the last quarry?"}),
-        ("Where did she settle near Cando?", {"Where did she settle near Borlo?"}),
+        ("Where did she settle near Cando?", {"Where did she settle near"}),
     ],
 )
 def test_changed_questions_say_something_else(text: str, words: set[str]) -> None:
