@@ -119,7 +119,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = chosen.workspace or Path(temporary) / "workspace"
         fresh = not place.exists()
-        with ragstone.open(place, create=True, encoder={"name": chosen.encoder}) as workspace:
+        os.environ["RAGSTONE_ENCODER__NAME"] = chosen.encoder  # of the server, too
+        with ragstone.open(place, create=True) as workspace:
             chunks = fill(workspace, data) if fresh else workspace.datasets()[0].chunks
             bare = parts(workspace, questions)
         with served(place) as client:

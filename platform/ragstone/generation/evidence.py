@@ -24,8 +24,8 @@ from ragstone.generation.ranking import Ranked, rank
 # measured on SQuAD 2, SQuADShifts and Cranfield (benchmarks/evidence.py).
 _EVEN, _STEEPNESS = 0.38, 12.0
 # So many passages are read first; the rest only when none of these is sure to answer.
-_FIRST, _SURE = 3, 0.9
-_PRIOR = 0.5  # of the logarithm of a passage's rank, taken off what the reader says of it
+_FIRST, _SURE = 3, 0.8
+_PRIOR = 1.0  # of the logarithm of a passage's rank, taken off what the reader says of it
 _ASKING = re.compile(
     r"\?\s*$|^\W*(?:(?:in|on|at|for|from|to|by|of|with|about|under|during|after|since) )?"
     r"(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|has|have|had|"
