@@ -46,11 +46,9 @@ class Changing:
         kind = str(self._draw.choice(["come", "rewritten", "go"]))
         there = sorted(self._folder.iterdir())
         if kind == "go":
-            path = there[self._draw.integers(len(there))]
-            path.unlink()
-            version = f"{DATASET}@{self._workspace.log(DATASET)[-1].version}"
-            found = self._workspace.search(path.stem, version, k=1, where=[f"name={path.name}"])
-            self._workspace.delete(DATASET, [found.hits[0].item_id])
+            items = self._workspace.items(DATASET, limit=len(there))
+            gone = items[self._draw.integers(len(items))]
+            self._workspace.delete(DATASET, [gone.item_id])
             return kind
         new = self._later.pop(self._draw.integers(len(self._later)))
         path = there[self._draw.integers(len(there))]
