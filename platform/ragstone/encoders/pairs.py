@@ -11,13 +11,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ragstone.encoders.weights import adapted_base, find_pipeline
-from ragstone.errors import EncoderUnavailable
+from ragstone.errors import EncoderUnavailable, ReaderUnavailable
 
 if TYPE_CHECKING:
     from ragstone.encoders.loaded_pairs import LoadedPairs
@@ -101,6 +101,35 @@ class PairNetwork:
 
                 self._loaded = LoadedPairs(self._base, self._files, self._device)
         return self._loaded.read(pairs)
+
+
+class PairModel:
+    """What readers and verifiers have in common; safe to share between threads.
+
+    Raises
+    ------
+    ReaderUnavailable
+        It is not on this machine, is of another kind, or was trained for other weights.
+    """
+
+    kind: ClassVar[str]  # the `model_type` of its settings
+
+    def __init__(self, name: str, device: str = "auto") -> None:
+        try:
+            self._network = PairNetwork(name, self.kind, device)
+        except EncoderUnavailable as error:
+            raise ReaderUnavailable(name, error.reason) from error
+
+    @property
+    def id(self) -> str:
+        """Name and the beginning of the digest over all files that decide what it says."""
+        return f"{self._network.name}:{self._network.digest[:12]}"
+
+    def _windows(self, pairs: Sequence[tuple[str, str]]) -> list[list[Window]]:
+        try:
+            return self._network.read(pairs)
+        except EncoderUnavailable as error:
+            raise ReaderUnavailable(self._network.name, error.reason) from error
 
 
 def ships(name: str) -> bool:

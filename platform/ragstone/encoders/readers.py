@@ -14,8 +14,7 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-from ragstone.encoders.pairs import PairNetwork, Window, ships
-from ragstone.errors import EncoderUnavailable, ReaderUnavailable
+from ragstone.encoders.pairs import PairModel, Window, ships
 
 READER = "ragstone-reader"  # the one that ships with Ragstone, and the kind of all of them
 BEGIN, END = 0, 1  # outputs of the head
@@ -39,7 +38,7 @@ class Span:
     score: float
 
 
-class Reader:
+class Reader(PairModel):
     """Finds answers; safe to share between threads.
 
     Raises
@@ -48,16 +47,7 @@ class Reader:
         It is not on this machine, is of another kind, or was trained for other weights.
     """
 
-    def __init__(self, name: str, device: str = "auto") -> None:
-        try:
-            self._network = PairNetwork(name, READER, device)
-        except EncoderUnavailable as error:
-            raise ReaderUnavailable(name, error.reason) from error
-
-    @property
-    def id(self) -> str:
-        """Name and the beginning of the digest over all files that decide what it finds."""
-        return f"{self._network.name}:{self._network.digest[:12]}"
+    kind = READER
 
     def read(self, question: str, texts: Sequence[str]) -> list[Span]:
         """Return the likeliest answer of each of `texts`, whatever its score.
@@ -67,10 +57,7 @@ class Reader:
         ReaderUnavailable
             The weights cannot be loaded.
         """
-        try:
-            windows = self._network.read([(question, text) for text in texts])
-        except EncoderUnavailable as error:
-            raise ReaderUnavailable(self._network.name, error.reason) from error
+        windows = self._windows([(question, text) for text in texts])
         return [best_span(found) for found in windows]
 
     def chance(self, score: float) -> float:

@@ -11,8 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ragstone.encoders.pairs import PairNetwork, Window
-from ragstone.errors import EncoderUnavailable, ReaderUnavailable
+from ragstone.encoders.pairs import PairModel, Window
 
 VERIFIER = "ragstone-verifier"  # the kind of all of them
 SUPPORTED, CONTRADICTED, NEITHER = 0, 1, 2  # outputs of the head
@@ -26,7 +25,7 @@ class Verdict:
     contradicted: float
 
 
-class Verifier:
+class Verifier(PairModel):
     """Judges claims by quotes; safe to share between threads.
 
     Raises
@@ -35,16 +34,7 @@ class Verifier:
         It is not on this machine, is of another kind, or was trained for other weights.
     """
 
-    def __init__(self, name: str, device: str = "auto") -> None:
-        try:
-            self._network = PairNetwork(name, VERIFIER, device)
-        except EncoderUnavailable as error:
-            raise ReaderUnavailable(name, error.reason) from error
-
-    @property
-    def id(self) -> str:
-        """Name and the beginning of the digest over all files that decide what it says."""
-        return f"{self._network.name}:{self._network.digest[:12]}"
+    kind = VERIFIER
 
     @property
     def threshold(self) -> float:
@@ -59,10 +49,7 @@ class Verifier:
         ReaderUnavailable
             The weights cannot be loaded.
         """
-        try:
-            windows = self._network.read(pairs)
-        except EncoderUnavailable as error:
-            raise ReaderUnavailable(self._network.name, error.reason) from error
+        windows = self._windows(pairs)
         heat = self._network.number("temperature", 1.0)
         return [verdict(found, heat) for found in windows]
 
