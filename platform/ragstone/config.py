@@ -276,9 +276,9 @@ class GenerationSettings(_Section):
         "that `ragstone train reader` wrote. Empty: none, the best sentences are taken.",
     )
     verifier: str = Field(
-        "",
-        description="Tells whether a quote says what a sentence says: a folder that "
-        "`ragstone train verifier` wrote. Empty: none, words alone decide.",
+        "ragstone-verifier",
+        description="Tells whether a quote says what a sentence says: the one that ships, or a "
+        "folder that `ragstone train verifier` wrote. Empty: none, words alone decide.",
     )
     min_evidence: float = Field(
         0.5,

@@ -10,7 +10,7 @@ import pytest
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
 from ragstone.encoders.readers import Reader, Span, find_reader
-from ragstone.encoders.verifiers import Verdict, Verifier
+from ragstone.encoders.verifiers import Verdict, Verifier, find_verifier
 from ragstone.errors import ReaderUnavailable
 from ragstone.generation.base import Passage, Prompt, Sampling
 from ragstone.generation.claims import RawClaim
@@ -153,6 +153,42 @@ def test_a_verifier_has_the_last_word_on_words(hit: Callable[..., Hit]) -> None:
         "Arden beats Borlo at chess.",
         "Both are towns.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("claim", "supported"),
+    [
+        ("In 1850 the quarry near Arden opened.", True),
+        ("In 1790 the quarry near Arden opened.", False),  # the year stands in the next sentence
+        ("The quarry near Borlo opened in 1850.", False),
+    ],
+)
+def test_the_verifier_that_ships_judges(
+    hit: Callable[..., Hit], claim: str, *, supported: bool
+) -> None:
+    text = "The quarry near Arden opened in 1850. Borlo has been a town since 1790."
+    verifier = find_verifier(GenerationSettings().verifier)
+    assert verifier is not None
+    judged = Verification(tuple(pack([hit(text)], 8)), verifier)
+    assert judged.claim(RawClaim(claim, (1,))).supported is supported
+
+
+@dataclass(eq=False)
+class Denying(Judging):
+    """A verifier to which a sentence contradicts everything."""
+
+    denying: str = ""
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        return [Verdict(0.9, 0.8 if quote == self.denying else 0.0) for _, quote in pairs]
+
+
+def test_no_sentence_of_a_quote_may_contradict(hit: Callable[..., Hit]) -> None:
+    passages = tuple(pack([hit("Arden beats Borlo at chess. The match was held in May.")], 8))
+    claim = RawClaim("In May, at chess, Arden beats Borlo in a match.", (1,))
+    assert Verification(passages, Denying(set())).claim(claim).supported
+    for denying in ("Arden beats Borlo at chess.", "The match was held in May."):
+        assert not Verification(passages, Denying(set(), denying=denying)).claim(claim).supported
 
 
 def test_the_rest_is_read_only_when_the_first_are_not_sure(

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ragstone.encoders.pairs import PairModel, Window
+from ragstone.encoders.pairs import PairModel, Window, ships
 
-VERIFIER = "ragstone-verifier"  # the kind of all of them
+VERIFIER = "ragstone-verifier"  # the one that ships with Ragstone, and the kind of all of them
 SUPPORTED, CONTRADICTED, NEITHER = 0, 1, 2  # outputs of the head
 
 
@@ -58,14 +58,16 @@ class Verifier(PairModel):
 def find_verifier(name: str) -> Verifier | None:
     """Return the verifier `name`; its weights are loaded by the first claim.
 
-    None for an empty name.
+    None for an empty name, and where the one that ships was left out.
 
     Raises
     ------
     ReaderUnavailable
         It is not on this machine, is of another kind, or was trained for other weights.
     """
-    return Verifier(name) if name else None
+    if not name or (name == VERIFIER and not ships(name)):
+        return None
+    return Verifier(name)
 
 
 def verdict(windows: Sequence[Window], temperature: float = 1.0) -> Verdict:

@@ -12,7 +12,9 @@ from ragstone.generation.orders import is_dictated
 from ragstone.generation.plain import plain
 from ragstone.generation.support import SUPPORTED, Support, find_support
 from ragstone.schemas.answers import Citation, Claim
+from ragstone.text import sentence_spans
 
+_DENIED = 0.5  # chance of a contradiction from which on it is one
 REFUSED = 0.5  # score of a quote that has the claim's words and, to a verifier, does not say it
 
 
@@ -74,14 +76,9 @@ class Verification:
     def _judged(self, claim: str, supports: list[Support]) -> list[Support]:
         """Take the support from quotes that fit by their words and do not by what they say."""
         doubtful = [s for s in supports if s.score >= SUPPORTED and not s.exact]
-        if self._verifier is None or not doubtful:
+        if self._verifier is None:
             return supports
-        verdicts = self._verifier.judge([(claim, support.quote) for support in doubtful])
-        refused = [
-            support
-            for support, verdict in zip(doubtful, verdicts, strict=True)
-            if verdict.supported < self._verifier.threshold
-        ]
+        refused = [s for s in doubtful if not _says(self._verifier, claim, s.quote)]
         return [replace(s, score=REFUSED) if s in refused else s for s in supports]
 
     def _number(self, support: Support) -> int:
@@ -104,3 +101,17 @@ class Verification:
                 modality=passage.modality,
             )
         return self._numbered[key].number
+
+
+def _says(verifier: Verifier, claim: str, quote: str) -> bool:
+    """Tell whether a quote supports a claim and none of its sentences contradicts it.
+
+    A sentence of its own is judged more surely: beside another one, the other one's numbers and
+    names are taken for its own.
+    """
+    parts = [quote[start:end] for start, end in sentence_spans(quote)]
+    judged = dict.fromkeys([quote, *parts])  # each once: most quotes are one sentence
+    whole, *each = verifier.judge([(claim, part) for part in judged])
+    return whole.supported >= verifier.threshold and all(
+        verdict.contradicted < _DENIED for verdict in [whole, *each]
+    )
