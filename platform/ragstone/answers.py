@@ -140,7 +140,9 @@ def answer_stream(
     InvalidArgument, GeneratorUnavailable
         There is no such generator.
     """
-    writer = open_generator(generator or settings.generator, encoder, settings)
+    writer = open_generator(
+        generator or settings.generator, encoder, settings, store.root / "models"
+    )
     stopped = threading.Event()
     return AnswerStream(_events(store, asked, writer, encoder, settings, stopped), stopped)
 

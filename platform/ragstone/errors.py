@@ -6,7 +6,8 @@
     │   ├── InvalidQuery             invalid_query
     │   ├── InvalidFilter            invalid_filter
     │   ├── InvalidCursor            invalid_cursor
-    │   └── InvalidConfig            invalid_config
+    │   ├── InvalidConfig            invalid_config
+    │   └── TrainingDiverged         training_diverged
     ├── NotFound                     what was named is not there     404
     │   ├── UnknownWorkspace         unknown_workspace
     │   ├── UnknownDataset           unknown_dataset
@@ -15,6 +16,7 @@
     │   ├── UnknownTag               unknown_tag
     │   ├── UnknownId                unknown_id
     │   ├── UnknownJob               unknown_job
+    │   ├── UnknownModel             unknown_model
     │   ├── UnknownField             unknown_field
     │   └── UnknownSource            unknown_source
     ├── Conflict                     somebody else was first         409
@@ -181,6 +183,20 @@ class InvalidConfig(InvalidInput):
 # ---------------------------------------------------------------- not there
 
 
+class TrainingDiverged(InvalidInput):
+    """A loss or a gradient of a training is not finite any more."""
+
+    code = "training_diverged"
+
+    def __init__(self, step: int, loss: float, norm: float) -> None:
+        self.step = step
+        super().__init__(
+            f"The training diverged: in step {step} the loss was {loss} and the gradients' norm "
+            f"{norm}. What was learnt up to the last checkpoint is kept",
+            "Train with a smaller learning_rate or matrix_rate, or a longer warmup.",
+        )
+
+
 class NotFound(RagstoneError):
     """What was named does not exist."""
 
@@ -289,6 +305,18 @@ class UnknownJob(NotFound):
             f"There is no job {job!r}",
             "ragstone jobs lists them; the beginning of an id is enough when it fits only one.",
         )
+
+
+class UnknownModel(NotFound):
+    """No model of the workspace has this name, or this number."""
+
+    code = "unknown_model"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        listed = ", ".join(known)
+        hint = f"There are: {listed}." if listed else "Train one: ragstone train gpt DATASET"
+        super().__init__(f"There is no model {name!r}", hint)
 
 
 class UnknownField(NotFound):

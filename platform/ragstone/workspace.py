@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from ragstone.answers import AnswerStream
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
+    from ragstone.models.sampling import Sampler
     from ragstone.schemas import api
     from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
+    from ragstone.schemas.models import DatastoreInfo, ModelInfo, Sample
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
+    from ragstone.training.learning import Plan
+    from ragstone.training.registry import Registry
     from ragstone.training.reranker_files import TrainedReranker
+    from ragstone.training.trainer import Progress
 
 
 class Workspace:
@@ -429,7 +434,7 @@ class Workspace:
         """Return who can write answers here, and why others cannot; known servers are asked."""
         from ragstone.generation.known import known_generators
 
-        return known_generators(self.settings.generation)
+        return known_generators(self.settings.generation, self._store.root / "models")
 
     # ------------------------------------------------------------ looking
 
@@ -928,6 +933,127 @@ class Workspace:
         judges = Judges(queries, qrels)
         return self._teaching.train_reranker(datasets, judges, folder, recipe, on_progress)
 
+    # ------------------------------------------------------------ models
+
+    def train_model(
+        self,
+        family: str,
+        dataset: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        *,
+        restart: bool = False,
+        on_plan: Callable[[Plan], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ModelInfo:
+        """Train a language model on the texts of a version, and keep it as a number of `name`.
+
+        One that was stopped goes on where its last checkpoint stands, with the same losses as if it
+        had not been.
+
+        Parameters
+        ----------
+        family
+            `gpt`, `lstm` or `gru`.
+        name
+            The dataset's when empty.
+        settings
+            Of the network, the trainer and the tokenizer (`tokenizer`: characters, bytes or bpe;
+            `tokens` of bpe); texts stand for values of a setting's type.
+        restart
+            Begin anew where a training of this name was stopped.
+        on_plan
+            Called before the first step with what is going to be done and how long it may take.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument
+            Nothing was written.
+        TrainingDiverged
+            It can go on from the last checkpoint, with other settings only anew.
+        """
+        from ragstone.training.learning import train_model
+
+        return train_model(
+            self._store,
+            self._models,
+            family,
+            dataset,
+            name or dataset.partition("@")[0].lower(),
+            settings or {},
+            restart=restart,
+            on_plan=on_plan,
+            on_progress=on_progress,
+        )
+
+    def build_datastore(self, model: str, dataset: str, *, neighbours: int = 64) -> DatastoreInfo:
+        """Keep what `model` makes of each token of a version, for kNN-LM, beside the model.
+
+        Its weight and temperature are those with the least loss on half of the held-out text; both
+        losses are those of the other half.
+
+        Raises
+        ------
+        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument
+            Nothing was written.
+        """
+        from ragstone.training.datastores import build_datastore
+
+        return build_datastore(self._store, self._models, model, dataset, neighbours)
+
+    def models(self) -> list[ModelInfo]:
+        """Return the models that were trained here, by name and number."""
+        return self._models.all()
+
+    def model(self, model: str) -> ModelInfo:
+        """Return what is known of a model: NAME, its newest, or NAME@NUMBER.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        return self._models.info(model)
+
+    def sample(
+        self,
+        model: str,
+        prompt: str = "",
+        *,
+        tokens: int = 200,
+        sampler: Sampler | None = None,
+        neighbours: bool = False,
+    ) -> Sample:
+        """Let a model write on after `prompt`; the same arguments give the same text.
+
+        Parameters
+        ----------
+        tokens
+            At most.
+        neighbours
+            Mix in those of its datastore.
+
+        Raises
+        ------
+        UnknownModel, InvalidArgument, DamagedFile
+            Nothing was written.
+        """
+        from ragstone.training.sampling import sample
+
+        return sample(self._models, model, prompt, tokens, sampler, neighbours=neighbours)
+
+    def export_model(self, model: str, folder: str | Path) -> Path:
+        """Write a `gpt` into a new folder, as a model of transformers; return the folder.
+
+        Raises
+        ------
+        UnknownModel, InvalidArgument
+            Nothing was written.
+        """
+        from ragstone.training.sampling import export_model
+
+        return export_model(self._models, model, Path(folder))
+
     def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
         """Measure how fast this machine searches `dataset` ("D" or "D@V"); nothing is changed.
 
@@ -1058,6 +1184,12 @@ class Workspace:
     def warm_up(self) -> None:
         """Load the encoder now, so that the first search need not wait for it."""
         self._encoders.chosen().encode_queries(["warm up"])
+
+    @property
+    def _models(self) -> Registry:
+        from ragstone.training.registry import Registry
+
+        return Registry(self.path / "models")
 
     def _encode_queries(self, queries: Sequence[str], manifest: Manifest) -> NDArray[np.float32]:
         asked = [without_stops(query) for query in queries]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,8 @@ from .chat_servers import (
     serving,
 )
 
+NO_MODELS = Path("no-models")
+
 NORMANDY = "The Normans gave their name to Normandy."
 
 
@@ -55,7 +58,7 @@ def prompt(passages: tuple[Passage, ...]) -> Prompt:
 
 def opened(url: str, encoder: TextEncoder, **settings: object) -> Generator:
     chosen = GenerationSettings.model_validate(settings)
-    return open_generator(f"openai:pebble@{url}", encoder, chosen)
+    return open_generator(f"openai:pebble@{url}", encoder, chosen, NO_MODELS)
 
 
 def said(generator: Generator, prompt: Prompt, sampling: Sampling | None = None) -> str:
@@ -256,7 +259,7 @@ def test_other_machines_are_asked_only_when_they_are_listed(encoder: TextEncoder
 )
 def test_an_id_that_names_no_server_is_an_argument_error(id: str, encoder: TextEncoder) -> None:  # noqa: A002
     with pytest.raises(InvalidArgument, match="openai:MODEL@URL"):
-        open_generator(id, encoder, GenerationSettings())
+        open_generator(id, encoder, GenerationSettings(), NO_MODELS)
 
 
 def test_a_model_may_have_an_at_sign() -> None:
@@ -269,11 +272,13 @@ def test_a_model_may_have_an_at_sign() -> None:
 def test_the_models_of_a_server_are_listed() -> None:
     with serving(says("")) as server:
         settings = GenerationSettings(generator=f"openai:pebble@{server.url}")
-        found = known_generators(settings)
+        found = known_generators(settings, NO_MODELS)
         ids = [entry.id for entry in found if entry.id.startswith("openai:")]
         assert ids == [f"openai:boulder@{server.url}", f"openai:pebble@{server.url}"]
         assert [entry.id for entry in found if entry.chosen] == [settings.generator]
-    gone = [entry for entry in known_generators(settings) if entry.id.startswith("openai:")]
+    gone = [
+        entry for entry in known_generators(settings, NO_MODELS) if entry.id.startswith("openai:")
+    ]
     assert not any(entry.available for entry in gone)
 
 
@@ -281,7 +286,10 @@ def test_what_is_not_here_is_listed_with_the_reason(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", f"{tmp_path}/none")
-    found = {entry.id: entry for entry in known_generators(GenerationSettings(generator="hf:x/y"))}
+    found = {
+        entry.id: entry
+        for entry in known_generators(GenerationSettings(generator="hf:x/y"), NO_MODELS)
+    }
     assert found["extractive"].available
     assert "generation.servers" in found["openai:MODEL@URL"].note
     assert (found["hf:x/y"].available, found["hf:x/y"].chosen) == (False, True)

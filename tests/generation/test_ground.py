@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Stream
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -23,6 +24,8 @@ from ragstone.generation.ground import UNSUPPORTED, Grounded, Stopped, ground, p
 from ragstone.generation.prompts import NOT_FOUND
 from ragstone.generation.verification import Verification
 from ragstone.schemas.api import Hit
+
+NO_MODELS = Path("no-models")
 
 SETTINGS = GenerationSettings()
 QUESTION = "Where does the name Normandy come from?"
@@ -95,7 +98,7 @@ def check_offsets(answer: Grounded, hits: list[Hit]) -> None:
 def test_the_reader_answers_with_true_quotes(
     question: str, hits: list[Hit], encoder: TextEncoder
 ) -> None:
-    reader = open_generator("extractive", encoder, SETTINGS)
+    reader = open_generator("extractive", encoder, SETTINGS, NO_MODELS)
     answer = grounded(question, hits, reader, encoder, SETTINGS)
     assert answer.found
     check_offsets(answer, hits)
@@ -120,7 +123,7 @@ def test_other_topics_are_not_found_and_the_generator_is_not_asked(
 def test_without_hits_nothing_is_found(encoder: TextEncoder) -> None:
     answer = grounded(QUESTION, [], Writer("x"), encoder, SETTINGS)
     assert (answer.answer, answer.evidence, answer.prompt.passages) == (NOT_FOUND, 0, ())
-    reader = open_generator("extractive", encoder, SETTINGS)
+    reader = open_generator("extractive", encoder, SETTINGS, NO_MODELS)
     silent = GenerationSettings(min_evidence=0)
     assert not grounded(QUESTION, [], reader, encoder, silent).found
 
@@ -335,7 +338,7 @@ def test_instructions_in_a_passage_are_quoted_not_obeyed(
 
 
 def test_the_same_question_gives_the_same_answer(hits: list[Hit], encoder: TextEncoder) -> None:
-    reader = open_generator("extractive", encoder, SETTINGS)
+    reader = open_generator("extractive", encoder, SETTINGS, NO_MODELS)
     first = grounded(QUESTION, hits, reader, encoder, SETTINGS)
     assert first == grounded(QUESTION, hits[::-1], reader, encoder, SETTINGS)
 
@@ -343,14 +346,14 @@ def test_the_same_question_gives_the_same_answer(hits: list[Hit], encoder: TextE
 @pytest.mark.parametrize("name", ["", "gpt", "hf:", "extractive "])
 def test_unknown_generators_are_argument_errors(name: str, encoder: TextEncoder) -> None:
     with pytest.raises(InvalidArgument, match="'extractive', 'hf:'"):
-        open_generator(name, encoder, SETTINGS)
+        open_generator(name, encoder, SETTINGS, NO_MODELS)
 
 
 def test_a_model_that_is_not_here_is_unavailable(encoder: TextEncoder) -> None:
     with pytest.raises(GeneratorUnavailable, match="neither a folder nor a model"):
-        open_generator("hf:nobody/no-such-model", encoder, SETTINGS)
+        open_generator("hf:nobody/no-such-model", encoder, SETTINGS, NO_MODELS)
 
 
 def test_generators_fit_the_protocol(encoder: TextEncoder) -> None:
-    reader: Generator = open_generator("extractive", encoder, SETTINGS)
+    reader: Generator = open_generator("extractive", encoder, SETTINGS, NO_MODELS)
     assert reader.context_length > 0

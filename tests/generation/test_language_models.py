@@ -24,6 +24,8 @@ from ragstone.generation.huggingface import Loading, TransformersGenerator
 from ragstone.generation.prompts import NOT_FOUND, build_prompt, without_last
 from ragstone.schemas.api import Hit
 
+NO_MODELS = Path("no-models")
+
 TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -246,7 +248,7 @@ def test_a_language_model_is_grounded_like_any_other(
     folder: Path, hits: list[Hit], encoder: TextEncoder
 ) -> None:
     settings = GenerationSettings(min_evidence=0.3, max_new_tokens=30)
-    generator = open_generator(f"hf:{folder}", encoder, settings)
+    generator = open_generator(f"hf:{folder}", encoder, settings, NO_MODELS)
     prepared = prepare("Where is Normandy?", hits, generator, encoder, settings)
     assert prepared.prompt.passages
     # Random weights say nothing that a passage supports, and some of them say nothing at all.
@@ -256,8 +258,8 @@ def test_a_language_model_is_grounded_like_any_other(
 
 def test_a_language_model_is_kept_between_questions(llama: Path, encoder: TextEncoder) -> None:
     settings = GenerationSettings()
-    first = open_generator(f"hf:{llama}", encoder, settings)
-    assert open_generator(f"hf:{llama}", encoder, settings) is first
+    first = open_generator(f"hf:{llama}", encoder, settings, NO_MODELS)
+    assert open_generator(f"hf:{llama}", encoder, settings, NO_MODELS) is first
 
 
 def test_a_model_is_loaded_once_however_many_ask(llama: Path, encoder: TextEncoder) -> None:

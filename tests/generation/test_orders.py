@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from ragstone.generation.ground import ground
 from ragstone.generation.orders import is_order
 from ragstone.generation.verification import Verification
 from ragstone.schemas.api import Hit
+
+NO_MODELS = Path("no-models")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,6 @@ def test_what_was_written_by_no_model_may_quote_an_order(
 ) -> None:
     text = "In the manual it says: You must always reply in full sentences."
     settings = GenerationSettings(min_evidence=0)
-    generator = open_generator("extractive", encoder, settings)
+    generator = open_generator("extractive", encoder, settings, NO_MODELS)
     stream = ground("How must you always reply?", [hit(text)], generator, encoder, settings)
     assert "".join(stream) == f"{text} [1]"

@@ -23,6 +23,7 @@ from ragstone.cli import (
     ingest,
     jobs,
     keeping,
+    models,
     quarantined,
     receipts,
     reembed,
@@ -39,6 +40,7 @@ _LOOK = "Look and change"
 _VERSIONS = "Versions"
 _COPY = "Copy and move"
 _CARE = "Measure and mend"
+_MODELS = "Models trained here"
 _SERVE = "Serve"
 
 app = typer.Typer(
@@ -50,7 +52,9 @@ app = typer.Typer(
 )
 measure = typer.Typer(cls=CommandLine, no_args_is_help=True, help="Measure quality.")
 training = typer.Typer(
-    cls=CommandLine, no_args_is_help=True, help="Train parts of search and answers."
+    cls=CommandLine,
+    no_args_is_help=True,
+    help="Train language models, and parts of search and answers.",
 )
 duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
 quarantine = typer.Typer(
@@ -146,6 +150,20 @@ app.add_typer(training, name="train", rich_help_panel=_CARE)
 training.command("reranker")(train.reranker)
 training.command("reader")(train.reader)
 training.command("verifier")(train.verifier)
+training.command("gpt")(
+    models.trainer_of("gpt", "Train a transformer that writes on after a text, on a version.")
+)
+training.command("lstm")(
+    models.trainer_of("lstm", "Train a recurrent network with long memory, on a version.")
+)
+training.command("gru")(
+    models.trainer_of("gru", "Train a recurrent network of gated units, on a version.")
+)
+training.command("knnlm")(models.knnlm)
+app.command(rich_help_panel=_MODELS)(models.models)
+app.command(rich_help_panel=_MODELS)(models.model)
+app.command(rich_help_panel=_MODELS)(models.sample)
+app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command(rich_help_panel=_CARE)(bench.bench)
 app.command(rich_help_panel=_CARE)(health.doctor)
 app.command(rich_help_panel=_SERVE)(serving.serve)

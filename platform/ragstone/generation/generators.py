@@ -6,6 +6,7 @@ import os
 import threading
 from functools import lru_cache
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ragstone.config import API_KEY_VARIABLE, GenerationSettings
@@ -18,21 +19,32 @@ from ragstone.generation.extractive import ExtractiveReader
 
 HUGGING_FACE = "hf:"
 CHAT_SERVER = "openai:"
-_KINDS = "'extractive', 'hf:' with the name or path of a model, or 'openai:MODEL@URL'"
+TRAINED = "model:"
+_KINDS = (
+    "'extractive', 'hf:' with the name or path of a model, 'openai:MODEL@URL', or 'model:' with "
+    "the name of a model trained here"
+)
 
 _opening = threading.Lock()
 
 
-def open_generator(id: str, encoder: TextEncoder, settings: GenerationSettings) -> Generator:  # noqa: A002
+def open_generator(
+    id: str,  # noqa: A002
+    encoder: TextEncoder,
+    settings: GenerationSettings,
+    models: Path,
+) -> Generator:
     """Return the generator that `id` names; a model is loaded by its first prompt.
 
     Parameters
     ----------
     id
         `extractive`; `hf:` and the path of a model or its name in the local hub cache; `openai:`
-        and MODEL@URL.
+        and MODEL@URL; `model:` and the name of a model in `models`.
     encoder
         What the extractive reader compares sentences with.
+    models
+        Folder of the models that were trained in the workspace.
 
     Raises
     ------
@@ -49,6 +61,10 @@ def open_generator(id: str, encoder: TextEncoder, settings: GenerationSettings) 
             return _language_model(name, settings.dtype, settings.quantisation)
     if id.startswith(CHAT_SERVER):
         return _chat_server(id, settings)
+    if id.startswith(TRAINED):
+        from ragstone.generation.trained import TrainedGenerator
+
+        return TrainedGenerator(id.removeprefix(TRAINED), models)
     raise InvalidArgument("generator", id, _KINDS)
 
 

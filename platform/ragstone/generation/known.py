@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragstone.config import API_KEY_VARIABLE
 from ragstone.errors import GeneratorUnavailable
-from ragstone.generation.generators import CHAT_SERVER, HUGGING_FACE, split_server
+from ragstone.generation.generators import CHAT_SERVER, HUGGING_FACE, TRAINED, split_server
 from ragstone.schemas.answers import GeneratorInfo
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ _LOOK_SECONDS = 3.0  # for a server to say what models it has
 _WRITES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")  # ends of architectures
 
 
-def known_generators(settings: GenerationSettings) -> list[GeneratorInfo]:
-    """Return the built-in reader, the models in the local hub cache, and those of known servers.
+def known_generators(settings: GenerationSettings, models: Path) -> list[GeneratorInfo]:
+    """Return the built-in reader, models trained here, in the local hub cache, of known servers.
 
     Servers are asked. Where there is nothing of a kind, one entry says what it would take.
     """
@@ -30,12 +30,24 @@ def known_generators(settings: GenerationSettings) -> list[GeneratorInfo]:
         GeneratorInfo(
             "extractive", available=True, note="sentences of the passages, word for word"
         ),
+        *_trained_models(models),
         *_hub_models(),
         *_served_models(settings),
     ]
     if settings.generator not in {entry.id for entry in found}:
         found.append(_by_path(settings.generator))
     return [replace(entry, chosen=entry.id == settings.generator) for entry in found]
+
+
+def _trained_models(models: Path) -> Iterator[GeneratorInfo]:
+    from ragstone.training.registry import Registry
+
+    for info in Registry(models).all():
+        note = f"{info.family} trained on {info.data.dataset}@{info.data.version}"
+        name = f"{TRAINED}{info.name}@{info.number}"
+        yield GeneratorInfo(name, available=True, note=note)
+        if info.datastore:
+            yield GeneratorInfo(f"{name}+knn", available=True, note=f"{note}, with neighbours")
 
 
 def _hub_models() -> Iterator[GeneratorInfo]:

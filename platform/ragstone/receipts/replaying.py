@@ -233,7 +233,9 @@ class _Run:
     ) -> Grounded | None:
         """Write the answer again; None where there was none to compare with."""
         stored = self.stored
-        writer = open_generator(stored.answer.generator, encoder, settings)
+        writer = open_generator(
+            stored.answer.generator, encoder, settings, self.of.store.root / "models"
+        )
         if stored.state == "done":  # the receipt of any other does not name what wrote it
             parts: tuple[_Part, ...] = ("generator", "reader", "verifier")
             self._compare_digests(model_digests(writer, settings), parts)

@@ -1,0 +1,121 @@
+"""What a generative model is, on one screen: its settings, what it can do, one step of training.
+
+Settings of a family are a frozen dataclass made from `Config`. Samplers, schedules and solvers are
+objects apart from the networks. Weights are safetensors and settings JSON: nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import torch
+from torch import nn
+
+from ragstone.errors import InvalidArgument
+
+SCHEMA = 1  # of the JSON of settings
+
+Batch: TypeAlias = Mapping[str, torch.Tensor]
+Phase = Literal["train", "validate"]
+Capability = Literal[
+    "sample", "log_prob", "encode", "decode", "inpaint", "interpolate", "translate"
+]
+LogProb = Literal["exact", "bound", "estimate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings that a network is made by; each family adds its own."""
+
+    family: ClassVar[str]
+
+    def to_json(self) -> str:
+        """Return them as JSON, with family and schema."""
+        head = {"family": self.family, "schema": SCHEMA}
+        return json.dumps({**head, **asdict(self)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InvalidArgument
+            It is of another family or schema, or a setting is unknown, missing or of another type.
+        """
+        found = json.loads(text)
+        for name, expected in (("family", cls.family), ("schema", SCHEMA)):
+            if found.pop(name, None) != expected:
+                raise InvalidArgument(name, text[:80], f"{expected!r} in the settings of a model")
+        return cls.of(found)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Make settings of `values`; what is not named has its default.
+
+        Raises
+        ------
+        InvalidArgument
+            A setting is unknown, missing or of another type.
+        """
+        known = {field.name: str(field.type) for field in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise InvalidArgument("setting", name, "one of " + ", ".join(known))
+            if not _fits(value, known[name]):
+                raise InvalidArgument(name, value, f"of type {known[name]}")
+        try:
+            return cls(**values)
+        except TypeError as error:  # one without a default is missing
+            raise InvalidArgument("settings", dict(values), str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a step of training gives: a scalar to descend, and figures to show."""
+
+    value: torch.Tensor
+    figures: Mapping[str, float]
+
+
+class GenerativeModel(nn.Module, ABC):
+    """A network that makes data of one modality."""
+
+    modality: ClassVar[str]
+    conditioning: ClassVar[tuple[str, ...]] = ()
+    capabilities: ClassVar[frozenset[Capability]]
+    log_prob_kind: ClassVar[LogProb | None] = None
+
+    config: Config
+
+    @abstractmethod
+    def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:
+        """Return the loss of a batch; all chance comes from `rng`, or from torch's own, seeded."""
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return what each optimiser is for.
+
+        `matrices` are hidden weights of two dimensions, which Muon may train; `others` the rest.
+        """
+        groups: dict[str, list[nn.Parameter]] = {"matrices": [], "others": []}
+        for name, parameter in self.named_parameters():
+            hidden = parameter.ndim == 2 and not name.startswith(("embedding", "head"))
+            groups["matrices" if hidden else "others"].append(parameter)
+        return groups
+
+    @property
+    def parameters_count(self) -> int:
+        """Numbers that are trained, shared ones once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    kinds = {"int": int, "str": str, "bool": bool}
+    wanted = kinds.get(kind)
+    return wanted is None or (type(value) is wanted)

@@ -1,0 +1,104 @@
+"""What a training reads: batches that are a function of the data, a seed and the step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from ragstone.errors import InvalidArgument
+from ragstone.models.base import Batch
+
+
+class TrainingData(Protocol):
+    """Examples to learn from, and others to validate by."""
+
+    @property
+    def digest(self) -> str:
+        """Tells this data from any other."""
+        ...
+
+    def batch(self, step: int, size: int, seed: int) -> Batch:
+        """Return `size` examples; the same ones for the same arguments."""
+        ...
+
+    def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
+        """Yield what is held out, in order, up to `size` examples at once, and its weight."""
+        ...
+
+
+class TokenData:
+    """Stretches of tokens.
+
+    Each pass over them begins at another token and takes each stretch once, in an order drawn anew.
+
+    Parameters
+    ----------
+    training, held_out
+        Tokens, integers of shape (tokens,); may be mapped from a file.
+    context
+        Tokens of a stretch.
+
+    Raises
+    ------
+    InvalidArgument
+        One of them has less than two stretches, or two tokens.
+    """
+
+    def __init__(
+        self, training: NDArray[np.integer], held_out: NDArray[np.integer], context: int
+    ) -> None:
+        self._training, self._held_out, self._context = training, held_out, context
+        if len(training) < 2 * context + 1 or len(held_out) < 2:
+            expected = f"with more text: it has {len(training):,} tokens to train on and "
+            expected += f"{len(held_out):,} to validate by, for stretches of {context}"
+            raise InvalidArgument("dataset", None, expected)
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE3 of both."""
+        hasher = blake3(str(len(self._training)).encode())
+        for part in (self._training, self._held_out):
+            hasher.update(np.ascontiguousarray(part, "<i4").tobytes())
+        return hasher.hexdigest()
+
+    def batch(self, step: int, size: int, seed: int) -> Batch:
+        """Return `tokens` and the `targets` after them, int64 (size, context)."""
+        numbers = np.arange(step * size, (step + 1) * size)
+        begins = np.empty(size, np.int64)
+        for place, (epoch, number) in enumerate(
+            zip(*np.divmod(numbers, self._stretches), strict=True)
+        ):
+            order, shift = self._pass(seed, int(epoch))
+            begins[place] = order[number] * self._context + shift
+        return self._stretch(self._training, begins, self._context)
+
+    def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
+        """Yield the held-out text in stretches side by side, the last one as long as it is."""
+        whole, rest = divmod(len(self._held_out) - 1, self._context)
+        for first in range(0, whole, size):
+            begins = np.arange(first, min(whole, first + size)) * self._context
+            yield self._stretch(self._held_out, begins, self._context), len(begins) * self._context
+        if rest:
+            begins = np.array([whole * self._context])
+            yield self._stretch(self._held_out, begins, rest), rest
+
+    @property
+    def _stretches(self) -> int:
+        return (len(self._training) - 1) // self._context - 1
+
+    @lru_cache(maxsize=2)  # noqa: B019 - lives as long as a training
+    def _pass(self, seed: int, epoch: int) -> tuple[NDArray[np.int64], int]:
+        chance = np.random.default_rng([seed, epoch])
+        return chance.permutation(self._stretches), int(chance.integers(self._context))
+
+    @staticmethod
+    def _stretch(text: NDArray[np.integer], begins: NDArray[np.int64], length: int) -> Batch:
+        rows = np.stack([text[begin : begin + length + 1] for begin in begins]).astype(np.int64)
+        both = torch.from_numpy(rows)
+        return {"tokens": both[:, :-1], "targets": both[:, 1:]}

@@ -1,0 +1,141 @@
+"""Models of a workspace: `models/NAME/NUMBER/` with weights, settings, tokenizer and card.
+
+The files are the truth. A number never changes once it is there; training the name again makes the
+next one. What is being trained stands in `models/NAME/.training` and goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ragstone.errors import DamagedFile, InvalidArgument, UnknownModel
+from ragstone.schemas.models import DatastoreInfo, ModelData, ModelInfo
+from ragstone.storage.files import make_folder, publish_folder, remove, stamp
+from ragstone.training.cards import card
+
+WEIGHTS = "model.safetensors"
+_INFO, _CARD, TRAINING = "model.json", "card.md", ".training"
+DATASTORE = "knn"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Registry:
+    """The models in `root`, the folder `models` of a workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def all(self) -> list[ModelInfo]:
+        """Return all models, by name and number."""
+        found = sorted(self._root.glob(f"*/[0-9]*/{_INFO}"))
+        infos = [read_info(path.parent) for path in found]
+        return sorted(infos, key=lambda info: (info.name, info.number))
+
+    def folder(self, reference: str) -> Path:
+        """Return the folder of NAME, its newest, or NAME@NUMBER.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        name, _, number = reference.partition("@")
+        numbers = self._numbers(name)
+        wanted = int(number) if number.isdecimal() else max(numbers, default=0) * (not number)
+        if wanted not in numbers:
+            known = [f"{info.name}@{info.number}" for info in self.all()]
+            raise UnknownModel(reference, known)
+        return self._root / name / str(wanted)
+
+    def info(self, reference: str) -> ModelInfo:
+        """Return what is known of a model.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        return read_info(self.folder(reference))
+
+    def training_folder(self, name: str) -> Path:
+        """Return where a model that is to be called `name` is trained.
+
+        Raises
+        ------
+        InvalidArgument
+            Nothing can be called so.
+        """
+        if not _NAME.fullmatch(name):
+            expected = "up to 64 small letters, digits, '.', '_' and '-', a letter or digit first"
+            raise InvalidArgument("name", name, expected)
+        return self._root / name / TRAINING
+
+    def next_number(self, name: str) -> int:
+        """Return the number that the next model of this name gets."""
+        return max(self._numbers(name), default=0) + 1
+
+    def add(self, info: ModelInfo, write: Callable[[Path], None]) -> ModelInfo:
+        """Keep a model that was trained; return it with the digest of its weights.
+
+        Parameters
+        ----------
+        write
+            Writes weights, settings and tokenizer into a folder.
+        """
+        training = self.training_folder(info.name)
+        make_folder(training)
+        place = training / "model"
+        remove(place)
+        place.mkdir()
+        write(place)
+        info = replace(info, digest=stamp(place / WEIGHTS).blake3)
+        (place / _CARD).write_text(card(info), encoding="utf-8")
+        (place / _INFO).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+        final = self._root / info.name / str(info.number)
+        publish_folder(place, final, sorted(place.iterdir()))
+        remove(training)
+        return info
+
+    def card(self, reference: str) -> str:
+        """Return the card of a model, Markdown.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        folder = self.folder(reference)
+        return card(read_info(folder))
+
+    def _numbers(self, name: str) -> list[int]:
+        if not _NAME.fullmatch(name):
+            return []
+        return [int(path.parent.name) for path in self._root.glob(f"{name}/[0-9]*/{_INFO}")]
+
+
+def read_info(folder: Path) -> ModelInfo:
+    """Return what is known of the model in `folder`.
+
+    Raises
+    ------
+    DamagedFile
+        Nothing is, or nothing whole.
+    """
+    try:
+        values = json.loads((folder / _INFO).read_text(encoding="utf-8"))
+        values["data"] = ModelData(**values["data"])
+        values["datastore"] = _read_datastore(folder)
+        return ModelInfo(**values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(folder / _INFO, f"it does not describe a model ({error})") from error
+
+
+def _read_datastore(folder: Path) -> DatastoreInfo | None:
+    path = folder / DATASTORE / "knn.json"
+    if not path.is_file():
+        return None
+    return DatastoreInfo(**json.loads(path.read_text(encoding="utf-8")))

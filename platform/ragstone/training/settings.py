@@ -1,0 +1,90 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ragstone.errors import InvalidArgument
+from ragstone.models.base import Config
+
+_OPTIMISERS = ("adamw", "muon")
+_SCHEDULES = ("cosine", "wsd")
+_PRECISIONS = ("auto", "float32", "bfloat16")
+_DECAYING = 0.2  # part of the steps at whose end the rate of `wsd` falls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings(Config):
+    """Settings of the trainer, whatever the family.
+
+    Parameters
+    ----------
+    batch
+        Examples of a step, over all processes.
+    accumulate
+        Pieces a step is computed in, one after the other, where memory is short.
+    optimiser
+        `adamw` (Loshchilov and Hutter 2019) for all weights, or `muon` (Jordan 2024) for the
+        matrices and AdamW for the others.
+    learning_rate
+        Of AdamW, reached after the warm-up.
+    matrix_rate
+        Of Muon.
+    schedule
+        `cosine` down to a tenth, or `wsd`: steady, and falling to 0 over the last fifth.
+    ema
+        Weight of the past in the mean of the weights that is validated and kept; 0: none.
+    evaluate_every, checkpoint_every
+        Steps; 0: at the end alone.
+    patience
+        Evaluations without a better one until it ends early; 0: it does not.
+    minutes
+        Of this machine: fewer steps are made when they would take longer; 0: as long as it takes.
+    """
+
+    family: ClassVar[str] = "training"
+
+    steps: int = 2_000
+    batch: int = 12
+    accumulate: int = 1
+    optimiser: str = "muon"
+    learning_rate: float = 3e-3
+    matrix_rate: float = 2e-2
+    weight_decay: float = 0.1
+    warmup: int = 100
+    schedule: str = "cosine"
+    clip: float = 1.0
+    ema: float = 0.0
+    evaluate_every: int = 0
+    checkpoint_every: int = 500
+    patience: int = 0
+    minutes: float = 0.0
+    precision: str = "auto"
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("optimiser", _OPTIMISERS),
+            ("schedule", _SCHEDULES),
+            ("precision", _PRECISIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))
+        for name in ("steps", "batch", "accumulate"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(name, getattr(self, name), "at least 1")
+        if self.batch % self.accumulate:
+            raise InvalidArgument("accumulate", self.accumulate, f"a divisor of {self.batch}")
+        if not 0 <= self.ema < 1:
+            raise InvalidArgument("ema", self.ema, "0, or less than 1")
+
+    def rate(self, step: int) -> float:
+        """Return what the learning rates of a step are multiplied with; steps count from 0."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup))
+        if self.schedule == "cosine":
+            waning = (1 + math.cos(math.pi * step / self.steps)) / 2
+            return warm * (0.1 + 0.9 * waning)
+        return warm * min(1.0, (self.steps - step) / max(1.0, _DECAYING * self.steps))

@@ -1,0 +1,66 @@
+"""Models that were trained here, for people and programs; plain frozen dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelData:
+    """What a model learnt from."""
+
+    dataset: str
+    version: int
+    digest: str  # of the version's manifest
+    items: int
+    held_out: str  # how what validates was chosen
+    tokens: int  # to train on
+    validation_tokens: int
+    validation_bytes: int  # of the held-out text in UTF-8
+    licences: list[str] = field(default_factory=list)  # as the items' metadata name them
+
+
+@dataclass(frozen=True, slots=True)
+class DatastoreInfo:
+    """A datastore of kNN-LM beside a model."""
+
+    entries: int  # tokens it holds
+    neighbours: int
+    weight: float  # of the neighbours' tokens, 0..1
+    temperature: float
+    without: float  # validation loss of the model alone, on the text not used for tuning, in nats
+    with_: float  # and with the neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model: one of the numbers of a name."""
+
+    name: str
+    number: int  # from 1
+    family: str
+    digest: str  # BLAKE3 of its weights, hex
+    parameters: int
+    config: dict[str, Any]
+    training: dict[str, Any]  # settings of the trainer
+    tokenizer: str
+    data: ModelData
+    steps: int
+    best_step: int
+    loss: float  # nats per token of what is held out
+    bits_per_byte: float
+    seconds: float
+    created: str  # ISO 8601, UTC
+    ragstone: str  # release that made it
+    datastore: DatastoreInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A text that a model wrote."""
+
+    model: str  # NAME@NUMBER
+    prompt: str
+    text: str  # what follows the prompt
+    seed: int

@@ -1,0 +1,70 @@
+"""A small training, for tests and as a program that they kill: DIRECTORY [SETTINGS AS JSON]."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ragstone.models.gpt import GPT, GPTConfig
+from ragstone.training.feeding import TokenData
+from ragstone.training.settings import TrainingSettings
+from ragstone.training.trainer import Outcome, Progress, Trainer
+
+QUICK: dict[str, object] = {
+    "steps": 30,
+    "batch": 8,
+    "warmup": 5,
+    "checkpoint_every": 7,
+    "evaluate_every": 10,
+}
+
+
+def data(seed: int = 0) -> TokenData:
+    """Words of a small language, so that there is something to learn."""
+    chance = np.random.default_rng(seed)
+    words = chance.integers(1, 12, (6, 5))
+    text = np.concatenate([words[n] for n in chance.integers(0, 6, 400)])
+    return TokenData(text[:1600], text[1600:], 16)
+
+
+def trainer(
+    folder: Path,
+    heard: Callable[[Progress], None] = lambda _: None,
+    data_seed: int = 0,
+    dropout: float = 0.1,
+    **settings: object,
+) -> Trainer:
+    """Return a trainer of a small network."""
+    torch.manual_seed(1)
+    config = GPTConfig(vocabulary=12, context=16, width=16, layers=2, heads=2, dropout=dropout)
+    chosen = TrainingSettings.of({**QUICK, **settings})
+    return Trainer(GPT(config), data(data_seed), chosen, folder, heard, "cpu")
+
+
+def weights(made: Trainer) -> dict[str, torch.Tensor]:
+    """Return a copy of the network's weights."""
+    return {name: values.clone() for name, values in made.model.state_dict().items()}
+
+
+def main() -> None:
+    """Train; write the losses as one of several processes may."""
+    torch.set_num_threads(1)
+    folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    folder.mkdir(exist_ok=True)
+
+    def heard(progress: Progress) -> None:
+        print(progress.step, flush=True)  # noqa: T201
+
+    outcome: Outcome = trainer(folder, heard, **settings).fit()
+    if os.environ.get("RANK", "0") == "0":
+        (folder / "losses.json").write_text(json.dumps(outcome.losses))
+
+
+if __name__ == "__main__":
+    main()

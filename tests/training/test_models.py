@@ -1,0 +1,275 @@
+"""Language models of a workspace: trained on a version, kept, sampled, and asked for answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import ragstone
+from ragstone.cli.app import app
+from ragstone.encoders.base import TextEncoder
+from ragstone.errors import (
+    DamagedFile,
+    GeneratorUnavailable,
+    InvalidArgument,
+    TrainingDiverged,
+    UnknownModel,
+)
+from ragstone.models.sampling import Sampler
+from ragstone.schemas.models import ModelInfo
+from ragstone.training.corpus import read_corpus
+from ragstone.training.learning import Plan
+from ragstone.workspace import Workspace
+
+QUICK = {"steps": 60, "batch": 8, "context": 32, "width": 32, "layers": 2, "heads": 2}
+SENTENCES = [
+    "Granite resists frost best of all stones.",
+    "Slate splits into thin plates for roofs.",
+    "Marble takes a polish and fears acid.",
+    "Basalt columns cool from lava.",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks wait for a second thread longer than it helps them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stones")
+    for number in range(40):
+        text = " ".join(SENTENCES[(number + n * n) % 4] for n in range(9))
+        (folder / f"{number:02}.txt").write_text(f"Note {number * 7919}. {text}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stones(
+    sources: Path, encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    path = tmp_path_factory.mktemp("models") / "workspace"
+    ws = ragstone.open(
+        path,
+        create=True,
+        encoder=encoder,
+        ingestion={"workers": 0},
+        generation={"min_evidence": 0.0, "max_new_tokens": 60},
+    )
+    ws.ingest([sources], "stones")
+    return ws
+
+
+@pytest.fixture(scope="module")
+def trained(stones: Workspace) -> ModelInfo:
+    plans: list[Plan] = []
+    made = stones.train_model("gpt", "stones", settings=QUICK, on_plan=plans.append)
+    assert [(plan.steps, plan.parameters) for plan in plans] == [(60, made.parameters)]
+    return made
+
+
+def test_a_model_is_kept_with_what_made_it(stones: Workspace, trained: ModelInfo) -> None:
+    version = stones.log("stones")[0]
+    assert (trained.name, trained.number, trained.family) == ("stones", 1, "gpt")
+    assert (trained.data.version, trained.data.digest) == (1, version.digest)
+    assert trained.loss < 3.3  # of 3.7 for 40 characters that are alike
+    assert trained.bits_per_byte == pytest.approx(trained.loss * 1.4427, rel=0.02)
+    assert stones.models() == [trained]
+    assert stones.model("stones") == stones.model("stones@1") == trained
+    folder = stones.path / "models" / "stones" / "1"
+    card = (folder / "card.md").read_text()
+    assert f"{trained.loss:.4f}" in card
+    assert version.digest[:16] in card
+    assert not (folder.parent / ".training").exists()
+
+
+def test_the_same_training_gives_the_same_model(stones: Workspace, trained: ModelInfo) -> None:
+    again = stones.train_model("gpt", "stones@1", settings=QUICK)
+    assert (again.number, again.digest) == (2, trained.digest)
+    other = stones.train_model("gru", "stones@1", "other", {**_plain(QUICK), "seed": "1"})
+    assert other.digest != trained.digest
+    assert other.training["seed"] == 1
+
+
+def test_it_writes_the_same_for_the_same_seed(stones: Workspace, trained: ModelInfo) -> None:
+    greedy = Sampler(temperature=0)
+    first = stones.sample("stones@1", "Granite", tokens=20, sampler=greedy)
+    assert first == stones.sample("stones@1", "Granite", tokens=20, sampler=greedy)
+    assert len(first.text) == 20
+    warm = {stones.sample("stones@1", tokens=30, sampler=Sampler(seed=n)).text for n in range(3)}
+    assert len(warm) == 3
+    assert trained.number == 1
+
+
+def test_neighbours_help(stones: Workspace, trained: ModelInfo) -> None:
+    with pytest.raises(InvalidArgument, match="ragstone train knnlm"):
+        stones.sample("stones@1", neighbours=True)
+    with pytest.raises(GeneratorUnavailable, match="no datastore beside it"):
+        stones.ask("What resists frost?", "stones", generator="model:stones@1+knn")
+    made = stones.build_datastore("stones@1", "stones", neighbours=8)
+    assert made.with_ < made.without
+    assert 0 < made.weight < 1
+    assert made.entries == trained.data.tokens - 1
+    assert stones.model("stones@1").datastore == made
+    assert stones.sample("stones@1", "Granite", tokens=9, neighbours=True).text
+
+
+def test_an_answer_of_a_trained_model_is_cited_or_silent(
+    stones: Workspace, trained: ModelInfo
+) -> None:
+    """A bigger one that has learnt the sentences by heart says one of them, and it is cited."""
+    settings = {**QUICK, "steps": 150, "width": 48, "tokenizer": "bpe"}
+    made = stones.train_model("gpt", "stones", "heart", {**settings, "tokens": 300})
+    assert made.loss < trained.loss
+    # The passages do not fit into its context: it goes on from the question's end.
+    for name in ("model:heart", "model:stones@1+knn"):
+        answer = stones.ask("What resists frost?", "stones", generator=name)
+        assert answer.generator == name
+        assert all(claim.citations for claim in answer.claims if claim.supported)
+        for citation in answer.citations:
+            shown = stones.show(citation.chunk_id)
+            assert citation.quote in shown.text  # type: ignore[union-attr]
+        assert stones.replay(answer.answer_id).differences == []
+    listed = {entry.id: entry.available for entry in stones.generators()}
+    assert listed["model:heart@1"]
+    assert listed["model:stones@1+knn"]
+
+
+def test_a_copy_for_transformers_answers_alike(
+    stones: Workspace, trained: ModelInfo, tmp_path: Path
+) -> None:
+    folder = stones.export_model("stones@1", tmp_path / "copy")
+    names = {path.name for path in folder.iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= names
+    with pytest.raises(InvalidArgument, match="new or empty"):
+        stones.export_model("stones@1", folder)
+    assert trained.family == "gpt"
+
+
+def test_what_is_not_there_is_told(stones: Workspace, trained: ModelInfo) -> None:
+    for name in ("nothing", "stones@99", "stones@x", "../stones"):
+        with pytest.raises(UnknownModel, match="There is no model") as caught:
+            stones.model(name)
+        assert f"{trained.name}@1" in caught.value.hint
+    with pytest.raises(GeneratorUnavailable, match="There is no model 'nothing'"):
+        stones.ask("What?", "stones", generator="model:nothing")
+    with pytest.raises(InvalidArgument, match="one of gpt"):
+        stones.train_model("gtp", "stones")
+    with pytest.raises(InvalidArgument, match="learning_rate"):
+        stones.train_model("gpt", "stones", settings={"lr": "1"})
+    with pytest.raises(InvalidArgument, match="of type int"):
+        stones.train_model("gpt", "stones", settings={"steps": "many"})
+    with pytest.raises(InvalidArgument, match="small letters"):
+        stones.train_model("gpt", "stones", "A/B")
+
+
+def test_a_damaged_model_is_not_used(stones: Workspace, trained: ModelInfo) -> None:
+    made = stones.train_model("gpt", "stones", "damaged", {**QUICK, "steps": 5})
+    file = stones.path / "models" / "damaged" / "1" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DamagedFile, match="have changed"):
+        stones.sample("damaged")
+    assert made.steps == 5
+    assert trained.name == "stones"
+
+
+def test_a_training_goes_on_or_begins_anew(stones: Workspace, trained: ModelInfo) -> None:
+    wild = {**QUICK, "optimiser": "adamw", "learning_rate": 1e30, "warmup": 0, "clip": 0}
+    with pytest.raises(TrainingDiverged):
+        stones.train_model("gpt", "stones", "wild", {**wild, "checkpoint_every": 1})
+    with pytest.raises(InvalidArgument, match="same data and settings"):
+        stones.train_model("gpt", "stones", "wild", QUICK)
+    made = stones.train_model("gpt", "stones", "wild", QUICK, restart=True)
+    assert made.digest == trained.digest
+
+
+# ---------------------------------------------------------------- what is held out
+
+
+def test_duplicates_and_items_stay_on_their_side(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    long = " ".join(f"word{n}" for n in range(80))
+    for number in range(60):
+        (folder / f"{number}.txt").write_text(f"About {number}: {long} {number * 31}")
+    workspace.ingest([folder], "texts")
+    workspace.set_duplicate_policy("texts", undo=True)  # near duplicates, and all are shown
+    store = workspace._store
+    first = read_corpus(store, store.resolve("texts"))
+    assert {len(first.training), len(first.held_out)} == {60, 0}  # one group, one side
+    (folder / "3.txt").unlink()
+    workspace.delete("texts", [workspace.items("texts")[0].item_id])
+    second = read_corpus(store, store.resolve("texts"))
+    assert set(second.training) < set(first.training)
+
+
+def test_an_item_keeps_its_side_in_every_version(
+    stones: Workspace, sources: Path, encoder: TextEncoder, tmp_path: Path
+) -> None:
+    other = ragstone.open(tmp_path / "w", create=True, encoder=encoder, ingestion={"workers": 0})
+    (tmp_path / "more").mkdir()
+    for path in sorted(sources.iterdir())[::-1][:30]:
+        (tmp_path / "more" / path.name).write_text(path.read_text())
+    other.ingest([tmp_path / "more"], "part")
+    whole, part = (
+        read_corpus(ws._store, ws._store.resolve(name))
+        for ws, name in ((stones, "stones@1"), (other, "part"))
+    )
+    other.close()
+    assert part.held_out
+    assert set(part.held_out) <= set(whole.held_out)
+    assert set(part.training) <= set(whole.training)
+
+
+def test_of_few_texts_the_ends_are_held_out(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("abcdefghij" * 30)
+    workspace.ingest([tmp_path / "one.txt"], "one")
+    store = workspace._store
+    corpus = read_corpus(store, store.resolve("one"))
+    assert [len(text) for text in (*corpus.training, *corpus.held_out)] == [270, 30]
+    with pytest.raises(InvalidArgument, match="with more text"):
+        workspace.train_model("gpt", "one", settings={"context": 200})
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def test_all_of_it_from_the_command_line(sources: Path, tmp_path: Path) -> None:
+    run = CliRunner()
+
+    def call(*words: str) -> str:
+        result = run.invoke(app, ["-w", str(tmp_path / "w"), *words])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    call("init", str(tmp_path / "w"))
+    call("ingest", str(sources), "--dataset", "stones")
+    sets = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
+    text = call("train", "gpt", "stones", "--name", "writer", *sets)
+    assert "60 steps" in text
+    assert "writer@1: loss" in text
+    assert "nats" in call("model", "writer")
+    assert "neighbours (weight" in call("train", "knnlm", "stones", "writer")
+    listed = json.loads(call("models", "--json"))
+    assert [(one["name"], one["steps"]) for one in listed] == [("writer", 60)]
+    made = json.loads(call("sample", "writer", "Granite", "--tokens", "12", "--json"))
+    assert len(made["text"]) == 12
+    assert "Written to" in call("export-model", "writer", "--out", str(tmp_path / "out"))
+    assert run.invoke(app, ["-w", str(tmp_path / "w"), "sample", "none"]).exit_code == 1
+    wrong = ["-w", str(tmp_path / "w"), "train", "gpt", "stones", "--set", "steps"]
+    assert run.invoke(app, wrong).exit_code == 2
+
+
+def _plain(settings: dict[str, int]) -> dict[str, int]:
+    return {name: value for name, value in settings.items() if name != "heads"}

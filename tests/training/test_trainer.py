@@ -1,0 +1,199 @@
+"""The trainer: exact when it goes on, whole when a file is damaged, and it learns."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged
+from ragstone.training.checkpoints import Checkpoint, Checkpoints
+from ragstone.training.feeding import TokenData
+from ragstone.training.settings import TrainingSettings
+from ragstone.training.trainer import Progress, within
+
+from .language_runs import QUICK, data, trainer, weights
+
+RUN = Path(__file__).with_name("language_runs.py")
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_it_learns(tmp_path: Path, optimiser: str) -> None:
+    heard: list[Progress] = []
+    made = trainer(tmp_path, heard.append, steps=150, optimiser=optimiser, learning_rate=1e-2)
+    before = made.validate()
+    outcome = made.fit()
+    assert outcome.best < before / 2
+    assert made.validate() == pytest.approx(outcome.best, abs=1e-6)  # the best weights are left
+    assert len(outcome.losses) == outcome.steps == 150
+    assert heard[-1].step == 150
+    assert heard[-1].validation == pytest.approx(outcome.validations[150])
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"accumulate": 4}, {"schedule": "wsd"}])
+def test_it_goes_on_exactly(tmp_path: Path, settings: dict[str, object]) -> None:
+    whole = trainer(tmp_path / "whole", **settings)
+    expected = whole.fit()
+
+    class Stopped(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 20:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        trainer(tmp_path / "cut", stop, **settings).fit()
+    again = trainer(tmp_path / "cut", **settings)
+    outcome = again.fit()
+    assert outcome.losses == expected.losses
+    assert outcome.validations == expected.validations
+    for name, values in weights(whole).items():
+        assert torch.equal(values, weights(again)[name]), name
+
+
+def test_it_survives_a_kill(tmp_path: Path) -> None:
+    command = [sys.executable, str(RUN), str(tmp_path)]
+    settings = json.dumps({"steps": 60})
+    with subprocess.Popen([*command, settings], stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        while int(killed.stdout.readline()) < 30:
+            pass
+        killed.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "losses.json").exists()
+    subprocess.run([*command, settings], check=True, stdout=subprocess.DEVNULL)
+    whole = tmp_path / "whole"
+    subprocess.run([*command[:2], str(whole), settings], check=True, stdout=subprocess.DEVNULL)
+    found, expected = (json.loads((f / "losses.json").read_text()) for f in (tmp_path, whole))
+    assert found == expected
+
+
+def test_two_processes_learn_as_one(tmp_path: Path) -> None:
+    # Dropout falls differently in each process; without it, only the order of sums differs.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    settings = json.dumps({"steps": 12, "dropout": 0.0})
+    losses = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        command += [f"--nproc-per-node={count}", str(RUN), str(folder)]
+        subprocess.run(
+            [*command, settings], check=True, env=environment, capture_output=True, timeout=300
+        )
+        losses.append(json.loads((folder / "losses.json").read_text()))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert len(losses[0]) == 12
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "c")
+    assert checkpoints.newest() is None
+    for step in (7, 14, 21):
+        checkpoints.save(Checkpoint(step, {"w": torch.full((2,), float(step))}, {"loss": step}))
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["00000014", "00000021"]
+    newest = tmp_path / "c" / "00000021" / "state.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    found = checkpoints.newest()
+    assert found is not None
+    assert (found.step, found.tensors["w"].tolist(), found.state) == (14, [14, 14], {"loss": 14})
+    assert [type(error) for error in checkpoints.damaged()] == [DamagedFile]
+    (tmp_path / "c" / "00000014" / "state.json").write_text("{")
+    assert checkpoints.newest() is None
+
+
+def test_what_diverges_is_told_and_rolled_back(tmp_path: Path) -> None:
+    def poison(progress: Progress) -> None:
+        if progress.step == 10:
+            next(made.model.parameters()).data.fill_(math.inf)
+
+    made = trainer(tmp_path, poison)
+    with pytest.raises(TrainingDiverged, match="in step 10 the loss was nan"):
+        made.fit()
+    assert all(bool(values.isfinite().all()) for values in weights(made).values())
+    assert trainer(tmp_path).fit().steps == 30  # and goes on from there
+
+
+def test_other_data_or_settings_do_not_go_on(tmp_path: Path) -> None:
+    trainer(tmp_path).fit()
+    assert trainer(tmp_path, checkpoint_every=3).fit().steps == 30
+    for other in ({"learning_rate": 0.1}, {"seed": 9}):
+        with pytest.raises(InvalidArgument, match="one of the same data and settings"):
+            trainer(tmp_path, **other).fit()
+    with pytest.raises(InvalidArgument, match="one of the same data and settings"):
+        trainer(tmp_path, seed=0, data_seed=4).fit()
+
+
+def test_it_ends_when_nothing_gets_better(tmp_path: Path) -> None:
+    outcome = trainer(
+        tmp_path, steps=200, learning_rate=0.0, matrix_rate=0.0, evaluate_every=5, patience=2
+    ).fit()
+    assert outcome.steps == 15  # the first is the best, and two more are waited for
+    assert outcome.best_step == 5
+
+
+def test_the_estimate_changes_nothing_and_limits_the_steps(tmp_path: Path) -> None:
+    made, other = trainer(tmp_path / "a"), trainer(tmp_path / "b")
+    seconds = made.estimate()
+    assert seconds > 0
+    assert made.fit().losses == other.fit().losses
+    settings = TrainingSettings(steps=1000, minutes=1)
+    assert within(settings, 0.5).steps == 120
+    assert within(settings, 0.001).steps == 1000
+    assert within(TrainingSettings(steps=1000), 9).steps == 1000
+
+
+def test_each_pass_takes_each_stretch_once() -> None:
+    text = TokenData(np.arange(1000), np.arange(50), 10)
+    seen = [text.batch(step, 7, 3)["tokens"] for step in range(14)]  # 98 stretches of a pass
+    begins = torch.cat(seen)[:, 0].tolist()
+    assert len(set(begins)) == 98
+    assert len({begin % 10 for begin in begins}) == 1
+    batch = text.batch(5, 7, 3)
+    assert torch.equal(batch["targets"], batch["tokens"] + 1)
+    assert torch.equal(batch["tokens"], text.batch(5, 7, 3)["tokens"])
+    assert not torch.equal(batch["tokens"], text.batch(5, 7, 4)["tokens"])
+
+
+def test_validation_takes_every_token_once() -> None:
+    text = TokenData(np.arange(1000), np.arange(50), 10)
+    found = [(batch["targets"].flatten().tolist(), weight) for batch, weight in text.validation(3)]
+    assert [target for targets, _ in found for target in targets] == list(range(1, 50))
+    assert [weight for _, weight in found] == [30, 10, 9]
+
+
+def test_too_little_text_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="it has 15 tokens to train on"):
+        TokenData(np.arange(15), np.arange(50), 10)
+
+
+def test_rates_rise_and_fall() -> None:
+    cosine = TrainingSettings(steps=100, warmup=10)
+    assert cosine.rate(0) == pytest.approx(0.1, abs=0.01)
+    assert cosine.rate(10) > 0.95
+    assert cosine.rate(99) == pytest.approx(0.1, abs=0.01)
+    steady = TrainingSettings(steps=100, warmup=10, schedule="wsd")
+    assert steady.rate(79) == 1
+    assert steady.rate(90) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"optimiser": "sgd"}, {"batch": 7, "accumulate": 2}, {"ema": 1}, {"steps": 0}, {"speed": 1}],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument):
+        TrainingSettings.of({**QUICK, **wrong})
+
+
+def test_data_has_a_digest() -> None:
+    assert data(0).digest == data(0).digest != data(1).digest
