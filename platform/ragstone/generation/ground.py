@@ -58,7 +58,7 @@ class Grounded:
     citations: list[Citation]
     evidence: float  # 0..1
     prompt: Prompt
-    raw: str  # as the generator wrote it, thoughts included, as far as it was read; empty when it was not asked
+    raw: str  # as written, thoughts included, as far as it was read; empty: nobody was asked
     tokens: Tokens
     short: str = ""  # the few words that answer, where the answer has them
 
