@@ -177,6 +177,33 @@ def test_a_server_that_does_not_stream_is_read_all_the_same(
         assert said(opened(server.url, encoder), prompt) == NORMANDY
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_thoughts_that_come_apart_stand_before_the_answer(
+    name: str, hits: list[Hit], encoder: TextEncoder
+) -> None:
+    """Sentences of the passages, so that nothing but their place keeps them out of the answer."""
+    thoughts = ["Salt does not lower ", "the boiling point."]
+    deltas = [{name: thought, "content": None} for thought in thoughts]
+    events = [f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n" for delta in deltas]
+    said_events = [f"data: {chunk(NORMANDY)}\n\n", "data: [DONE]\n\n"]
+    with serving(sends("".join([*events, *said_events]))) as server:
+        answer = grounded("Where is Normandy?", hits, opened(server.url, encoder), encoder)
+    assert answer.raw == f"<think>{''.join(thoughts)}</think>{NORMANDY}"
+    assert answer.answer == f"{NORMANDY} [1]"
+    whole = json.dumps({"choices": [{"message": {name: "Hm.", "content": NORMANDY}}]})
+    with serving(sends(whole, "application/json")) as server:
+        answer = grounded("Where is Normandy?", hits, opened(server.url, encoder), encoder)
+    assert (answer.raw, answer.found) == (f"<think>Hm.</think>{NORMANDY}", True)
+
+
+def test_a_server_that_only_thinks_gives_no_answer(encoder: TextEncoder, prompt: Prompt) -> None:
+    event = {"choices": [{"delta": {"reasoning": "Hm."}, "finish_reason": "length"}]}
+    with serving(sends(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n")) as server:
+        generator = opened(server.url, encoder)
+        with pytest.raises(GeneratorNonsense, match="it ended in its thoughts"):
+            said(generator, prompt)
+
+
 def test_a_server_that_says_nothing_runs_out_of_time(hits: list[Hit], encoder: TextEncoder) -> None:
     with serving(hangs) as server:
         with pytest.raises(GeneratorTimeout, match=r"was not ready within 0\.5 s"):

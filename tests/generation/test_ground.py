@@ -120,6 +120,30 @@ def test_other_topics_are_not_found_and_the_generator_is_not_asked(
     assert writer.asked is None
 
 
+def test_what_a_model_thinks_is_no_part_of_its_answer(
+    hits: list[Hit], encoder: TextEncoder
+) -> None:
+    thought = "Salt does not lower the boiling point. [2]"
+    said = "The Normans gave their name to Normandy. [1]"
+    open_end = f"{said} <think>{thought}"
+    for text in (f"<think>\n{thought}\n</think>\n\n{said}", open_end):
+        answer = told(text, hits, encoder)
+        assert answer.raw.strip() == text
+        assert [claim.text for claim in answer.claims] == [said.removesuffix(" [1]")]
+    declines = told(f"<think>{thought}</think>{NOT_FOUND}", hits, encoder)
+    assert (declines.answer, declines.found) == (NOT_FOUND, False)
+
+
+def test_a_document_about_the_tags_of_thoughts_can_be_quoted(
+    hit: Callable[..., Hit], encoder: TextEncoder
+) -> None:
+    text = "The tag <think> opens the thoughts of a model."
+    settings = SETTINGS.model_copy(update={"min_evidence": 0.0})
+    reader = open_generator("extractive", encoder, settings)
+    answer = grounded("What does the tag <think> open?", [hit(text)], reader, encoder, settings)
+    assert answer.answer == f"{text} [1]"
+
+
 def test_without_hits_nothing_is_found(encoder: TextEncoder) -> None:
     answer = grounded(QUESTION, [], Writer("x"), encoder, SETTINGS)
     assert (answer.answer, answer.evidence, answer.prompt.passages) == (NOT_FOUND, 0, ())

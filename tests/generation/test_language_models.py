@@ -176,6 +176,17 @@ def test_a_chat_template_writes_the_prompt(
     assert said == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
 
 
+def test_thoughts_that_the_template_opens_are_thoughts(
+    llama: Path, tmp_path: Path, prompt: Prompt
+) -> None:
+    opening = TEMPLATE.replace("<|assistant|>", "<|assistant|><think>\n")
+    generator = with_template(llama, tmp_path, opening)
+    stream = generator.stream(prompt, Sampling(12))
+    assert next(stream) == "<think>"
+    with pytest.raises(GeneratorNonsense, match="it ended in its thoughts"):
+        list(stream)  # random weights do not close the tag
+
+
 def test_a_template_that_always_fails_is_unavailable(
     llama: Path, tmp_path: Path, prompt: Prompt
 ) -> None:

@@ -38,7 +38,7 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
-from ragstone.server.completion_models import ChatCompletion, ChatRequest, ModelList
+from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
 from ragstone.server.models import (
     AskRequest,
     BackupRequest,
@@ -84,6 +84,7 @@ RESULTS: dict[str, Any] = {
     "POST /v1/ask": Answer,
     "GET /v1/generators": list[GeneratorInfo],
     "GET /v1/models": ModelList,
+    "GET /v1/models/{id}": Model,
     "POST /v1/chat/completions": ChatCompletion,
     "GET /v1/show/{id}": ItemDetail,
     "GET /v1/items/{id}/trace": Trace,

@@ -34,6 +34,7 @@ GUARDED = [
     ("POST", "/v1/ask"),
     ("GET", "/v1/generators"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/models/0123456789"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/show/0123456789"),
     ("GET", "/v1/answers/0123456789/explain"),

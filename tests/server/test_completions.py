@@ -56,6 +56,27 @@ def test_datasets_are_models(chat: openai.OpenAI) -> None:
     assert found["rocks"].created > 1_700_000_000
 
 
+@pytest.mark.parametrize("name", ["rocks", "rocks@1", "rocks@2/extractive"])
+def test_one_model_under_any_name_it_is_asked_by(chat: openai.OpenAI, name: str) -> None:
+    [listed] = [model for model in chat.models.list() if model.id == "rocks"]
+    assert chat.models.retrieve(name) == listed.model_copy(update={"id": name})
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("stones", "unknown_dataset", "There is no dataset 'stones'"),
+        ("rocks@9", "unknown_version", "9"),
+        ("rocks/parrot", "unknown_id", "No generator that can be used here has the id 'parrot'"),
+        ("rocks/openai:x@http://127.0.0.1:1/v1", "unknown_id", "x@http://127.0.0.1:1/v1"),
+    ],
+)
+def test_a_model_that_there_is_not(chat: openai.OpenAI, name: str, code: str, message: str) -> None:
+    with pytest.raises(openai.NotFoundError, match=message) as missing:
+        chat.models.retrieve(name)
+    assert (missing.value.code, missing.value.type) == (code, "invalid_request_error")
+
+
 def test_an_answer_with_its_citations(
     chat: openai.OpenAI, client: Client, owned: Workspace
 ) -> None:

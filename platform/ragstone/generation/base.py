@@ -73,6 +73,7 @@ class Generator(Protocol):
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """Yield the answer's text in pieces; cite passages as [1].
 
+        What a model thinks before it answers stands between `<think>` and `</think>`.
         While it waits for a model it yields empty pieces, `PULSE_SECONDS` apart, so that whoever
         asked can stop it or run out of patience; closing the iterator stops the model.
         """

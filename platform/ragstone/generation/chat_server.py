@@ -24,7 +24,7 @@ from ragstone.errors import (
     RagstoneError,
 )
 from ragstone.generation.base import PULSE_SECONDS, Prompt, Sampling
-from ragstone.generation.output import readable
+from ragstone.generation.output import THINK, THOUGHT, readable
 
 _CONNECT_SECONDS = 5.0
 _TRIES = 4  # of one request, before its first token
@@ -32,6 +32,7 @@ _FIRST_PAUSE = 0.5  # seconds; doubled from try to try
 _LONGEST_PAUSE = 10.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # another try may help
 _REFUSED = frozenset({401, 403, 404})
+_THOUGHTS = ("reasoning_content", "reasoning")  # where servers that tell thoughts apart put them
 _SHOWN = 200  # characters of a server's own words in an error
 # Characters per token at least, of the prompt: what no server counts for us is rather too many.
 _CHARACTERS = 3
@@ -148,6 +149,7 @@ class _Talk(threading.Thread):
         self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._finished = False  # as the server says
+        self._thinking = False
         self._told = False  # something of the answer: from here on it is not asked for again
         self.pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.error: RagstoneError | None = None
@@ -249,13 +251,23 @@ class _Talk(threading.Thread):
             if not choices:  # figures about the answer
                 return ""
             self._finished = self._finished or choices[0].get("finish_reason") is not None
-            content = choices[0].get(kind, {}).get("content") or ""
+            told = choices[0].get(kind) or {}
+            content = told.get("content") or ""
+            thought = next((told[name] for name in _THOUGHTS if told.get(name)), "")
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             shown = " ".join(data.split())[:_SHOWN]
             raise GeneratorNonsense(self._id, f"{shown!r} is no chat completion") from error
         if not isinstance(content, str):
             raise GeneratorNonsense(self._id, f"its content is {type(content).__name__}, not text")
-        return content
+        return self._marked(thought if isinstance(thought, str) else "", content)
+
+    def _marked(self, thought: str, content: str) -> str:
+        """Return thought and content in one, with the tags where one follows the other."""
+        begin = THINK if thought and not self._thinking else ""
+        self._thinking = self._thinking or bool(thought)
+        end = THOUGHT if content and self._thinking else ""
+        self._thinking = self._thinking and not content
+        return f"{begin}{thought}{end}{content}"
 
 
 class _Again(Exception):

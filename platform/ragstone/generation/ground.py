@@ -24,6 +24,7 @@ from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.generation.claims import ClaimReader, RawClaim
 from ragstone.generation.evidence import Evidence, reader_for, weigh
 from ragstone.generation.extractive import ExtractiveReader
+from ragstone.generation.output import Spoken
 from ragstone.generation.prompts import NOT_FOUND, build_prompt, in_reading_order, pack
 from ragstone.generation.verification import Verification
 from ragstone.schemas.answers import Citation, Claim, Policy, Tokens
@@ -57,7 +58,7 @@ class Grounded:
     citations: list[Citation]
     evidence: float  # 0..1
     prompt: Prompt
-    raw: str  # as the generator wrote it, as far as it was read; empty when it was not asked
+    raw: str  # as written, thoughts included, as far as it was read; empty: nobody was asked
     tokens: Tokens
     short: str = ""  # the few words that answer, where the answer has them
 
@@ -133,7 +134,8 @@ def write(
     Stopped
         `stopped` was set.
     """
-    # The extractive generator obeys nobody: a document about prompts may be quoted as any other.
+    # The extractive generator obeys nobody and has no thoughts: a document about prompts, or about
+    # the tags of thoughts, may be quoted as any other.
     wary = not isinstance(generator, ExtractiveReader)
     verifier = find_verifier(settings.verifier)
     draft = _Draft(prepared.prompt, settings.policy, verifier, wary=wary)
@@ -174,6 +176,7 @@ class _Draft:
         self, prompt: Prompt, policy: Policy, verifier: Verifier | None, *, wary: bool
     ) -> None:
         self._policy = policy
+        self._spoken = Spoken() if wary else None
         self._reader = ClaimReader(len(prompt.passages))
         self._verification = Verification(prompt.passages, verifier, wary=wary)
         self._raw: list[str] = []
@@ -185,11 +188,13 @@ class _Draft:
 
     def feed(self, piece: str) -> Iterator[str]:
         self._raw.append(piece)
-        for raw in self._reader.feed(piece):
+        said = self._spoken.feed(piece) if self._spoken else piece
+        for raw in self._reader.feed(said):
             yield from self._take(raw)
 
     def rest(self) -> Iterator[str]:
-        for raw in self._reader.rest():
+        said = self._spoken.rest() if self._spoken else ""
+        for raw in [*self._reader.feed(said), *self._reader.rest()]:
             yield from self._take(raw)
 
     def grounded(self, prepared: Prepared, generator: Generator) -> Grounded:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import GeneratorUnavailable
 from ragstone.generation.base import Prompt, Sampling
-from ragstone.generation.output import readable
+from ragstone.generation.output import THINK, readable
 from ragstone.generation.prompts import without_last
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ class TransformersGenerator:
             It ends without a word.
         """
         ids = self._fitting(prompt, self.context_length - sampling.max_new_tokens)
-        return readable(self._loaded().stream(ids, sampling), self.id, sampling.stop)
+        written = self._loaded().stream(ids, sampling)
+        if self._begins_thinking(prompt):
+            written = _thinking(written)
+        return readable(written, self.id, sampling.stop)
 
     def _fitting(self, prompt: Prompt, room: int) -> list[int]:
         while True:
@@ -115,6 +118,10 @@ class TransformersGenerator:
                     f"{self.context_length}",
                 )
             prompt = without_last(prompt)
+
+    def _begins_thinking(self, prompt: Prompt) -> bool:
+        """Tell whether the chat template itself opens the thoughts that the model writes first."""
+        return bool(self._tokenizer.chat_template) and self._chat(prompt).rstrip().endswith(THINK)
 
     def _encode(self, prompt: Prompt) -> list[int]:
         """Token ids of the prompt, by the model's chat template when it has one."""
@@ -179,6 +186,12 @@ class TransformersGenerator:
 
                 self._model = LanguageModel(self.id, self._folder, self._tokenizer, self._how)
             return self._model
+
+
+def _thinking(written: Iterator[str]) -> Iterator[str]:
+    """Yield the tag that the prompt ends with in front of what is written after it."""
+    yield THINK
+    yield from written
 
 
 def _folder(name: str) -> Path:

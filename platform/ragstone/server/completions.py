@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
 
-from ragstone.errors import InvalidArgument, RagstoneError
+from ragstone.errors import InvalidArgument, RagstoneError, UnknownId
 from ragstone.schemas.answers import Answer, AnswerDone, AnswerEvent
 from ragstone.schemas.api import to_json
 from ragstone.server.auth import Action, Resource, dataset_resource
@@ -35,6 +35,7 @@ from ragstone.server.completion_models import (
 from ragstone.server.failures import failure, wrong_argument
 from ragstone.server.guards import Owned, guarded, may
 from ragstone.server.streams import GONE, answered, event_response
+from ragstone.workspace import Workspace
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error"}
 _SERVER_ERROR = 500  # and above
@@ -90,7 +91,28 @@ def _asked(body: ChatRequest) -> Resource:
 @router.get("/models", dependencies=[may(Action.LIST)])
 def models(ws: Owned) -> ModelList:
     """List the datasets as models to chat with."""
-    return ModelList([Model(d.name, int(d.created.timestamp())) for d in ws.datasets()])
+    return ModelList(_models(ws))
+
+
+def _models(ws: Workspace) -> list[Model]:
+    return [Model(d.name, int(d.created.timestamp())) for d in ws.datasets()]
+
+
+def _named(id: str) -> Resource:  # noqa: A002
+    """The dataset of the model in the path."""
+    return dataset_resource(read_model(id)[0])
+
+
+# A path, as the name of a model may hold the address of a server.
+@router.get("/models/{id:path}", dependencies=[may(Action.LIST, _named)])
+def model(ws: Owned, id: str) -> Model:  # noqa: A002
+    """Show one dataset as a model, under the name that it is asked by."""
+    dataset, generator = read_model(id)
+    ws.items(dataset, limit=1)  # a version that there is not is an error
+    if generator and generator not in {one.id for one in ws.generators() if one.available}:
+        raise UnknownId(generator, "generator that can be used here")
+    bare = dataset.partition("@")[0]
+    return next(Model(id, one.created) for one in _models(ws) if one.id == bare)
 
 
 @router.post(
