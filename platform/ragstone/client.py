@@ -610,7 +610,7 @@ class Client:
         counterfactual: int = 20,
     ) -> AnswerEvaluation:
         """Measure how good answers are, and keep the result; the answers are not stored."""
-        body = {"questions": absolute(questions), "generators": list(generators)}
+        body: dict[str, Any] = {"questions": absolute(questions), "generators": list(generators)}
         body |= {"against": against, "settings": list(settings), "limit": limit, "worst": worst}
         body |= {"counterfactual": counterfactual}
         path = f"/datasets/{part(dataset)}/evaluate/answers"
@@ -623,7 +623,11 @@ class Client:
 
     def evaluation(self, evaluation: str) -> Evaluation:
         """Return one measurement, by its id or a prefix of it."""
-        return self._http.get(f"/evaluations/{part(evaluation)}", Evaluation)
+        found: Evaluation = self._http.get(
+            f"/evaluations/{part(evaluation)}",
+            Evaluation,  # type: ignore[arg-type]
+        )
+        return found
 
     def tune(
         self,

@@ -227,8 +227,8 @@ def _difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> Diff
 
 def _latency(replies: Sequence[Reply]) -> Latency:
     first = [said.first for said in replies if said.first is not None]
-    firsts = _seconds(first) if first else (None, None)
-    return Latency(*firsts, *_seconds([said.whole for said in replies]))
+    median, late = _seconds(first) if first else (None, None)
+    return Latency(median, late, *_seconds([said.whole for said in replies]))
 
 
 def _seconds(values: Sequence[float]) -> tuple[float, float]:
