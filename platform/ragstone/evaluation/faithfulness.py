@@ -69,7 +69,7 @@ def _outcome(run: Run, question: str, before: Grounded) -> Outcome:
     repeated = [claim for claim in again.grounded.claims if any(holds(claim.text, c) for c in core)]
     if not repeated:
         return "changed"
-    held = all(_has_source(run, claim, again.grounded, without) for claim in repeated)
+    held = all(_has_source(run, claim, again.grounded, without, before.short) for claim in repeated)
     return "elsewhere" if held else "unfaithful"
 
 
@@ -79,11 +79,14 @@ def _core(before: Grounded) -> list[str]:
     return [before.short] if before.short else cited
 
 
-def _has_source(run: Run, claim: Claim, again: Grounded, without: Sequence[str]) -> bool:
-    """Tell whether a claim has a quote that stands in an item other than those taken away."""
+def _has_source(
+    run: Run, claim: Claim, again: Grounded, without: Sequence[str], short: str
+) -> bool:
+    """Tell whether a claim has a quote, with the short answer if there is one, of another item."""
     return claim.supported and any(
         citation.number in claim.citations
         and citation.item_id not in without
         and run.judge.stands(citation)
+        and (not short or holds(citation.quote, short))
         for citation in again.citations
     )
