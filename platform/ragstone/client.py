@@ -25,6 +25,7 @@ from ragstone.schemas.answers import (
     GeneratorInfo,
     StoredAnswer,
 )
+from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.text import text_columns
 from ragstone.transport import (
@@ -596,14 +597,37 @@ class Client:
         body = {**_files(queries, qrels), "mode": mode, **limits}
         return self._http.wait(f"/datasets/{part(dataset)}/gate", api.RetrievalEvaluation, body)
 
-    def evaluations(self, dataset: str) -> list[api.RetrievalEvaluation]:
+    def evaluate_answers(
+        self,
+        dataset: str,
+        questions: Path,
+        *,
+        generators: Sequence[str] = (),
+        against: str | None = None,
+        settings: Sequence[str] = (),
+        limit: int | None = None,
+        worst: int = 0,
+        counterfactual: int = 20,
+    ) -> AnswerEvaluation:
+        """Measure how good answers are, and keep the result; the answers are not stored."""
+        body: dict[str, Any] = {"questions": absolute(questions), "generators": list(generators)}
+        body |= {"against": against, "settings": list(settings), "limit": limit, "worst": worst}
+        body |= {"counterfactual": counterfactual}
+        path = f"/datasets/{part(dataset)}/evaluate/answers"
+        return self._http.wait(path, AnswerEvaluation, body)
+
+    def evaluations(self, dataset: str) -> list[Evaluation]:
         """List what was measured of a dataset, newest first, without single queries."""
         path = f"/datasets/{part(dataset)}/evaluations"
-        return self._http.get(path, list[api.RetrievalEvaluation])
+        return self._http.get(path, list[Evaluation])
 
-    def evaluation(self, evaluation: str) -> api.RetrievalEvaluation:
+    def evaluation(self, evaluation: str) -> Evaluation:
         """Return one measurement, by its id or a prefix of it."""
-        return self._http.get(f"/evaluations/{part(evaluation)}", api.RetrievalEvaluation)
+        found: Evaluation = self._http.get(
+            f"/evaluations/{part(evaluation)}",
+            Evaluation,  # type: ignore[arg-type]
+        )
+        return found
 
     def tune(
         self,

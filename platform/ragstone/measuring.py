@@ -14,7 +14,7 @@ from ragstone.schemas.api import FusionChoice, GateResult, RetrievalEvaluation, 
 from ragstone.text import fusion_words
 
 if TYPE_CHECKING:
-    from ragstone.config import Settings
+    from ragstone.config import RetrievalSettings, Settings
     from ragstone.evaluation.judged import JudgedQueries
     from ragstone.evaluation.retrieval import Subject
     from ragstone.evaluation.tuning import Tuning
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ragstone.storage.store import Store
 
 WORST = 10  # queries that a gate shows
-_MOST_WORST = 1_000
+MOST_WORST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,8 @@ class Measuring:
 
         if not modes:
             raise InvalidArgument("modes", list(modes), "at least one")
-        if not 0 <= worst <= _MOST_WORST:
-            raise InvalidArgument("worst", worst, f"a number from 0 to {_MOST_WORST}")
+        if not 0 <= worst <= MOST_WORST:
+            raise InvalidArgument("worst", worst, f"a number from 0 to {MOST_WORST}")
         subject = self._subject(dataset, settings)
         judged = self._judged(subject, judges)
         other = None
@@ -167,7 +167,7 @@ class Measuring:
         return Subject(label, manifest, self._changed(settings) if settings else self.retriever)
 
     def _changed(self, settings: Sequence[str]) -> Retriever:
-        """Return what searches with other settings; one for the fusion wins over what was learned.
+        """Return what searches with other settings.
 
         Raises
         ------
@@ -175,14 +175,10 @@ class Measuring:
             One does not change how a version is searched, or its value is not allowed.
         """
         changed = with_values(self.settings, settings)
-        names = {setting.partition("=")[0].strip() for setting in settings}
-        others = sorted(name for name in names if not name.startswith("retrieval."))
+        others = sorted(name for name in names_of(settings) if not name.startswith("retrieval."))
         if others:
             raise InvalidArgument("settings", others[0], "a setting of the section retrieval")
-        retrieval = changed.retrieval
-        if names & {"retrieval.fusion", "retrieval.vector_weight"}:
-            retrieval = retrieval.model_copy(update={"use_tuned": False})
-        return self.retriever.with_settings(retrieval)
+        return self.retriever.with_settings(retrieval_of(changed, settings))
 
     def _before(self, dataset: str) -> str:
         manifest = self.store.resolve(dataset)
@@ -190,6 +186,18 @@ class Measuring:
             expected = f"a version to compare with: {manifest.dataset!r} has only one"
             raise InvalidArgument("against", None, expected)
         return f"{manifest.dataset}@{manifest.version - 1}"
+
+
+def names_of(settings: Sequence[str]) -> set[str]:
+    """Return the names in assignments such as "retrieval.fusion=rrf"."""
+    return {setting.partition("=")[0].strip() for setting in settings}
+
+
+def retrieval_of(changed: Settings, settings: Sequence[str]) -> RetrievalSettings:
+    """Return how to search; a given setting for the fusion wins over what was learned."""
+    if names_of(settings) & {"retrieval.fusion", "retrieval.vector_weight"}:
+        return changed.retrieval.model_copy(update={"use_tuned": False})
+    return changed.retrieval
 
 
 def _alike(one: FusionChoice, other: FusionChoice) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
 from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
+from ragstone.grading import Comparing, Grading
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ragstone.models.sampling import Sampler
     from ragstone.schemas import api
     from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
+    from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
     from ragstone.schemas.models import DatastoreInfo, ModelInfo, Sample
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
@@ -65,6 +67,7 @@ class Workspace:
         self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
         self._teaching = Teaching(self._store, self._retriever, self._encode_queries)
         self._measuring = Measuring(self._store, settings, self._retriever, self._encode_queries)
+        self._grading = Grading(self._store, settings, self._retriever, self._encoder_of)
 
     def close(self) -> None:
         """Let the workspace go."""
@@ -849,13 +852,54 @@ class Workspace:
         judges = Judges(queries, qrels)
         return self._measuring.gate(dataset, judges, mode, min_ndcg, max_drop, against)
 
-    def evaluations(self, dataset: str) -> list[api.RetrievalEvaluation]:
+    def evaluate_answers(
+        self,
+        dataset: str,
+        questions: Path,
+        *,
+        generators: Sequence[str] = (),
+        against: str | None = None,
+        settings: Sequence[str] = (),
+        limit: int | None = None,
+        worst: int = 0,
+        counterfactual: int = 20,
+    ) -> AnswerEvaluation:
+        """Measure how good answers are, and keep the result; the answers are not stored.
+
+        Parameters
+        ----------
+        questions
+            JSON lines with question, answers and items, SQuAD's JSON, or a folder of passages and
+            questions. One without answers is one that the dataset does not answer.
+        generators
+            As in `ask`; none: the one in the settings. The last is compared with the others.
+        against
+            Another version ("D@V"), to compare each generator with.
+        settings
+            "SECTION.NAME=VALUE" of retrieval and generation: answer with these, and compare with
+            the settings as they are.
+        limit
+            So many of the questions, drawn from a fixed seed.
+        worst
+            So many of the questions that lost most are returned.
+        counterfactual
+            So many answers are asked for again without the items that they cite; 0: none.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument, InvalidConfig, GeneratorUnavailable
+            The call is wrong, and the message says how.
+        """
+        comparing = Comparing(generators, against, settings, worst)
+        return self._grading.evaluate(dataset, questions, comparing, limit, counterfactual)
+
+    def evaluations(self, dataset: str) -> list[Evaluation]:
         """Return what was measured of `dataset`, newest first, without single queries."""
         from ragstone.evaluation import kept
 
         return kept.listed(self._store, dataset)
 
-    def evaluation(self, evaluation: str) -> api.RetrievalEvaluation:
+    def evaluation(self, evaluation: str) -> Evaluation:
         """Return one result that was kept, by its id or a prefix of it.
 
         Raises

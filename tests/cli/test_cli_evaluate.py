@@ -130,3 +130,26 @@ def test_train_a_reranker_and_tune_with_it(
     taken = run("train", "reranker", "stones", *options)
     assert taken.status == 2
     assert "new or empty" in taken.err
+
+
+def test_answers_are_measured_shown_and_kept(run: Run, served: Workspace, tmp_path: Path) -> None:
+    rows = [
+        {"question": "Which stone resists frost?", "answers": ["granite"], "items": ["granite.md"]},
+        {"question": "Who won the football cup in Brazil?", "answers": []},
+    ]
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    words = ["evaluate", "answers", "stones", "--questions", path, "--worst", "1"]
+    place = ["-w", served.path]
+    done = run(*words, "--with", "generation.min_evidence=1", *place)
+    assert done.status == 0, done.err
+    assert "stones@1 extractive → stones@1 generation.min_evidence=1 extractive" in done.out
+    assert "abstention balanced" in done.out
+    assert "  after:  (no answer)" in done.out, done.out
+    (listed,) = run("evaluate", "list", "stones", "--json", *place).json
+    assert listed["comparisons"][0]["losses"] == []
+    shown = run("evaluate", "show", listed["evaluation"], *place)
+    assert shown.out == done.out, "through the server as well"
+    assert "answers" in run("evaluate", "list", "stones", *place).out
+    missing = run("evaluate", "answers", "stones", "--questions", tmp_path / "none", *place)
+    assert missing.status == 2

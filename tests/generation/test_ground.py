@@ -139,7 +139,7 @@ def test_a_document_about_the_tags_of_thoughts_can_be_quoted(
 ) -> None:
     text = "The tag <think> opens the thoughts of a model."
     settings = SETTINGS.model_copy(update={"min_evidence": 0.0})
-    reader = open_generator("extractive", encoder, settings)
+    reader = open_generator("extractive", encoder, settings, NO_MODELS)
     answer = grounded("What does the tag <think> open?", [hit(text)], reader, encoder, settings)
     assert answer.answer == f"{text} [1]"
 

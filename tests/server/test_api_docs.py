@@ -36,10 +36,12 @@ from ragstone.schemas.api import (
     VersionInfo,
     to_json,
 )
+from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
 from ragstone.server.models import (
+    AnswersRequest,
     AskRequest,
     BackupRequest,
     BenchRequest,
@@ -122,9 +124,10 @@ RESULTS: dict[str, Any] = {
     "POST /v1/datasets/{name}/golden": list[GoldenQuery],
     "DELETE /v1/datasets/{name}/golden": list[GoldenQuery],
     "POST /v1/datasets/{name}/evaluate": RetrievalEvaluation,
+    "POST /v1/datasets/{name}/evaluate/answers": AnswerEvaluation,
     "POST /v1/datasets/{name}/gate": RetrievalEvaluation,
-    "GET /v1/datasets/{name}/evaluations": list[RetrievalEvaluation],
-    "GET /v1/evaluations/{id}": RetrievalEvaluation,
+    "GET /v1/datasets/{name}/evaluations": list[Evaluation],
+    "GET /v1/evaluations/{id}": Evaluation,
     "POST /v1/datasets/{name}/tune": TuningReport,
     "POST /v1/datasets/{name}/bench": SpeedReport,
     "POST /v1/doctor": DoctorReport,
@@ -154,6 +157,7 @@ BODIES = {
     "POST /v1/datasets/{name}/duplicates/calibrate": CalibrateRequest,
     "POST /v1/datasets/{name}/golden": GoldenRequest,
     "POST /v1/datasets/{name}/evaluate": EvaluateRequest,
+    "POST /v1/datasets/{name}/evaluate/answers": AnswersRequest,
     "POST /v1/datasets/{name}/gate": GateRequest,
     "POST /v1/datasets/{name}/tune": TuneRequest,
     "POST /v1/datasets/{name}/bench": BenchRequest,

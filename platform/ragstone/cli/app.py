@@ -9,6 +9,7 @@ import typer
 
 from ragstone import __version__
 from ragstone.cli import (
+    answer_quality,
     bench,
     catalog,
     chat,
@@ -141,6 +142,7 @@ app.command(rich_help_panel=_LOOK)(jobs.retry)
 app.command(rich_help_panel=_CARE)(golden.golden)
 app.add_typer(measure, name="evaluate", rich_help_panel=_CARE)
 measure.command("retrieval")(evaluate.retrieval)
+measure.command("answers")(answer_quality.answers)
 measure.command("gate")(evaluate.gate)
 measure.command("list")(evaluate.list_kept)
 measure.command("show")(evaluate.show)

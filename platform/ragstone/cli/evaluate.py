@@ -7,11 +7,13 @@ from typing import Annotated, cast, get_args
 import typer
 
 from ragstone.cli import options
+from ragstone.cli.answer_quality import show_answers, summary
 from ragstone.cli.evaluations import MEASURES, show_comparison, show_evaluation
 from ragstone.cli.output import print_json, print_table, say, styled
 from ragstone.cli.session import reached
 from ragstone.errors import InvalidArgument, QualityDropped
 from ragstone.schemas.api import Mode, RetrievalEvaluation
+from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 
 
 def retrieval(
@@ -139,10 +141,9 @@ def list_kept(
         print_json(found)
         return
     rows = [
-        (entry.evaluation, entry.created, f"@{entry.version}", entry.queries, _summary(entry))
-        for entry in found
+        (entry.evaluation, entry.created, f"@{entry.version}", *_summary(entry)) for entry in found
     ]
-    columns = ("evaluation", "when", "version", "queries", "nDCG@10")
+    columns = ("evaluation", "when", "version", "of", "queries", "nDCG@10 or F1")
     print_table(columns, rows, "Nothing was measured.")
 
 
@@ -164,9 +165,12 @@ def show(
     _print(result, as_json=as_json)
 
 
-def _print(result: RetrievalEvaluation, *, as_json: bool) -> None:
+def _print(result: Evaluation, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
+        return
+    if isinstance(result, AnswerEvaluation):
+        show_answers(result)
         return
     show_evaluation(result)
     for comparison in result.comparisons:
@@ -175,7 +179,13 @@ def _print(result: RetrievalEvaluation, *, as_json: bool) -> None:
         say(styled("It is good enough.", "bold green"))
 
 
-def _summary(entry: RetrievalEvaluation) -> str:
+def _summary(entry: Evaluation) -> tuple[str, int, str]:
+    if isinstance(entry, AnswerEvaluation):
+        return "answers", entry.questions, summary(entry)
+    return "retrieval", entry.queries, _ranking_summary(entry)
+
+
+def _ranking_summary(entry: RetrievalEvaluation) -> str:
     means = [f"{mode} {found[MEASURES[0]]:.4f}" for mode, found in entry.modes.items()]
     gate = [] if entry.gate is None else ["passed" if entry.gate.passed else "did not pass"]
     return ", ".join([*means, *entry.settings, *gate])

@@ -10,6 +10,7 @@ from ragstone.text import fusion_words
 
 if TYPE_CHECKING:
     from ragstone.schemas.api import (
+        Difference,
         FusionChoice,
         QueryLoss,
         RankedItem,
@@ -39,23 +40,29 @@ def show_evaluation(result: RetrievalEvaluation) -> None:
 def show_comparison(comparison: RankingComparison) -> None:
     """Print the differences of one comparison, and the queries that lost most."""
     say(styled(f"{comparison.before} → {comparison.after}", "bold"))
-    rows = [
-        (
-            name,
-            d.before,
-            d.after,
-            f"{d.difference:+.4f}",
-            f"{d.low:+.4f} to {d.high:+.4f}",
-            d.p_value,
-        )
-        for name, d in comparison.measures.items()
-    ]
+    rows = [difference_row(name, found) for name, found in comparison.measures.items()]
     columns = ("measure", "before", "after", "difference", "95 % interval", "p")
     print_table(columns, rows, "Nothing was measured.")
-    counts = {"better": comparison.better, "worse": comparison.worse, "same": comparison.same}
-    say(styled(", ".join(f"{name} {count:,}" for name, count in counts.items()), "dim"))
+    show_counts(comparison.better, comparison.worse, comparison.same)
     for loss in comparison.losses:
         _show_loss(loss)
+
+
+def difference_row(name: str, found: Difference) -> tuple[str | float, ...]:
+    """Return the row of one measure in the table of a comparison."""
+    return (
+        name,
+        found.before,
+        found.after,
+        f"{found.difference:+.4f}",
+        f"{found.low:+.4f} to {found.high:+.4f}",
+        found.p_value,
+    )
+
+
+def show_counts(better: int, worse: int, same: int) -> None:
+    """Print how many queries or questions fare better and worse."""
+    say(styled(f"better {better:,}, worse {worse:,}, same {same:,}", "dim"))
 
 
 def _show_loss(loss: QueryLoss) -> None:

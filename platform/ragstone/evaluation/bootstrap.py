@@ -37,24 +37,28 @@ def interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def differences(before: Scores, after: Scores) -> dict[str, Difference]:
-    """Compare each measure of two rankings of the same queries.
-
-    The p-value is two-sided: how often a resample moves the mean difference at least as far as it
-    is from zero. Source: Sakai, "Evaluating Evaluation Metrics based on the Bootstrap", SIGIR 2006.
-    """
+    """Compare each measure of two rankings of the same queries."""
     columns = np.stack([after[name] - before[name] for name in after], axis=1)
     resampled = resampled_means(columns)
-    found = {}
-    for number, name in enumerate(after):
-        mean = float(columns[:, number].mean())
-        moved = np.abs(resampled[:, number] - mean) >= abs(mean) - 1e-12
-        low, high = interval(resampled[:, number])
-        found[name] = Difference(
-            before=round(float(before[name].mean()), DIGITS),
-            after=round(float(after[name].mean()), DIGITS),
-            difference=round(mean, DIGITS),
-            low=low,
-            high=high,
-            p_value=round((int(moved.sum()) + 1) / (RESAMPLES + 1), DIGITS),
-        )
-    return found
+    return {
+        name: difference(float(before[name].mean()), float(after[name].mean()), drawn)
+        for name, drawn in zip(after, resampled.T, strict=True)
+    }
+
+
+def difference(before: float, after: float, resampled: NDArray[np.float64]) -> Difference:
+    """Return how two values differ, given their difference in each resample, (resamples,).
+
+    The p-value is two-sided: how often a resample moves the difference at least as far as it is
+    from zero. Source: Sakai, "Evaluating Evaluation Metrics based on the Bootstrap", SIGIR 2006.
+    """
+    moved = np.abs(resampled - (after - before)) >= abs(after - before) - 1e-12
+    low, high = interval(resampled)
+    return Difference(
+        before=round(before, DIGITS),
+        after=round(after, DIGITS),
+        difference=round(after - before, DIGITS),
+        low=low,
+        high=high,
+        p_value=round((int(moved.sum()) + 1) / (len(resampled) + 1), DIGITS),
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 from ulid import ULID
 
 from ragstone.errors import UnknownId
 from ragstone.schemas.api import RetrievalEvaluation, to_json
+from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.storage.catalog import now
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 _MOST = 100  # that are listed
 _SHORTEST = 8  # characters of a prefix
-_READ = TypeAdapter(RetrievalEvaluation)
+_READ: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
+_Kind = TypeVar("_Kind", RetrievalEvaluation, AnswerEvaluation)
 
 
-def keep(store: Store, found: RetrievalEvaluation) -> RetrievalEvaluation:
+def keep(store: Store, found: _Kind) -> _Kind:
     """Keep an evaluation, and return it with its id."""
     kept = replace(found, evaluation=str(ULID()), created=now())
     dataset_id = store.head(kept.dataset).dataset_id
@@ -33,7 +35,7 @@ def keep(store: Store, found: RetrievalEvaluation) -> RetrievalEvaluation:
     return kept
 
 
-def listed(store: Store, dataset: str) -> list[RetrievalEvaluation]:
+def listed(store: Store, dataset: str) -> list[Evaluation]:
     """Return the evaluations of `dataset`, newest first, without what single queries lost."""
     rows = store.catalog.rows(
         "SELECT result FROM evaluations WHERE dataset_id = ? ORDER BY evaluation DESC LIMIT ?",
@@ -42,7 +44,7 @@ def listed(store: Store, dataset: str) -> list[RetrievalEvaluation]:
     return [_brief(_READ.validate_json(body)) for (body,) in rows]
 
 
-def show(store: Store, evaluation: str) -> RetrievalEvaluation:
+def show(store: Store, evaluation: str) -> Evaluation:
     """Return the evaluation with this id, or with this prefix of 8 characters or more.
 
     Raises
@@ -58,6 +60,7 @@ def show(store: Store, evaluation: str) -> RetrievalEvaluation:
     return _READ.validate_json(rows[0][0])
 
 
-def _brief(found: RetrievalEvaluation) -> RetrievalEvaluation:
-    comparisons = [replace(comparison, losses=[]) for comparison in found.comparisons]
-    return replace(found, comparisons=comparisons)
+def _brief(found: Evaluation) -> Evaluation:
+    if isinstance(found, AnswerEvaluation):
+        return replace(found, comparisons=[replace(one, losses=[]) for one in found.comparisons])
+    return replace(found, comparisons=[replace(one, losses=[]) for one in found.comparisons])

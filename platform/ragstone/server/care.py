@@ -9,9 +9,11 @@ from ragstone.schemas.api import (
     SpeedReport,
     TuningReport,
 )
+from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.server.auth import Action
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.models import (
+    AnswersRequest,
     BenchRequest,
     DoctorRequest,
     EvaluateRequest,
@@ -57,6 +59,23 @@ def evaluate(ws: Owned, name: str, body: EvaluateRequest) -> RetrievalEvaluation
     )
 
 
+@router.post(
+    "/datasets/{name:path}/evaluate/answers", dependencies=[may(Action.EVALUATE, named_dataset)]
+)
+def evaluate_answers(ws: Owned, name: str, body: AnswersRequest) -> AnswerEvaluation:
+    """Measure answers from `D` or `D@V` to questions in a file of the server's machine."""
+    return ws.evaluate_answers(
+        name,
+        server_path("questions", body.questions),
+        generators=body.generators,
+        against=body.against,
+        settings=body.settings,
+        limit=body.limit,
+        worst=body.worst,
+        counterfactual=body.counterfactual,
+    )
+
+
 @router.post("/datasets/{name:path}/gate", dependencies=[may(Action.EVALUATE, named_dataset)])
 def gate(ws: Owned, name: str, body: GateRequest) -> RetrievalEvaluation:
     """Measure search, and say in `gate` whether it is good enough."""
@@ -71,13 +90,13 @@ def gate(ws: Owned, name: str, body: GateRequest) -> RetrievalEvaluation:
 
 
 @router.get("/datasets/{name:path}/evaluations", dependencies=[may(Action.READ, named_dataset)])
-def evaluations(ws: Owned, name: str) -> list[RetrievalEvaluation]:
+def evaluations(ws: Owned, name: str) -> list[Evaluation]:
     """List what was measured of a dataset, newest first, without single queries."""
     return ws.evaluations(name)
 
 
 @router.get("/evaluations/{id}", dependencies=[may(Action.READ, named_record)])
-def evaluation(ws: Owned, id: str) -> RetrievalEvaluation:  # noqa: A002
+def evaluation(ws: Owned, id: str) -> Evaluation:  # noqa: A002
     """Show one measurement, by its id or a prefix of it."""
     return ws.evaluation(id)
 

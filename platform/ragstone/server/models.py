@@ -131,6 +131,20 @@ class EvaluateRequest(_Request):
     worst: int = Field(0, description="So many of the queries that lost most are shown.")
 
 
+class AnswersRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/evaluate/answers`."""
+
+    questions: str = Field(description="File or folder, absolute on the server's machine.")
+    generators: list[str] = Field([], description="As in `ask`; none: the one in the settings.")
+    against: str | None = Field(None, description="`D@V`, to compare each generator with.")
+    settings: list[str] = Field([], description="Answer with these: `generation.passages=4`.")
+    limit: int | None = Field(None, description="So many of the questions, drawn from a seed.")
+    worst: int = Field(0, description="So many of the questions that lost most are shown.")
+    counterfactual: int = Field(
+        20, description="So many answers are asked for again without what they cite."
+    )
+
+
 class GateRequest(_Request):
     """Body of `POST /v1/datasets/{name}/gate`; without files, the golden queries count."""
 
