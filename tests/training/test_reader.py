@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from weakref import ref
 
 import pytest
 
-from ragstone.encoders.readers import Reader
+from ragstone.encoders.base import TextEncoder
+from ragstone.encoders.readers import Reader, find_reader
 from ragstone.errors import InvalidArgument, ReaderUnavailable
+from ragstone.generation.base import Passage
+from ragstone.generation.evidence import weigh
 from ragstone.training.pairs import Batches, PairRecipe
 from ragstone.training.questions import Question, held_out
 from ragstone.training.reader import READER_RECIPE, train_reader
@@ -53,6 +60,29 @@ def test_what_is_written_reads_as_what_was_trained(
         assert 0 <= reader.chance(span.score) <= 1
     assert right >= 0.7 * len(asked)
     assert reader.chance(9) > reader.chance(-9)
+
+
+def test_one_that_is_trained_again_is_read_with_and_the_old_one_let_go(
+    trained: tuple[TrainedReader, object], tmp_path: Path, encoder: TextEncoder
+) -> None:
+    folder = tmp_path / "made"
+    shutil.copytree(trained[0].folder, folder)
+    passage = Passage(1, "chunk", "item", "towns.txt", "", None, "The tower was built in 1300.", 0)
+    first = find_reader(str(folder))
+    assert first is not None
+    before = weigh("When was the tower built?", (passage,), encoder, first)
+    config = json.loads((folder / "config.json").read_text())
+    changed = {**config, "slope": 0.0, "offset": 5.0}  # sure of everything
+    (folder / "config.json").write_text(json.dumps(changed))
+    second = find_reader(str(folder))
+    assert second is not None
+    assert second.id != first.id
+    after = weigh("When was the tower built?", (passage,), encoder, second)
+    assert after.chance > 0.9 > before.chance
+    old = ref(first)
+    del first
+    gc.collect()
+    assert old() is None
 
 
 def test_a_long_text_is_read_in_windows(

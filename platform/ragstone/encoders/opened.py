@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ragstone.encoders.kept import Kept
 from ragstone.errors import EncoderUnavailable, SpaceMismatch
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Encoders:
         self._chosen = chosen
         self._by_name: dict[str, TextEncoder] = {}
         self._media: dict[tuple[Modality, str], MediaEncoder] = {}
-        self._rerankers: dict[str, Reranker] = {}
+        self._rerankers: Kept[Reranker] = Kept(self._open_reranker, most=2)
         self._opening = threading.Lock()  # two threads must not load two models
 
     def chosen(self) -> TextEncoder:
@@ -78,19 +79,19 @@ class Encoders:
         return encoder
 
     def reranker(self, name: str) -> Reranker:
-        """Return the reranker that the setting retrieval.reranker calls `name`.
+        """Return the reranker that the setting retrieval.reranker calls `name`, as it is now.
 
         Raises
         ------
         RerankerUnavailable
             It is not on this machine.
         """
+        return self._rerankers.get(name)
+
+    def _open_reranker(self, name: str) -> Reranker:
         from ragstone.encoders.rerankers import open_reranker
 
-        with self._opening:
-            if name not in self._rerankers:
-                self._rerankers[name] = open_reranker(name, self._settings)
-            return self._rerankers[name]
+        return open_reranker(name, self._settings)
 
     def name_of(self, encoder: TextEncoder) -> str:
         """Return the name that opens `encoder` again; empty for one that the caller brought."""

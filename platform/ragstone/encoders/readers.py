@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ragstone.encoders.kept import Kept
 from ragstone.encoders.pairs import PairModel, Window, ships
 
 READER = "ragstone-reader"  # the one that ships with Ragstone, and the kind of all of them
@@ -70,11 +70,14 @@ class Reader(PairModel):
         return logistic(slope * score + offset)
 
 
-@lru_cache(maxsize=2)  # loading takes longer than reading, and all requests may share it
-def find_reader(name: str) -> Reader | None:
-    """Return the reader `name`; its weights are loaded by the first question.
+_KEPT = Kept(Reader, most=2)  # loading takes longer than reading, and all requests may share it
 
-    None for an empty name, and where the one that ships was left out.
+
+def find_reader(name: str) -> Reader | None:
+    """Return the reader `name`, opened again when its folder has changed.
+
+    Its weights are loaded by the first question. None for an empty name, and where
+    the one that ships was left out.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def find_reader(name: str) -> Reader | None:
     """
     if not name or (name == READER and not ships(name)):
         return None
-    return Reader(name)
+    return _KEPT.get(name)
 
 
 def best_span(windows: Sequence[Window]) -> Span:

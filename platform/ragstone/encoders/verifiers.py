@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from ragstone.encoders.kept import Kept
 from ragstone.encoders.pairs import PairModel, Window, ships
 
 VERIFIER = "ragstone-verifier"  # the one that ships with Ragstone, and the kind of all of them
@@ -54,11 +54,14 @@ class Verifier(PairModel):
         return [verdict(found, heat) for found in windows]
 
 
-@lru_cache(maxsize=2)  # as find_reader
-def find_verifier(name: str) -> Verifier | None:
-    """Return the verifier `name`; its weights are loaded by the first claim.
+_KEPT = Kept(Verifier, most=2)  # as readers
 
-    None for an empty name, and where the one that ships was left out.
+
+def find_verifier(name: str) -> Verifier | None:
+    """Return the verifier `name`, opened again when its folder has changed.
+
+    Its weights are loaded by the first claim. None for an empty name, and where
+    the one that ships was left out.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def find_verifier(name: str) -> Verifier | None:
     """
     if not name or (name == VERIFIER and not ships(name)):
         return None
-    return Verifier(name)
+    return _KEPT.get(name)
 
 
 def verdict(windows: Sequence[Window], temperature: float = 1.0) -> Verdict:

@@ -49,6 +49,8 @@ _BLOCK = 2**20  # bytes read at a time while hashing
 _NETWORKS = ("CLIPModel", "Transformer")
 _SCALING = "Normalize"
 
+Stamp = tuple[Path, int, int, int]  # of a file: nanoseconds of its time, bytes, inode
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
@@ -316,23 +318,32 @@ def _network_path(name: str, folder: Path) -> str:
     return path
 
 
-def folder_digest(name: str, folder: Path) -> str:
-    """SHA-256 over all files that decide a model's vectors: weights, settings and vocabulary."""
+def folder_stamp(name: str, folder: Path) -> tuple[Stamp, ...]:
+    """Return what changes when a file does that decides a model's vectors, without reading it.
+
+    Raises
+    ------
+    EncoderUnavailable
+        The folder cannot be read.
+    """
     patterns = ("**/*.safetensors", "**/*.json", "**/*.txt", "**/*.model")
     paths = sorted({path for pattern in patterns for path in folder.glob(pattern)})
     try:
-        stamps = [(path, path.stat()) for path in paths]
+        found = [(path, path.stat()) for path in paths]
     except OSError as error:
         raise EncoderUnavailable(name, f"{folder} cannot be read: {error}") from error
-    return _digest_of(
-        folder, tuple((path, stamp.st_mtime_ns, stamp.st_size) for path, stamp in stamps)
-    )
+    return tuple((path, seen.st_mtime_ns, seen.st_size, seen.st_ino) for path, seen in found)
+
+
+def folder_digest(name: str, folder: Path) -> str:
+    """SHA-256 over all files that decide a model's vectors: weights, settings and vocabulary."""
+    return _digest_of(folder, folder_stamp(name, folder))
 
 
 @lru_cache(maxsize=16)
-def _digest_of(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> str:
-    # Remembered per path, time and size, so that large models are read once per process.
-    lines = (f"{path.relative_to(folder).as_posix()} {sha256(path)}" for path, _, _ in stamps)
+def _digest_of(folder: Path, stamps: tuple[Stamp, ...]) -> str:
+    # Remembered per path, time, size and inode, so that large models are read once per process.
+    lines = (f"{path.relative_to(folder).as_posix()} {sha256(path)}" for path, *_ in stamps)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

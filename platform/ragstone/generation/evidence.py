@@ -8,11 +8,10 @@ asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import cast
+from weakref import ref
 
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
@@ -107,12 +106,14 @@ def weigh(
     return Evidence(chance, (), ranked)
 
 
-# What is asked for and the generator ask for the same question and passages: read them once.
+# What is asked for and the generator ask for the same question and passages: read them once. A
+# reader that was trained again is let go, which what it read is no reason against.
 @lru_cache(maxsize=8)
 def _remembered(
-    question: str, passages: tuple[Passage, ...], reader: Hashable
+    question: str, passages: tuple[Passage, ...], reader: ref[Reader]
 ) -> tuple[Found, ...]:
-    asked = cast("Reader", reader)
+    asked = reader()
+    assert asked is not None  # the caller has it
     spans: list[Span] = []
     for begin, end in ((0, _FIRST), (_FIRST, len(passages))):
         texts = [passage.text for passage in passages[begin:end]]
@@ -132,5 +133,5 @@ def _remembered(
 
 
 def _read(question: str, passages: tuple[Passage, ...], reader: Reader) -> Evidence:
-    found = _remembered(question, passages, reader)
+    found = _remembered(question, passages, ref(reader))
     return Evidence(found[0].chance if found else 0.0, found, ())
