@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", default=list(RECIPES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--neighbours", type=int, default=64)
+    parser.add_argument("--neighbours", type=int, default=256)
     chosen = parser.parse_args()
     data = Path(os.environ.get("RAGSTONE_DATA") or sys.exit("RAGSTONE_DATA is not set"))
     text = (data / "text_lm" / "tinyshakespeare.txt").read_text(encoding="utf-8")

@@ -1030,7 +1030,7 @@ class Workspace:
             on_progress=on_progress,
         )
 
-    def build_datastore(self, model: str, dataset: str, *, neighbours: int = 64) -> DatastoreInfo:
+    def build_datastore(self, model: str, dataset: str, *, neighbours: int = 256) -> DatastoreInfo:
         """Keep what `model` makes of each token of a version, for kNN-LM, beside the model.
 
         Its weight and temperature are those with the least loss on half of the held-out text; both

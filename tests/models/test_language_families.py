@@ -192,7 +192,8 @@ def test_what_transformers_does_not_have_is_refused(tmp_path: Path) -> None:
 
 def test_each_token_is_read_once_and_with_what_was_before(model: LanguageModel) -> None:
     for count in (2, 20, 32, 33, 49, 64, 399):
-        states, following = read_states(model, TEXT[: count + 1])
+        lookups, states, following = read_states(model, TEXT[: count + 1])
+        assert len(lookups) == count
         assert following.tolist() == TEXT[1 : count + 1].tolist()
         assert len(states) == count
         with torch.inference_mode():
@@ -210,11 +211,11 @@ def test_neighbours_change_the_chances_as_they_are_judged(model: LanguageModel) 
     store = Datastore.build(model, TEXT[:300], Mixture(8, 0.4, 2.0))
     text = TEXT[300:330]
     chances = judge(model, store, text)
-    states, following = read_states(model, text)
+    lookups, states, following = map(torch.from_numpy, read_states(model, text))
     losses = []
-    for state, token in zip(torch.from_numpy(states), following, strict=True):
+    for lookup, state, token in zip(lookups, states, following, strict=True):
         with torch.inference_mode():
-            mixed = store.mix(model.predict(state), state)
+            mixed = store.mix(model.predict(state), lookup)
         assert float(mixed.exp().sum()) == pytest.approx(1, abs=1e-4)
         losses.append(-float(mixed[token]))
     assert chances.loss(store.mixture) == pytest.approx(float(np.mean(losses)), abs=1e-4)

@@ -86,7 +86,7 @@ def knnlm(
     dataset: options.DatasetName,
     model: Model,
     *,
-    neighbours: Annotated[int, typer.Option(min=1, help="Looked up for each token.")] = 64,
+    neighbours: Annotated[int, typer.Option(min=1, help="Looked up for each token.")] = 256,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:

@@ -34,7 +34,7 @@ INDEX, TOKENS = "knn.faiss", "knn-tokens.npy"
 class Mixture:
     """How neighbours are weighed."""
 
-    neighbours: int = 64
+    neighbours: int = 256
     weight: float = 0.0
     temperature: float = 1.0
 
@@ -51,7 +51,7 @@ class Datastore:
     @classmethod
     def build(cls, model: LanguageModel, text: NDArray[np.integer], mixture: Mixture) -> Datastore:
         """Read `text`, tokens (tokens,), and keep what the model makes of each."""
-        states, following = read_states(model, text)
+        states, _, following = read_states(model, text)
         width, count = states.shape[1], len(states)
         if count < _CELLS_FROM:
             index = faiss.IndexFlatL2(width)
@@ -86,7 +86,7 @@ class Datastore:
         return distances.astype(np.float32), self._tokens[np.maximum(places, 0)]
 
     def mix(self, logits: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """Return logits (vocabulary,) with the neighbours of `state` (width,) mixed in."""
+        """Return logits (vocabulary,) with the neighbours of `state`, a `lookup`, mixed in."""
         mixture = self.mixture
         if mixture.weight == 0:
             return logits
@@ -100,18 +100,22 @@ class Datastore:
 @torch.inference_mode()
 def read_states(
     model: LanguageModel, text: NDArray[np.integer]
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return what a model makes of each token but the last, and the token that follows.
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+    """Return `lookup` and what a model reads of each token but the last, and what follows it.
 
     The text is read in stretches that overlap by half, so that each state has seen half a context.
     """
+    lookups: list[NDArray[np.float32]] = []
     states: list[NDArray[np.float32]] = []
     device = next(model.parameters()).device
     for begins, skip, length in _stretches(len(text) - 1, model.config.context):
         rows = np.stack([text[begin : begin + length] for begin in begins]).astype(np.int64)
-        read = model.read(torch.from_numpy(rows).to(device))[:, skip:]
-        states.append(read.float().cpu().numpy().reshape(-1, read.shape[-1]))
-    return np.concatenate(states), np.asarray(text[1:], np.int32)
+        state = model.new_state(len(rows))
+        read = model.read(torch.from_numpy(rows).to(device), state)
+        assert state.lookup is not None
+        for kept, found in ((lookups, state.lookup), (states, read)):
+            kept.append(found[:, skip:].float().cpu().numpy().reshape(-1, found.shape[-1]))
+    return np.concatenate(lookups), np.concatenate(states), np.asarray(text[1:], np.int32)
 
 
 def _stretches(count: int, context: int) -> list[tuple[list[int], int, int]]:
@@ -160,8 +164,8 @@ class Chances:
 @torch.inference_mode()
 def judge(model: LanguageModel, store: Datastore, text: NDArray[np.integer]) -> Chances:
     """Return the chances of each token of a text but the first."""
-    states, following = read_states(model, text)
-    distances, tokens = store.near(states)
+    lookups, states, following = read_states(model, text)
+    distances, tokens = store.near(lookups)
     own = np.empty(len(states))
     device = next(model.parameters()).device
     for at in range(0, len(states), 4096):

@@ -32,7 +32,14 @@ class LanguageConfig(Config):
 
 
 class State(Protocol):
-    """What a model remembers of the tokens that it read."""
+    """What a model remembers of the tokens that it read.
+
+    `lookup`, (batch, time, width), is what kNN-LM finds like texts by, for the tokens that were
+    read last: the input of the last feed-forward map, as its paper found best, or what a recurrent
+    network gives.
+    """
+
+    lookup: torch.Tensor | None
 
     @property
     def room(self) -> int | None:
@@ -67,7 +74,7 @@ class LanguageModel(GenerativeModel):
         Returns
         -------
         torch.Tensor
-            (batch, time, width); these are also the keys of kNN-LM.
+            (batch, time, width).
         """
 
     @abstractmethod

@@ -45,6 +45,7 @@ class Memory:
     """The hidden states after the last token, as torch's networks take them; None: at rest."""
 
     hidden: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None = None
+    lookup: torch.Tensor | None = None
 
     @property
     def room(self) -> None:
@@ -74,6 +75,7 @@ class Recurrent(LanguageModel):
         """See `LanguageModel.read`; it reads texts of any length."""
         memory = cast("Memory", state) if state is not None else Memory()
         states, memory.hidden = self.network(self.dropout(self.embedding(tokens)), memory.hidden)
+        memory.lookup = states
         read: torch.Tensor = self.dropout(states)
         return read
 

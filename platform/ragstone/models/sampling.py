@@ -10,7 +10,7 @@ import torch
 from ragstone.errors import InvalidArgument
 from ragstone.models.language import LanguageModel
 
-# Logits (vocabulary,) and what the model made of the last token (width,) -> logits.
+# Logits (vocabulary,) and the `lookup` of the last token (width,) -> logits.
 Mixing = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -115,7 +115,9 @@ def write(
         device = next(model.parameters()).device
         last = model.read(torch.tensor([fresh], device=device), state)[0, -1]
         logits = model.predict(last)
-        token = sampler.pick(mixing(logits, last) if mixing else logits, tokens, rng)
+        if mixing is not None and state.lookup is not None:
+            logits = mixing(logits, state.lookup[0, -1])
+        token = sampler.pick(logits, tokens, rng)
         tokens.append(token)
         fresh = [token]
         yield token

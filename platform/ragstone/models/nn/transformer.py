@@ -25,11 +25,14 @@ class Cache:
         (layers, batch, heads, context, head width).
     length
         Tokens that were read.
+    lookup
+        See `State`.
     """
 
     keys: torch.Tensor
     values: torch.Tensor
     length: int = 0
+    lookup: torch.Tensor | None = None
 
     @property
     def room(self) -> int:
@@ -146,7 +149,10 @@ class Block(nn.Module):
         """Map (batch, time, width) to the same shape."""
         attended = self.attention(self.attention_norm(states), turn, cache, layer)
         states = states + self.dropout(attended)
-        fed: torch.Tensor = states + self.dropout(self.feed(self.feed_norm(states)))
+        normed = self.feed_norm(states)
+        if cache is not None:
+            cache.lookup = normed  # the last block's remains
+        fed: torch.Tensor = states + self.dropout(self.feed(normed))
         return fed
 
 
