@@ -306,7 +306,9 @@ def test_a_generator_that_declines_is_not_read_on(hits: list[Hit], encoder: Text
     ),
     cuts=st.lists(st.integers(1, 9), min_size=1),
 )
-@hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(  # without a deadline: the first example loads the verifier
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_however_it_is_cut_the_answer_is_all_pieces_joined(
     policy: str, order: list[str], cuts: list[int], hits: list[Hit], encoder: TextEncoder
 ) -> None:

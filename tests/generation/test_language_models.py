@@ -276,7 +276,8 @@ def test_a_language_model_is_kept_between_questions(llama: Path, encoder: TextEn
 def test_a_model_is_loaded_once_however_many_ask(llama: Path, encoder: TextEncoder) -> None:
     settings = GenerationSettings(dtype="float32")
     with ThreadPoolExecutor(8) as pool:
-        opened = [pool.submit(open_generator, f"hf:{llama}", encoder, settings) for _ in range(8)]
+        asked = f"hf:{llama}", encoder, settings, NO_MODELS
+        opened = [pool.submit(open_generator, *asked) for _ in range(8)]
     assert len({id(each.result()) for each in opened}) == 1
 
 

@@ -12,7 +12,6 @@ import pytest
 
 import ragstone
 from ragstone.client import Address, Client, connect
-from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
 from ragstone.generation.base import Generator, Prompt, Sampling
 from ragstone.server.run import running
@@ -108,7 +107,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Endless]:
     def make(first: str) -> Endless:
         made = Endless(first)
 
-        def opened(id: str, encoder: TextEncoder, settings: GenerationSettings) -> Generator:  # noqa: A002, ARG001
+        def opened(*_: object) -> Generator:
             return made
 
         monkeypatch.setattr("ragstone.answers.open_generator", opened)
