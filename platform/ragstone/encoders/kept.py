@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ragstone.encoders.weights import Stamp, folder_stamp
+from ragstone.encoders.digests import Stamp, folder_stamp
 from ragstone.errors import EncoderUnavailable
 
 Network = TypeVar("Network")

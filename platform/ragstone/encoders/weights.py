@@ -6,17 +6,16 @@ read from its small files, and weights are hashed as a stream.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 from ragstone.encoders.base import EncoderIdentity
+from ragstone.encoders.digests import folder_digest, sha256
 from ragstone.errors import EncoderUnavailable
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -44,12 +43,9 @@ _DEFAULT_FILES = {
 }
 _WEIGHTS = "model.safetensors"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_BLOCK = 2**20  # bytes read at a time while hashing
 # A saved pipeline is one network when nothing but scaling to length 1 follows it.
 _NETWORKS = ("CLIPModel", "Transformer")
 _SCALING = "Normalize"
-
-Stamp = tuple[Path, int, int, int]  # of a file: nanoseconds of its time, bytes, inode
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +213,6 @@ def verify_files(name: str, folder: Path, pinned: Mapping[str, str]) -> None:
             )
 
 
-def sha256(*paths: Path) -> str:
-    """Return the SHA-256, in hex, of the bytes of `paths` one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def _default() -> ModelFiles:
     try:
         folder = Path(str(distribution(_PACKAGE).locate_file(_PACKAGE_FOLDER)))
@@ -316,35 +302,6 @@ def _network_path(name: str, folder: Path) -> str:
     if not (folder / path).resolve().is_relative_to(folder.resolve()):
         raise EncoderUnavailable(name, f"its modules.json points outside its folder ({path})")
     return path
-
-
-def folder_stamp(name: str, folder: Path) -> tuple[Stamp, ...]:
-    """Return what changes when a file does that decides a model's vectors, without reading it.
-
-    Raises
-    ------
-    EncoderUnavailable
-        The folder cannot be read.
-    """
-    patterns = ("**/*.safetensors", "**/*.json", "**/*.txt", "**/*.model")
-    paths = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    try:
-        found = [(path, path.stat()) for path in paths]
-    except OSError as error:
-        raise EncoderUnavailable(name, f"{folder} cannot be read: {error}") from error
-    return tuple((path, seen.st_mtime_ns, seen.st_size, seen.st_ino) for path, seen in found)
-
-
-def folder_digest(name: str, folder: Path) -> str:
-    """SHA-256 over all files that decide a model's vectors: weights, settings and vocabulary."""
-    return _digest_of(folder, folder_stamp(name, folder))
-
-
-@lru_cache(maxsize=16)
-def _digest_of(folder: Path, stamps: tuple[Stamp, ...]) -> str:
-    # Remembered per path, time, size and inode, so that large models are read once per process.
-    lines = (f"{path.relative_to(folder).as_posix()} {sha256(path)}" for path, *_ in stamps)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _identity(name: str, folder: Path, digest: str) -> EncoderIdentity:

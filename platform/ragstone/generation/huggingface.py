@@ -67,7 +67,7 @@ class TransformersGenerator:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of weights, settings and vocabulary, in hex."""
-        from ragstone.encoders.weights import folder_digest
+        from ragstone.encoders.digests import folder_digest
 
         return folder_digest(self._name, self._folder)
 
