@@ -522,6 +522,7 @@ class GoldenQuery:
     query_id: str
     query: str
     documents: dict[str, int]  # name of an item -> how well it answers; 0 is not at all
+    feedback: list[str] = field(default_factory=list)  # ids of what judgements were made of
 
 
 @dataclass(frozen=True, slots=True)

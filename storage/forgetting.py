@@ -2,8 +2,9 @@
 
 1. Parts, segments and keyword generations that hold the items are written anew without them.
 2. The receipt is published: the commit. From here on versions read with the new files.
-3. The old files, the blobs, the answers that used the items and the catalog's rows are deleted,
-   and the catalog is copied into a fresh file, since a database keeps deleted rows in its gaps.
+3. The old files, the blobs, the answers that used the items, with the feedback on them, and the
+   catalog's rows are deleted, and the catalog is copied into a fresh file, since a database keeps
+   deleted rows in its gaps.
 
 A crash before 2 leaves files that nobody names; one after it is finished on the next opening.
 """
@@ -23,7 +24,7 @@ from pyroaring import BitMap64
 from ulid import ULID
 
 from ragstone.errors import DamagedFile, UnknownId
-from ragstone.storage import answers, living, parts, projection
+from ragstone.storage import answers, feedback, living, parts, projection
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import Catalog, now
 from ragstone.storage.changes import keyword_documents
@@ -339,6 +340,7 @@ def finish(catalog: Catalog, root: Path, erasures: Erasures, receipt: Receipt) -
     listed = ", ".join("?" for _ in receipt.items)
     with catalog.transaction() as cursor:
         cursor.execute(f"DELETE FROM quarantine WHERE item_id IN ({listed})", receipt.items)  # noqa: S608
+        feedback.erase(cursor, receipt.answers, receipt.items)
         for answer in receipt.answers:
             answers.erase(cursor, answer)
     held = catalog.rows(f"SELECT item_id FROM items WHERE item_id IN ({listed})", receipt.items)  # noqa: S608

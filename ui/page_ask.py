@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import streamlit as st
 
 from ragstone.schemas.answers import Answer, Citation, StoredAnswer
 from ragstone.schemas.api import Hit
+from ragstone.schemas.feedback import Reason
 from ragstone.ui import document, inert, session, wording
 from ragstone.ui.failures import shown
 from ragstone.ui.inert import Bar, Mark
@@ -74,6 +77,8 @@ def _answer(stored: StoredAnswer) -> None:
         else:
             st.info("Not found in this dataset.", icon=":material/search_off:")
         inert.show(_receipt(answer))
+        if stored.state == "done":
+            _feedback(answer)
     if answer.found:
         _citations(answer.citations)
         _support(answer)
@@ -90,6 +95,28 @@ def _receipt(answer: Answer) -> inert.Html:
         wording.moment(answer.created),
         f"answer {answer.answer_id}",
     )
+
+
+def _feedback(answer: Answer) -> None:
+    """Take a thumb, and then what it stands for; a reviewer decides what becomes of it."""
+    thumb = st.feedback("thumbs", key=f"thumb-{answer.answer_id}")
+    if thumb is None:
+        return
+    good, reason, text = thumb == 1, None, ""
+    with st.form(f"feedback-{answer.answer_id}", border=False):
+        if not good:
+            reason = st.selectbox(
+                "What is wrong with it?", get_args(Reason), index=None, key="reason"
+            )
+            text = st.text_input("What should it say? Best as the source does.", key="right")
+        comment = st.text_input("Comment")
+        sent = st.form_submit_button("Send feedback", icon=":material/send:")
+    if sent:
+        with shown():
+            session.client().feedback(
+                answer.answer_id, good=good, reason=reason or "", comment=comment, answer_text=text
+            )
+            st.success("Thank you. It counts as soon as somebody has reviewed it.")
 
 
 def _citations(citations: list[Citation]) -> None:

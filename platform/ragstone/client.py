@@ -26,6 +26,7 @@ from ragstone.schemas.answers import (
     StoredAnswer,
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
+from ragstone.schemas.feedback import Feedback, FeedbackExport
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.text import text_columns
 from ragstone.transport import (
@@ -225,6 +226,47 @@ class Client:
         """Return the answers that an item was found for, newest first."""
         page = {"limit": limit, "offset": offset}
         return self._http.get(f"/items/{part(item)}/trace", Trace, page)
+
+    # ------------------------------------------------------------ feedback
+
+    def feedback(
+        self,
+        answer: str,
+        *,
+        good: bool,
+        reason: str = "",
+        comment: str = "",
+        answer_text: str = "",
+    ) -> Feedback:
+        """Keep what the owner of the token says of a stored answer."""
+        body = {"good": good, "reason": reason, "comment": comment, "answer_text": answer_text}
+        return self._http.post(f"/answers/{part(answer)}/feedback", Feedback, body)
+
+    def list_feedback(
+        self, dataset: str | None = None, *, state: str | None = None
+    ) -> list[Feedback]:
+        """List the feedback, on one dataset or in one state when given, newest first."""
+        chosen = {"dataset": dataset, "state": state}
+        query = {name: value for name, value in chosen.items() if value is not None}
+        return self._http.get("/feedback", list[Feedback], query)
+
+    def accept_feedback(self, feedback: str, *, items: Sequence[str] = ()) -> Feedback:
+        """Accept feedback, and make its question a golden query where items answer it."""
+        path = f"/feedback/{part(feedback)}/accept"
+        return self._http.post(path, Feedback, {"items": list(items)})
+
+    def reject_feedback(self, feedback: str) -> Feedback:
+        """Reject feedback; judgements that were made of it are taken back."""
+        return self._http.post(f"/feedback/{part(feedback)}/reject", Feedback, {})
+
+    def export_feedback(
+        self, file: str | Path, use: str, *, dataset: str | None = None
+    ) -> FeedbackExport:
+        """Write what accepted feedback teaches into a new file of the server's machine."""
+        body = {"file": absolute(file), "use": use, "dataset": dataset}
+        return self._http.wait("/feedback/export", FeedbackExport, body)
+
+    # ------------------------------------------------------------ looking closer
 
     def facets(
         self,

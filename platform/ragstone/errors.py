@@ -7,7 +7,8 @@
     │   ├── InvalidFilter            invalid_filter
     │   ├── InvalidCursor            invalid_cursor
     │   ├── InvalidConfig            invalid_config
-    │   └── TrainingDiverged         training_diverged
+    │   ├── TrainingDiverged         training_diverged
+    │   └── UnplacedFeedback         unplaced_feedback
     ├── NotFound                     what was named is not there     404
     │   ├── UnknownWorkspace         unknown_workspace
     │   ├── UnknownDataset           unknown_dataset
@@ -194,6 +195,19 @@ class TrainingDiverged(InvalidInput):
             f"The training diverged: in step {step} the loss was {loss} and the gradients' norm "
             f"{norm}. What was learnt up to the last checkpoint is kept",
             "Train with a smaller learning_rate or matrix_rate, or a longer warmup.",
+        )
+
+
+class UnplacedFeedback(InvalidInput):
+    """Feedback is to be accepted, and nothing shows which items answer its question."""
+
+    code = "unplaced_feedback"
+
+    def __init__(self, feedback: str, problem: str) -> None:
+        self.feedback, self.problem = feedback, problem
+        super().__init__(
+            f"Feedback {feedback} cannot be accepted as it is: {problem}",
+            f"Name what answers it: ragstone feedback accept {feedback} --item ITEM; or reject it.",
         )
 
 

@@ -1,11 +1,12 @@
 """Golden queries: what should be found in a dataset, so that its search can be measured any time.
 
 They are operational data, as jobs and answers are: kept in the catalog alone, of a dataset and not
-of a version.
+of a version. A judgement that was made of feedback remembers which.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,15 @@ from ragstone.errors import InvalidArgument
 from ragstone.schemas.api import GoldenQuery
 
 if TYPE_CHECKING:
+    import duckdb
+
     from ragstone.evaluation.judged import JudgedQueries
     from ragstone.storage.store import Store
 
-_COLUMNS = ["dataset_id", "query_id", "query", "document", "grade"]
+_COLUMNS = ["dataset_id", "query_id", "query", "document", "grade", "feedback"]
+_ANSWERS = 1  # grade of an item that feedback says answers
+
+_Row = tuple[str, str, str, str, int, str]  # of _COLUMNS
 
 
 def add(store: Store, dataset: str, queries: Path, qrels: Path) -> None:
@@ -29,34 +35,73 @@ def add(store: Store, dataset: str, queries: Path, qrels: Path) -> None:
     judged = read_judged(queries, qrels)
     check_names(judged, item_names(store, head))
     rows = [
-        (head.dataset_id, query, text, document, grade)
+        (head.dataset_id, query, text, document, grade, "")
         for query, text in judged.queries.items()
         for document, grade in judged.judgements[query].items()
     ]
-    columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     with store.catalog.transaction() as cursor:
-        cursor.register("incoming", pa.table(columns))
         cursor.execute(
-            "DELETE FROM golden_queries WHERE dataset_id = ? "
-            "AND query_id IN (SELECT query_id FROM incoming)",
-            [head.dataset_id],
+            "DELETE FROM golden_queries WHERE dataset_id = ? AND list_contains(?, query_id)",
+            [head.dataset_id, list(judged.queries)],
         )
-        names = ", ".join(_COLUMNS)
-        cursor.execute(f"INSERT INTO golden_queries SELECT {names} FROM incoming")  # noqa: S608
-        cursor.unregister("incoming")
+        _insert(cursor, rows)
+
+
+def judge(
+    cursor: duckdb.DuckDBPyConnection,
+    dataset_id: str,
+    query: str,
+    documents: Sequence[str],
+    feedback: str,
+) -> None:
+    """Say that items answer a query, as accepted feedback does, in the transaction of `cursor`.
+
+    A query that is golden already gets those that it was not said to be answered by.
+    """
+    known = cursor.execute(
+        "SELECT query_id, document, grade FROM golden_queries WHERE dataset_id = ? AND query = ? "
+        "ORDER BY query_id",
+        [dataset_id, query],
+    ).fetchall()
+    query_id = known[0][0] if known else feedback
+    graded = {document for of, document, grade in known if of == query_id and grade > 0}
+    new = [document for document in documents if document not in graded]
+    cursor.execute(
+        "DELETE FROM golden_queries WHERE dataset_id = ? AND query_id = ? "
+        "AND list_contains(?::VARCHAR[], document)",
+        [dataset_id, query_id, new],
+    )
+    _insert(cursor, [(dataset_id, query_id, query, name, _ANSWERS, feedback) for name in new])
+
+
+def withdraw(cursor: duckdb.DuckDBPyConnection, feedback: str) -> None:
+    """Take the judgements away that were made of `feedback`."""
+    cursor.execute("DELETE FROM golden_queries WHERE feedback = ?", [feedback])
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, rows: Sequence[_Row]) -> None:
+    if not rows:
+        return
+    columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    cursor.register("incoming", pa.table(columns))
+    names = ", ".join(_COLUMNS)
+    cursor.execute(f"INSERT INTO golden_queries ({names}) SELECT {names} FROM incoming")  # noqa: S608
+    cursor.unregister("incoming")
 
 
 def listed(store: Store, dataset: str) -> list[GoldenQuery]:
     """Return the golden queries of `dataset`, by id."""
     found: dict[str, GoldenQuery] = {}
     rows = store.catalog.rows(
-        "SELECT query_id, query, document, grade FROM golden_queries WHERE dataset_id = ? "
-        "ORDER BY query_id, grade DESC, document",
+        "SELECT query_id, query, document, grade, feedback FROM golden_queries "
+        "WHERE dataset_id = ? ORDER BY query_id, grade DESC, document",
         [store.head(dataset).dataset_id],
     )
-    for query_id, query, document, grade in rows:
+    for query_id, query, document, grade, feedback in rows:
         entry = found.setdefault(query_id, GoldenQuery(query_id, query, {}))
         entry.documents[document] = grade
+        if feedback and feedback not in entry.feedback:
+            entry.feedback.append(feedback)
     return list(found.values())
 
 

@@ -21,6 +21,7 @@ _ABBREVIATIONS = frozenset(
 _STOPS = " \t\n?!.…？！。"
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]+$")
 WORD = re.compile(r"\w+", re.UNICODE)
+_NO_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # around words
 
 
 def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
@@ -36,6 +37,20 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterato
             yield from _trimmed(text, begin, match.end())
             begin = match.end()
     yield from _trimmed(text, begin, end)
+
+
+def find_words(wanted: str, text: str) -> Span | None:
+    """Return where the words of `wanted` stand in `text`, whole and one after the other.
+
+    Case, and the spaces and marks between words, do not matter.
+    """
+    words = WORD.findall(wanted)
+    if not words:
+        return None
+    start, end = ("" if _NO_SPACES.match(c) else r"\b" for c in (words[0][0], words[-1][-1]))
+    pattern = r"\W+".join(map(re.escape, words))
+    found = re.search(f"{start}{pattern}{end}", text, re.IGNORECASE)
+    return found.span() if found else None
 
 
 def embed_text(context: str, text: str) -> str:

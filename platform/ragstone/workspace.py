@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
 from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
+from ragstone.feedback import FeedbackDesk, Opinion
 from ragstone.grading import Comparing, Grading
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
 from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
+from ragstone.schemas.feedback import LOCAL_OWNER
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ragstone.schemas import api
     from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
     from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
+    from ragstone.schemas.feedback import Feedback, FeedbackExport
     from ragstone.schemas.models import DatastoreInfo, ModelInfo, Sample
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
@@ -65,6 +68,7 @@ class Workspace:
             self._encoders.reranker,
         )
         self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
+        self._feedback = FeedbackDesk(self._store, self._retriever)
         self._teaching = Teaching(self._store, self._retriever, self._encode_queries)
         self._measuring = Measuring(self._store, settings, self._retriever, self._encode_queries)
         self._grading = Grading(self._store, settings, self._retriever, self._encoder_of)
@@ -432,6 +436,105 @@ class Workspace:
         from ragstone.receipts.tracing import trace
 
         return trace(self._store, item, limit, offset)
+
+    # ------------------------------------------------------------ feedback
+
+    def feedback(
+        self,
+        answer: str,
+        *,
+        good: bool,
+        reason: str = "",
+        comment: str = "",
+        answer_text: str = "",
+        principal: str = LOCAL_OWNER,
+    ) -> Feedback:
+        """Keep what somebody says of a stored answer; it counts for nothing until it is accepted.
+
+        Parameters
+        ----------
+        answer
+            Its id, or a prefix of 8 characters.
+        reason
+            Why it is bad: one of `ragstone.schemas.feedback.Reason`.
+        answer_text
+            What a bad one should have said, best in the words of the source.
+        principal
+            Who says so.
+
+        Raises
+        ------
+        UnknownId, InvalidArgument, TamperedAnswer
+            There is no such answer, or the call says in its message what is wrong with it.
+        """
+        opinion = Opinion(good, reason, comment, answer_text)
+        return self._feedback.give(answer, opinion, principal)
+
+    def list_feedback(
+        self, dataset: str | None = None, *, state: str | None = None
+    ) -> list[Feedback]:
+        """Return the feedback, on one dataset or in one state when given, newest first.
+
+        Parameters
+        ----------
+        state
+            open, accepted or rejected.
+        """
+        return self._feedback.listed(dataset, state)
+
+    def accept_feedback(
+        self, feedback: str, *, items: Sequence[str] = (), principal: str = LOCAL_OWNER
+    ) -> Feedback:
+        """Accept feedback, and make its question a golden query where items answer it.
+
+        Those are the items that a good answer cites, or the ones whose passage has the right
+        answer that came with a bad one, word for word.
+
+        Parameters
+        ----------
+        feedback
+            Its id, or a prefix of 8 characters.
+        items
+            Ids, or prefixes, of items of the newest version that answer it instead.
+        principal
+            Who reviews it.
+
+        Raises
+        ------
+        UnknownId, UnplacedFeedback, TamperedAnswer
+            Nothing was changed.
+        """
+        return self._feedback.accept(feedback, items, principal)
+
+    def reject_feedback(self, feedback: str, *, principal: str = LOCAL_OWNER) -> Feedback:
+        """Reject feedback; judgements that were made of it are taken back.
+
+        Raises
+        ------
+        UnknownId
+            There is no such feedback.
+        """
+        return self._feedback.reject(feedback, principal)
+
+    def export_feedback(
+        self, file: str | Path, use: str, *, dataset: str | None = None
+    ) -> FeedbackExport:
+        """Write what accepted feedback teaches into a new file, as `ragstone train` reads it.
+
+        Parameters
+        ----------
+        use
+            "reader": questions with their answers marked, in SQuAD's JSON; "verifier": claims with
+            quotes and verdicts, in JSONL.
+
+        Raises
+        ------
+        InvalidArgument, UnknownDataset, TamperedAnswer
+            Nothing was written.
+        """
+        from ragstone.lessons import export
+
+        return export(self._store, Path(file), use, self.list_feedback(dataset, state="accepted"))
 
     def generators(self) -> list[GeneratorInfo]:
         """Return who can write answers here, and why others cannot; known servers are asked."""

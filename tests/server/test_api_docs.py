@@ -37,9 +37,15 @@ from ragstone.schemas.api import (
     to_json,
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
+from ragstone.schemas.feedback import Feedback, FeedbackExport
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
+from ragstone.server.feedback_models import (
+    AcceptRequest,
+    FeedbackExportRequest,
+    FeedbackRequest,
+)
 from ragstone.server.models import (
     AnswersRequest,
     AskRequest,
@@ -92,6 +98,11 @@ RESULTS: dict[str, Any] = {
     "GET /v1/items/{id}/trace": Trace,
     "POST /v1/answers/{id}/replay": Replay,
     "GET /v1/answers/{id}/explain": Explanation,
+    "POST /v1/answers/{id}/feedback": Feedback,
+    "GET /v1/feedback": list[Feedback],
+    "POST /v1/feedback/{id}/accept": Feedback,
+    "POST /v1/feedback/{id}/reject": Feedback,
+    "POST /v1/feedback/export": FeedbackExport,
     "GET /v1/quarantine": list[QuarantineInfo],
     "POST /v1/datasets/{name}/delete": VersionInfo,
     "GET /v1/diff": VersionDiff,
@@ -138,6 +149,9 @@ BODIES = {
     "POST /v1/similar": SimilarRequest,
     "POST /v1/ask": AskRequest,
     "POST /v1/chat/completions": ChatRequest,
+    "POST /v1/answers/{id}/feedback": FeedbackRequest,
+    "POST /v1/feedback/{id}/accept": AcceptRequest,
+    "POST /v1/feedback/export": FeedbackExportRequest,
     "POST /v1/datasets/{name}/delete": DeleteRequest,
     "POST /v1/datasets/{name}/tag": TagRequest,
     "POST /v1/datasets/{name}/untag": UntagRequest,

@@ -171,7 +171,8 @@ def test_routes_of_golden_queries(http: httpx.Client, owned: Workspace, tmp_path
     (tmp_path / "q.jsonl").write_text(json.dumps({"_id": "1", "text": "hard stone"}))
     (tmp_path / "r.tsv").write_text("1\tgranite.md\t1\n")
     body = {"queries": str(tmp_path / "q.jsonl"), "qrels": str(tmp_path / "r.tsv")}
-    expected = [{"query_id": "1", "query": "hard stone", "documents": {"granite.md": 1}}]
+    query = {"query_id": "1", "query": "hard stone", "documents": {"granite.md": 1}}
+    expected = [{**query, "feedback": []}]
     assert http.post("/datasets/rocks/golden", json=body).json() == expected
     assert http.get("/datasets/rocks/golden").json() == expected
     measured = http.post("/datasets/rocks/evaluate", json={}).json()

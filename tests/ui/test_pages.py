@@ -255,6 +255,32 @@ def test_an_unknown_answer_is_said_so(open_page: Open) -> None:
     assert alerts(app) == ["This did not work."]
 
 
+def test_a_thumb_and_what_it_stands_for_become_feedback(open_page: Open, owned: Workspace) -> None:
+    answer = owned.ask("What is granite made of?", "stones")
+    app = open_page("ask", dataset="stones", answer=answer.answer_id)
+    assert [one.label for one in app.text_input] == []
+    app.feedback[0].set_value(0).run()
+    app.selectbox(key="reason").set_value("incomplete")
+    app.text_input(key="right").set_value("quartz, feldspar and mica")
+    next(button for button in app.button if button.label == "Send feedback").click().run()
+    assert [part.value for part in app.success] == [
+        "Thank you. It counts as soon as somebody has reviewed it."
+    ]
+    given = owned.list_feedback()[0]
+    assert (given.answer_id, given.rating, given.reason) == (answer.answer_id, "bad", "incomplete")
+    assert (given.answer_text, given.state) == ("quartz, feldspar and mica", "open")
+
+
+def test_a_good_answer_needs_no_more_than_a_thumb(open_page: Open, owned: Workspace) -> None:
+    answer = owned.ask("What is granite made of?", "stones")
+    app = open_page("ask", dataset="stones", answer=answer.answer_id)
+    app.feedback[0].set_value(1).run()
+    assert [one.label for one in app.text_input] == ["Comment"]
+    next(button for button in app.button if button.label == "Send feedback").click().run()
+    given = owned.list_feedback()[0]
+    assert (given.answer_id, given.rating) == (answer.answer_id, "good")
+
+
 # ---------------------------------------------------------------- hostile contents
 
 

@@ -17,6 +17,7 @@ from ragstone.cli import (
     demo,
     distill,
     evaluate,
+    feedback,
     find,
     generators,
     golden,
@@ -58,6 +59,9 @@ training = typer.Typer(
     help="Train language models, and parts of search and answers.",
 )
 duplicates = typer.Typer(cls=CommandLine, no_args_is_help=True, help="What is there twice.")
+opinions = typer.Typer(
+    cls=CommandLine, no_args_is_help=True, help="What people say of answers, and its review."
+)
 quarantine = typer.Typer(
     cls=CommandLine, no_args_is_help=True, help="Inputs that could not become items."
 )
@@ -146,6 +150,12 @@ measure.command("answers")(answer_quality.answers)
 measure.command("gate")(evaluate.gate)
 measure.command("list")(evaluate.list_kept)
 measure.command("show")(evaluate.show)
+app.add_typer(opinions, name="feedback", rich_help_panel=_CARE)
+opinions.command("give")(feedback.give)
+opinions.command("list")(feedback.list_feedback)
+opinions.command("accept")(feedback.accept)
+opinions.command("reject")(feedback.reject)
+opinions.command("export")(feedback.export)
 app.command(rich_help_panel=_CARE)(distill.distill)
 app.command(rich_help_panel=_CARE)(tune.tune)
 app.add_typer(training, name="train", rich_help_panel=_CARE)

@@ -15,13 +15,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from ragstone.encoders.base import EncoderIdentity
-from ragstone.encoders.weights import (
-    cached_folder,
-    folder_digest,
-    is_default,
-    short_name,
-    verify_files,
-)
+from ragstone.encoders.digests import folder_digest
+from ragstone.encoders.weights import cached_folder, is_default, short_name, verify_files
 from ragstone.errors import EncoderUnavailable
 
 STATIC_MODEL = "all-MiniLM-L6-v2-static"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +70,19 @@ def item_names(store: Store, manifest: Manifest) -> Names:
         [manifest.dataset_id, version, version],
     )
     return {int(key): str(name) for key, name in rows}
+
+
+def names_of(store: Store, manifest: Manifest, items: Iterable[str]) -> dict[str, str]:
+    """Return id -> name, as judgements call it, of those `items` that a version has."""
+    version = manifest.version
+    rows = store.catalog.rows(
+        "SELECT i.item_id, min_by(s.name, s.source_key) FROM items i "
+        "JOIN sources s USING (dataset_id, item_key) WHERE i.dataset_id = ? "
+        "AND list_contains(?::VARCHAR[], i.item_id) "
+        "AND s.added <= ? AND (s.removed IS NULL OR s.removed > ?) GROUP BY i.item_id",
+        [manifest.dataset_id, list(items), version, version],
+    )
+    return {str(item): str(name) for item, name in rows}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -20,7 +20,16 @@ from ragstone.schemas.api import (
     SearchResult,
     VersionInfo,
 )
-from ragstone.server import care, completions, duplicates, failures, jobs, receipts, versions
+from ragstone.server import (
+    care,
+    completions,
+    duplicates,
+    failures,
+    feedback,
+    jobs,
+    receipts,
+    versions,
+)
 from ragstone.server.auth import Action, Resource, dataset_resource
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
 from ragstone.server.hosts import HostCheck
@@ -65,6 +74,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(duplicates.router)
     app.include_router(care.router)
     app.include_router(receipts.router)
+    app.include_router(feedback.router)
     app.include_router(completions.router)
     return app
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from ragstone.schemas.feedback import LOCAL_OWNER
+
 
 class Action(StrEnum):
     """What a request wants to do; each route names one."""
@@ -15,6 +17,8 @@ class Action(StrEnum):
     READ = "read"  # versions, items, texts, quarantine
     SEARCH = "search"
     ASK = "ask"
+    RATE = "rate"  # say what an answer is worth
+    REVIEW = "review"  # make golden queries of what was said
     DELETE = "delete"  # publish a version without some items
     INGEST = "ingest"  # take files of the server's machine into a dataset
     WATCH = "watch"  # see which jobs there are, and how far
@@ -35,7 +39,7 @@ class Principal:
     kind: Literal["owner", "guest"]
 
 
-OWNER = Principal("the local owner", "owner")
+OWNER = Principal(LOCAL_OWNER, "owner")
 
 
 @dataclass(frozen=True, slots=True)

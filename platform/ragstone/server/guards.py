@@ -78,3 +78,4 @@ def _principal(request: Request) -> Principal:
 
 
 Owned = Annotated[Workspace, Depends(_workspace)]
+Caller = Annotated[Principal, Depends(_principal)]
