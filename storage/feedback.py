@@ -32,25 +32,36 @@ _ERASED = "list_contains(?::VARCHAR[], answer_id) OR list_has_any(items, ?::VARC
 
 
 def insert(catalog: Catalog, dataset_id: str, given: Feedback) -> None:
-    """Keep new feedback."""
-    catalog.write(
-        "INSERT INTO feedback (id, answer_id, dataset_id, version, rating, reason, comment, "
-        "answer_text, principal, created, state, reviewer, items) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', [])",
-        [
-            given.id,
-            given.answer_id,
-            dataset_id,
-            given.version,
-            given.rating,
-            given.reason,
-            given.comment,
-            given.answer_text,
-            given.principal,
-            given.created,
-            given.state,
-        ],
-    )
+    """Keep new feedback.
+
+    Raises
+    ------
+    UnknownId
+        Its answer was erased meanwhile.
+    """
+    values = [
+        given.id,
+        given.answer_id,
+        dataset_id,
+        given.version,
+        given.rating,
+        given.reason,
+        given.comment,
+        given.answer_text,
+        given.principal,
+        given.created,
+        given.state,
+    ]
+    with catalog.transaction() as cursor:
+        kept = cursor.execute(
+            "INSERT INTO feedback (id, answer_id, dataset_id, version, rating, reason, comment, "
+            "answer_text, principal, created, state, reviewer, items) "
+            "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', [] "
+            "WHERE EXISTS (SELECT 1 FROM answers WHERE answer_id = ?) RETURNING id",
+            [*values, given.answer_id],
+        ).fetchone()
+        if kept is None:
+            raise UnknownId(given.answer_id, "answer")
 
 
 def listed(catalog: Catalog, dataset_id: str | None, state: FeedbackState | None) -> list[Feedback]:

@@ -56,22 +56,14 @@ def judge(
 ) -> None:
     """Say that items answer a query, as accepted feedback does, in the transaction of `cursor`.
 
-    A query that is golden already gets those that it was not said to be answered by.
+    A query that is golden already is not asked twice: its best judgement of an item counts.
     """
-    known = cursor.execute(
-        "SELECT query_id, document, grade FROM golden_queries WHERE dataset_id = ? AND query = ? "
-        "ORDER BY query_id",
+    ((known,),) = cursor.execute(
+        "SELECT min(query_id) FROM golden_queries WHERE dataset_id = ? AND query = ?",
         [dataset_id, query],
     ).fetchall()
-    query_id = known[0][0] if known else feedback
-    graded = {document for of, document, grade in known if of == query_id and grade > 0}
-    new = [document for document in documents if document not in graded]
-    cursor.execute(
-        "DELETE FROM golden_queries WHERE dataset_id = ? AND query_id = ? "
-        "AND list_contains(?::VARCHAR[], document)",
-        [dataset_id, query_id, new],
-    )
-    _insert(cursor, [(dataset_id, query_id, query, name, _ANSWERS, feedback) for name in new])
+    query_id = known or feedback
+    _insert(cursor, [(dataset_id, query_id, query, name, _ANSWERS, feedback) for name in documents])
 
 
 def withdraw(cursor: duckdb.DuckDBPyConnection, feedback: str) -> None:
@@ -94,12 +86,12 @@ def listed(store: Store, dataset: str) -> list[GoldenQuery]:
     found: dict[str, GoldenQuery] = {}
     rows = store.catalog.rows(
         "SELECT query_id, query, document, grade, feedback FROM golden_queries "
-        "WHERE dataset_id = ? ORDER BY query_id, grade DESC, document",
+        "WHERE dataset_id = ? ORDER BY query_id, grade DESC, document, feedback",
         [store.head(dataset).dataset_id],
     )
     for query_id, query, document, grade, feedback in rows:
         entry = found.setdefault(query_id, GoldenQuery(query_id, query, {}))
-        entry.documents[document] = grade
+        entry.documents.setdefault(document, grade)
         if feedback and feedback not in entry.feedback:
             entry.feedback.append(feedback)
     return list(found.values())

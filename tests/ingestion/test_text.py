@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragstone.text import sentence_spans
+from ragstone.text import find_words, sentence_spans
 
 
 def sentences(text: str) -> list[str]:
@@ -47,3 +47,23 @@ def test_sentences_cover_all_but_white_space_in_order(text: str) -> None:
         assert text[start:end].strip() == text[start:end] != ""
         position = end
     assert not text[position:].strip()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "found"),
+    [
+        ("slate, since 1300", "Roofs of Slate\n since 1300.", "Slate\n since 1300"),
+        ("(1300).", "since 1300, or 1301", "1300"),
+        ("130", "since 1300", None),
+        ("late", "slate and late ones", "late"),
+        ("well-known", "a well known stone", "well known"),
+        ("slate roofs", "slate covers roofs", None),
+        ("花崗岩", "これは花崗岩です。", "花崗岩"),
+        ("a.c", "abc", None),
+        ("?!", "what?!", None),
+        ("", "slate", None),
+    ],
+)
+def test_words_are_found_whole_and_in_order(wanted: str, text: str, found: str | None) -> None:
+    span = find_words(wanted, text)
+    assert (span and text[slice(*span)]) == found

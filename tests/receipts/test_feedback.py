@@ -229,12 +229,28 @@ def test_a_question_that_is_golden_already_is_not_asked_twice(
     stones.add_golden("stones", tmp_path / "q.jsonl", tmp_path / "r.tsv")
     first = stones.feedback(frost.answer_id, good=True)
     assert stones.accept_feedback(first.id).golden == "q1"
-    before = GoldenQuery("q1", FROST, {"granite.md": 2, "slate.txt": 0})
-    assert stones.golden("stones") == [before]  # nothing that was not known
+    judged = {"granite.md": 2, "slate.txt": 0}
+    assert stones.golden("stones") == [GoldenQuery("q1", FROST, judged, [first.id])]
     second = stones.feedback(frost.answer_id, good=False)
     stones.accept_feedback(second.id, items=[item(stones, n) for n in ("slate.txt", "chalk.txt")])
     documents = {"granite.md": 2, "chalk.txt": 1, "slate.txt": 1}
-    assert stones.golden("stones") == [GoldenQuery("q1", FROST, documents, [second.id])]
+    assert stones.golden("stones") == [GoldenQuery("q1", FROST, documents, [second.id, first.id])]
+    for given in (first, second):
+        stones.reject_feedback(given.id)
+    assert stones.golden("stones") == [GoldenQuery("q1", FROST, judged)]
+
+
+def test_a_golden_query_stays_as_long_as_one_feedback_says_so(
+    stones: Workspace, frost: Answer
+) -> None:
+    first, second = (stones.feedback(frost.answer_id, good=True) for _ in range(2))
+    stones.accept_feedback(first.id)
+    assert stones.accept_feedback(second.id).golden == first.id
+    stones.reject_feedback(first.id)
+    expected = GoldenQuery(first.id, FROST, {"granite.md": 1}, [second.id])
+    assert stones.golden("stones") == [expected]
+    stones.reject_feedback(second.id)
+    assert stones.golden("stones") == []
 
 
 # ---------------------------------------------------------------- as other operational data
