@@ -32,7 +32,9 @@ def test_golden_queries(run: Run, own_stones: Any, judged: list[str | Path]) -> 
     assert (none.status, none.error["code"]) == (2, "invalid_argument")
     kept = run("golden", "stones", *judged, "--json", *place).json
     documents = {"granite.md": 2, "marble.md": 0}
-    assert kept == [{"query_id": "1", "query": "frost and water", "documents": documents}]
+    assert [(one["query_id"], one["query"], one["documents"], one["feedback"]) for one in kept] == [
+        ("1", "frost and water", documents, [])
+    ]
     assert "granite.md 2, marble.md 0" in run("golden", "stones", *place).out
     found = run("evaluate", "retrieval", "stones", "--mode", "keyword", "--json", *place).json
     assert (found["queries"], found["modes"]["keyword"]["ndcg@10"]) == (1, 1.0)

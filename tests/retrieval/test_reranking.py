@@ -154,7 +154,6 @@ def test_another_one_of_the_name_is_not_taken_for_the_tuned_one(
     assert report.chosen.reranker == str(named)
     shutil.rmtree(named)
     shutil.copytree(small_model, named)
-    texts.workspace._encoders._rerankers.clear()  # as another process would find it
     with pytest.raises(RerankerUnavailable, match="not the one that texts@2 was tuned with"):
         texts.search("motors of cars")
     assert texts.search("motors of cars", rerank=False).hits
