@@ -39,10 +39,9 @@ if TYPE_CHECKING:
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
-    from ragstone.training.learning import Plan
     from ragstone.training.registry import Registry
     from ragstone.training.reranker_files import TrainedReranker
-    from ragstone.training.trainer import Progress
+    from ragstone.training.trainer import Plan, Progress
 
 
 class Workspace:

@@ -22,8 +22,9 @@ from ragstone.errors import (
 )
 from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo
+from ragstone.storage.restoring import restore_backup
 from ragstone.training.corpus import read_corpus
-from ragstone.training.learning import Plan
+from ragstone.training.trainer import Plan
 from ragstone.workspace import Workspace
 
 QUICK = {"steps": 60, "batch": 8, "context": 32, "width": 32, "layers": 2, "heads": 2}
@@ -73,7 +74,7 @@ def stones(
 def trained(stones: Workspace) -> ModelInfo:
     plans: list[Plan] = []
     made = stones.train_model("gpt", "stones", settings=QUICK, on_plan=plans.append)
-    assert [(plan.steps, plan.parameters) for plan in plans] == [(60, made.parameters)]
+    assert [(p.begin, p.steps, p.parameters) for p in plans] == [(0, 60, made.parameters)]
     return made
 
 
@@ -90,6 +91,16 @@ def test_a_model_is_kept_with_what_made_it(stones: Workspace, trained: ModelInfo
     assert f"{trained.loss:.4f}" in card
     assert version.digest[:16] in card
     assert not (folder.parent / ".training").exists()
+
+
+def test_a_backup_has_the_models(
+    stones: Workspace, trained: ModelInfo, encoder: TextEncoder, tmp_path: Path
+) -> None:
+    made = stones.backup(tmp_path / "backup")
+    restore_backup(Path(made.folder), tmp_path / "again")
+    with ragstone.open(tmp_path / "again", encoder=encoder) as again:
+        assert trained in again.models()
+        assert len(again.sample("stones@1", tokens=5).text) == 5
 
 
 def test_the_same_training_gives_the_same_model(stones: Workspace, trained: ModelInfo) -> None:

@@ -18,7 +18,7 @@ from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged
 from ragstone.training.checkpoints import Checkpoint, Checkpoints
 from ragstone.training.feeding import TokenData
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Progress, within
+from ragstone.training.trainer import Progress
 
 from .language_runs import QUICK, data, trainer, weights
 
@@ -95,7 +95,7 @@ def test_two_processes_learn_as_one(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c")
-    assert checkpoints.newest() is None
+    assert checkpoints.newest() == (None, [])
     for step in (7, 14, 21):
         checkpoints.save(Checkpoint(step, {"w": torch.full((2,), float(step))}, {"loss": step}))
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["00000014", "00000021"]
@@ -103,12 +103,14 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
-    found = checkpoints.newest()
+    found, damaged = checkpoints.newest()
     assert found is not None
     assert (found.step, found.tensors["w"].tolist(), found.state) == (14, [14, 14], {"loss": 14})
-    assert [type(error) for error in checkpoints.damaged()] == [DamagedFile]
+    assert [type(error) for error in damaged] == [DamagedFile]
     (tmp_path / "c" / "00000014" / "state.json").write_text("{")
-    assert checkpoints.newest() is None
+    found, damaged = checkpoints.newest()
+    assert found is None
+    assert [str(error.path.name) for error in damaged] == ["state.safetensors", "00000014"]
 
 
 def test_what_diverges_is_told_and_rolled_back(tmp_path: Path) -> None:
@@ -141,15 +143,52 @@ def test_it_ends_when_nothing_gets_better(tmp_path: Path) -> None:
     assert outcome.best_step == 5
 
 
-def test_the_estimate_changes_nothing_and_limits_the_steps(tmp_path: Path) -> None:
+def test_a_plan_changes_no_step(tmp_path: Path) -> None:
     made, other = trainer(tmp_path / "a"), trainer(tmp_path / "b")
-    seconds = made.estimate()
-    assert seconds > 0
+    plan = made.plan()
+    assert (plan.begin, plan.steps, plan.damaged) == (0, 30, ())
+    assert plan.seconds > 0
     assert made.fit().losses == other.fit().losses
-    settings = TrainingSettings(steps=1000, minutes=1)
-    assert within(settings, 0.5).steps == 120
-    assert within(settings, 0.001).steps == 1000
-    assert within(TrainingSettings(steps=1000), 9).steps == 1000
+
+
+def test_steps_fit_into_the_minutes_and_stay_what_they_were(tmp_path: Path) -> None:
+    """However quick the machine is when it goes on: the schedule depends on the steps."""
+    whole = trainer(tmp_path / "whole", minutes=1e-9)
+    assert whole.plan().steps == 1
+    slow = {"steps": 10**9, "minutes": 0.02, "checkpoint_every": 1, "evaluate_every": 0}
+
+    class Stopped(Exception):
+        pass
+
+    def stop(_: Progress) -> None:
+        raise Stopped
+
+    cut = trainer(tmp_path / "cut", stop, **slow)
+    planned = cut.plan().steps
+    assert 10 < planned < 10**9
+    with pytest.raises(Stopped):
+        cut.fit()
+    again = trainer(tmp_path / "cut", **{**slow, "minutes": 1000.0})
+    plan = again.plan()
+    assert (plan.begin, plan.steps) == (9, planned)
+    assert again.fit().steps == planned
+
+
+def test_what_ended_early_stays_ended(tmp_path: Path) -> None:
+    settings = {"steps": 200, "learning_rate": 0.0, "matrix_rate": 0.0, "evaluate_every": 5}
+    first = trainer(tmp_path, patience=2, **settings).fit()
+    again = trainer(tmp_path, patience=2, **settings).fit()
+    assert (again.steps, again.losses) == (first.steps, first.losses)
+
+
+def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
+    trainer(tmp_path).fit()
+    newest = tmp_path / "checkpoints" / "00000030" / "state.safetensors"
+    newest.write_bytes(b"")
+    plan = trainer(tmp_path).plan()
+    assert plan.begin == 28
+    assert len(plan.damaged) == 1
+    assert "state.safetensors" in plan.damaged[0]
 
 
 def test_each_pass_takes_each_stretch_once() -> None:

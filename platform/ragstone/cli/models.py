@@ -16,6 +16,7 @@ from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import ModelInfo
+    from ragstone.training.trainer import Plan
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")
@@ -56,14 +57,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
                 name,
                 values,
                 restart=restart,
-                on_plan=lambda plan: (
-                    None
-                    if as_json
-                    else say(
-                        f"{plan.parameters:,} parameters, {plan.tokens:,} tokens, {plan.steps:,} "
-                        f"steps: about {clock(plan.seconds)} on this machine"
-                    )
-                ),
+                on_plan=lambda plan: None if as_json else _announce(plan),
                 on_progress=lambda p: show(f"loss {p.loss:.3f}", p.step, p.steps),
             )
         if as_json:
@@ -231,6 +225,16 @@ def _pair(given: str) -> tuple[str, str]:
     if not equals:
         raise InvalidArgument("set", given, "SETTING=VALUE")
     return name.strip(), value.strip()
+
+
+def _announce(plan: Plan) -> None:
+    for problem in plan.damaged:
+        say(styled(f"A checkpoint is passed over: {problem}", "yellow"))
+    if plan.begin:
+        say(f"It goes on after step {plan.begin:,}.")
+    left = plan.steps - plan.begin
+    took = clock(plan.seconds)
+    say(f"{plan.parameters:,} parameters, {left:,} steps: about {took} on this machine")
 
 
 def _say(made: ModelInfo) -> None:

@@ -38,15 +38,15 @@ class TrainedGenerator:
 
     def __init__(self, name: str, models: Path) -> None:
         self._name = name
-        own, _, with_neighbours = name.partition(_NEIGHBOURS)
+        own = name.removesuffix(_NEIGHBOURS)
         registry = Registry(models)
         try:
             self._info = registry.info(own)
             self._folder = registry.folder(own)
         except UnknownModel as error:
             raise GeneratorUnavailable(self.id, f"{error.message}. {error.hint}") from error
-        self._datastore = datastore_of(self._folder) if name.endswith(_NEIGHBOURS) else None
-        if (name.endswith(_NEIGHBOURS) and self._datastore is None) or with_neighbours:
+        self._datastore = datastore_of(self._folder) if name != own else None
+        if name != own and self._datastore is None:
             raise GeneratorUnavailable(
                 self.id, f"there is no datastore beside it: ragstone train knnlm DATASET {own}"
             )

@@ -7,7 +7,7 @@ served by whatever serves those.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
@@ -83,7 +83,7 @@ class GPT(LanguageModel):
         InvalidArgument
             There are more tokens than the context, or the state, has room for.
         """
-        cache = state if isinstance(state, Cache) else None
+        cache = cast("Cache | None", state)
         room, time = cache.room if cache else self.config.context, tokens.shape[1]
         if time > room:
             raise InvalidArgument("tokens", time, f"at most {room} of them")

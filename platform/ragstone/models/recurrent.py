@@ -13,7 +13,7 @@ from ragstone.models.language import LanguageConfig, LanguageModel, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentConfig(LanguageConfig):
-    """Settings of both; the defaults have about 0.6 million parameters.
+    """Settings of both; the defaults have 0.3 to 0.4 million parameters.
 
     Parameters
     ----------
@@ -58,11 +58,17 @@ class Recurrent(LanguageModel):
 
     config: RecurrentConfig
 
-    def __init__(self, config: RecurrentConfig, network: nn.LSTM | nn.GRU) -> None:
+    def __init__(self, config: RecurrentConfig, kind: type[nn.LSTM] | type[nn.GRU]) -> None:
         super().__init__()
         self.config = config
+        self.network = kind(
+            config.embedding,
+            config.width,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout if config.layers > 1 else 0.0,
+        )
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        self.network = network
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.width, config.vocabulary)
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
@@ -93,15 +99,8 @@ class LSTM(Recurrent):
     """The long short-term memory."""
 
     def __init__(self, config: LSTMConfig) -> None:
-        network = nn.LSTM(
-            config.embedding,
-            config.width,
-            config.layers,
-            batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-        )
-        super().__init__(config, network)
-        for name, bias in network.named_parameters():
+        super().__init__(config, nn.LSTM)
+        for name, bias in self.network.named_parameters():
             if name.startswith("bias_ih"):  # it remembers before it learns to (Jozefowicz 2015)
                 nn.init.ones_(bias.data[config.width : 2 * config.width])
 
@@ -110,11 +109,4 @@ class GRU(Recurrent):
     """The gated recurrent unit."""
 
     def __init__(self, config: GRUConfig) -> None:
-        network = nn.GRU(
-            config.embedding,
-            config.width,
-            config.layers,
-            batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-        )
-        super().__init__(config, network)
+        super().__init__(config, nn.GRU)

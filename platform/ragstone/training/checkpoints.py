@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,26 +59,15 @@ class Checkpoints:
         for old in self._all()[_KEPT:]:
             remove(old)
 
-    def newest(self) -> Checkpoint | None:
-        """Return the newest one that is whole; None when there is none."""
+    def newest(self) -> tuple[Checkpoint | None, list[DamagedFile]]:
+        """Return the newest one that is whole, if any, and what is wrong with newer ones."""
+        damaged: list[DamagedFile] = []
         for folder in self._all():
             try:
-                return _read(folder)
-            except DamagedFile:
-                continue
-        return None
-
-    def damaged(self) -> Iterator[DamagedFile]:
-        """Yield what is wrong with those that cannot be read."""
-        for folder in self._all():
-            try:
-                _read(folder)
+                return _read(folder), damaged
             except DamagedFile as error:
-                yield error
-
-    def clear(self) -> None:
-        """Delete them all."""
-        remove(self._folder)
+                damaged.append(error)
+        return None, damaged
 
     def _all(self) -> list[Path]:
         """Return their folders, the newest first."""

@@ -23,27 +23,15 @@ from ragstone.training.corpus import Corpus, read_corpus
 from ragstone.training.feeding import TokenData
 from ragstone.training.model_files import write_model
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Progress, Trainer, within
+from ragstone.training.trainer import Plan, Progress, Trainer
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
 
-_OWN = {
-    "tokenizer": str,
-    "tokens": int,
-}  # settings that are neither the network's nor the trainer's
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is going to be trained, and how long it may take."""
-
-    steps: int
-    seconds: float
-    parameters: int
-    tokens: int
+# Settings that are neither the network's nor the trainer's.
+_OWN = {"tokenizer": "str", "tokens": "int"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +54,7 @@ class Chosen:
         """
         networks = {f.name: str(f.type) for f in fields(known.config) if f.name != "vocabulary"}
         trainers = {f.name: str(f.type) for f in fields(TrainingSettings)}
-        kinds = {**networks, **trainers, **{name: kind.__name__ for name, kind in _OWN.items()}}
+        kinds = {**networks, **trainers, **_OWN}
         read = {}
         for name, value in values.items():
             if name not in kinds:
@@ -108,14 +96,7 @@ def train_model(
     model = known.build(config)
     data = TokenData(training, held_out, model.config.context)
     trainer = Trainer(model, data, chosen.training, folder, on_progress)
-    seconds = trainer.estimate()
-    settings = within(chosen.training, seconds)
-    trainer = (
-        trainer
-        if settings == chosen.training
-        else Trainer(model, data, settings, folder, on_progress)
-    )
-    on_plan(Plan(settings.steps, seconds * settings.steps, model.parameters_count, len(training)))
+    on_plan(trainer.plan())
     outcome = trainer.fit()
     size = sum(len(text.encode()) for text in corpus.held_out)
     info = ModelInfo(
@@ -125,7 +106,7 @@ def train_model(
         digest="",
         parameters=model.parameters_count,
         config=json.loads(config.to_json()),
-        training=json.loads(settings.to_json()),
+        training=json.loads(trainer.settings.to_json()),
         tokenizer=f"{chosen.tokenizer}, {tokenizer.size:,} tokens",
         data=_data(manifest, corpus, training, held_out, size),
         steps=outcome.steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from ragstone.training.registry import WEIGHTS, read_info
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
 
+_opening = threading.Lock()
+
 
 def write_model(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> None:
     """Write all that `open_model` reads into `folder`."""
@@ -26,7 +29,6 @@ def write_model(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> Non
     tokenizer.save(folder / _TOKENIZER)
 
 
-@lru_cache(maxsize=2)  # it is written with again and again, and a number never changes
 def open_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
     """Return the model in a folder of the registry, ready to write, and its tokenizer.
 
@@ -35,6 +37,12 @@ def open_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
     DamagedFile
         Its weights are not those that were trained.
     """
+    with _opening:  # two who ask at once must not load it twice
+        return _opened(folder)
+
+
+@lru_cache(maxsize=2)  # it is written with again and again, and a number never changes
+def _opened(folder: Path) -> tuple[LanguageModel, Tokenizer]:
     info = read_info(folder)
     if stamp(folder / WEIGHTS).blake3 != info.digest:
         raise DamagedFile(folder / WEIGHTS, "its bytes have changed since they were written")

@@ -18,17 +18,22 @@ class Optimisers:
     """One optimiser for each parameter group that has parameters."""
 
     def __init__(self, model: GenerativeModel, settings: TrainingSettings) -> None:
-        self._settings = settings
         self._each: dict[str, tuple[Optimizer, float]] = {}
         for name, parameters in model.parameter_groups().items():
             if parameters:
                 self._each[name] = _optimiser(name, parameters, settings)
 
-    def step(self, number: int) -> None:
-        """Change the weights by their gradients, and clear these."""
-        for optimiser, rate in self._each.values():
+    def step(self, rate: float) -> None:
+        """Change the weights by their gradients, and clear these.
+
+        Parameters
+        ----------
+        rate
+            Part of the learning rates: `TrainingSettings.rate`.
+        """
+        for optimiser, most in self._each.values():
             for group in optimiser.param_groups:
-                group["lr"] = rate * self._settings.rate(number)
+                group["lr"] = most * rate
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 

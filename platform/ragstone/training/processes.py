@@ -49,8 +49,3 @@ class Processes:
             distributed.all_reduce(value)
             value /= self.count
         return float(value)
-
-    def wait(self) -> None:
-        """Wait until all are here."""
-        if self.count > 1:
-            distributed.barrier()

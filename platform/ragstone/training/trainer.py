@@ -21,7 +21,7 @@ from blake3 import blake3
 from torch import nn
 
 from ragstone.encoders.devices import choose_device, limit_threads
-from ragstone.errors import InvalidArgument, TrainingDiverged
+from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged
 from ragstone.models.base import Batch, GenerativeModel
 from ragstone.storage.files import make_folder
 from ragstone.training.checkpoints import Checkpoint, Checkpoints
@@ -47,6 +47,17 @@ class Progress:
     validation: float | None = None  # where it was validated now
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a training is going to do."""
+
+    begin: int  # steps that are done
+    steps: int
+    seconds: float  # that the others may take
+    parameters: int
+    damaged: tuple[str, ...]  # newer checkpoints that cannot be read, and why
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a training gave."""
@@ -65,7 +76,7 @@ class Trainer:
     Parameters
     ----------
     folder
-        Holds checkpoints and `losses.jsonl`; a training that stands there goes on.
+        Holds checkpoints; a training that stands there goes on.
     on_progress
         Called every ten steps, and after each validation.
 
@@ -87,7 +98,8 @@ class Trainer:
         limit_threads()
         self._device = choose_device(device)
         self.model = model.to(self._device)
-        self._data, self._settings, self._folder = data, settings, folder
+        self._data, self._asked, self._folder = data, settings, folder
+        self.settings = settings  # with as many steps as there will be
         self._heard = on_progress
         self._processes = Processes()
         self._checkpoints = Checkpoints(folder / "checkpoints")
@@ -101,11 +113,25 @@ class Trainer:
             raise InvalidArgument("batch", settings.batch, expected)
         step_of = cast("Callable[..., Any]", model.training_step)
         self._step_of = torch.compile(step_of) if settings.compile else step_of
+        self._damaged = self._resume()
 
     # ------------------------------------------------------------ the loop
 
-    def estimate(self) -> float:
-        """Return the seconds that a step takes here; nothing is changed."""
+    def plan(self) -> Plan:
+        """Time a few steps, which change nothing, and settle how many fit into the minutes.
+
+        A training that goes on makes the steps that it was begun with.
+        """
+        seconds, begin = self._seconds_per_step(), self._outcome.steps
+        if begin == 0 and self._asked.minutes:
+            fitting = max(1, int(self._asked.minutes * 60 / max(seconds, 1e-9)))
+            self.settings = replace(self._asked, steps=min(self._asked.steps, fitting))
+        steps = self.settings.steps
+        damaged = tuple(error.message for error in self._damaged)
+        count = self.model.parameters_count
+        return Plan(begin, steps, seconds * (steps - begin), count, damaged)
+
+    def _seconds_per_step(self) -> float:
         begun = monotonic()
         for number in range(_TRIED):
             if number == 1:
@@ -123,40 +149,32 @@ class Trainer:
             A loss or gradient is not finite any more. The model has the weights of the last
             checkpoint.
         """
-        begin = self._resume()
-        outcome, settings = self._outcome, self._settings
-        begun, told = monotonic(), monotonic()
-        before = outcome.seconds
-        for step in range(begin, settings.steps):
+        outcome, settings = self._outcome, self.settings
+        begun, before = monotonic(), outcome.seconds
+        self._told = outcome.steps, begun
+        while outcome.steps < settings.steps and not self._out_of_patience():
+            step = outcome.steps
             loss, norm = self._gradients(step)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 self._roll_back()
                 raise TrainingDiverged(step, loss, norm)
-            self._optimisers.step(step)
+            self._optimisers.step(settings.rate(step))
             self._average_weights()
-            outcome.steps = step + 1
+            outcome.steps += 1
             outcome.losses.append(loss)
-            last = step + 1 == settings.steps
+            last = outcome.steps == settings.steps
             validated = self._validate() if last or _due(step, settings.evaluate_every) else None
             outcome.seconds = before + monotonic() - begun
-            if last or validated is not None or (step + 1) % _TOLD_EVERY == 0:
-                now = monotonic()
-                done = _TOLD_EVERY if (step + 1) % _TOLD_EVERY == 0 else (step % _TOLD_EVERY) + 1
-                rate = settings.learning_rate * settings.rate(step)
-                speed = settings.batch * done / max(1e-9, now - told)
-                self._tell(Progress(step + 1, settings.steps, loss, norm, rate, speed, validated))
-                told = monotonic()
-            stops = self._out_of_patience()
-            if last or stops or _due(step, settings.checkpoint_every):
+            if validated is not None or _due(step, _TOLD_EVERY):
+                self._tell(loss, norm, validated)
+            if last or self._out_of_patience() or _due(step, settings.checkpoint_every):
                 self._save()
-            if stops:
-                break
         self._take(self._best)
         return outcome
 
     def _gradients(self, step: int) -> tuple[float, float]:
         """Compute the gradients of a step; return loss and norm of the gradients."""
-        settings = self._settings
+        settings = self.settings
         self.model.train()
         batch = self._processes.share(self._data.batch(step, settings.batch, settings.seed))
         pieces = [
@@ -177,7 +195,7 @@ class Trainer:
 
     def _chance(self, step: int, piece: int) -> torch.Generator:
         """Return the generator of a piece of a step, and seed torch's own alike."""
-        key = f"{self._data.digest} {self._settings.seed} {step} {piece} {self._processes.number}"
+        key = f"{self._data.digest} {self.settings.seed} {step} {piece} {self._processes.number}"
         seed = int.from_bytes(blake3(key.encode()).digest()[:7])
         torch.manual_seed(seed)
         return torch.Generator(self._device).manual_seed(seed)
@@ -186,7 +204,7 @@ class Trainer:
         return {name: values.to(self._device) for name, values in batch.items()}
 
     def _casting(self) -> AbstractContextManager[Any]:
-        precision = self._settings.precision
+        precision = self.settings.precision
         # Without AMX a CPU is slower in bfloat16.
         if precision == "bfloat16" or (precision == "auto" and self._device.type == "cuda"):
             return torch.autocast(self._device.type, torch.bfloat16)
@@ -199,7 +217,7 @@ class Trainer:
         """Return the mean loss over all that is held out."""
         self.model.eval()
         total, weight = 0.0, 0
-        for number, (batch, own) in enumerate(self._data.validation(self._settings.batch)):
+        for number, (batch, own) in enumerate(self._data.validation(self.settings.batch)):
             with self._casting():
                 loss = self.model.training_step(
                     self._placed(batch), self._chance(-1, number), "validate"
@@ -222,21 +240,26 @@ class Trainer:
 
     def _out_of_patience(self) -> bool:
         since = [step for step in self._outcome.validations if step > self._outcome.best_step]
-        return 0 < self._settings.patience <= len(since)
+        return 0 < self.settings.patience <= len(since)
 
     @torch.no_grad()
     def _average_weights(self) -> None:
         for name, values in self.model.state_dict().items():
             if name in self._mean:
-                self._mean[name].lerp_(values, 1 - self._settings.ema)
+                self._mean[name].lerp_(values, 1 - self.settings.ema)
 
     def _take(self, weights: Mapping[str, torch.Tensor]) -> None:
         if weights:
             self.model.load_state_dict(dict(weights))
 
-    def _tell(self, progress: Progress) -> None:
+    def _tell(self, loss: float, norm: float, validated: float | None) -> None:
+        steps, settings = self._outcome.steps, self.settings
+        (told, then), now = self._told, monotonic()
+        self._told = steps, now
+        rate = settings.learning_rate * settings.rate(steps - 1)
+        speed = settings.batch * (steps - told) / max(1e-9, now - then)
         if self._processes.first:
-            self._heard(progress)
+            self._heard(Progress(steps, settings.steps, loss, norm, rate, speed, validated))
 
     # ------------------------------------------------------------ going on
 
@@ -250,6 +273,7 @@ class Trainer:
         tensors |= {f"optimiser.{name}": v for name, v in self._optimisers.tensors().items()}
         state = {
             "identity": self._identity(),
+            "steps": self.settings.steps,
             "validations": outcome.validations,
             "best": outcome.best if outcome.validations else None,
             "best_step": outcome.best_step,
@@ -259,11 +283,11 @@ class Trainer:
         make_folder(self._folder)
         self._checkpoints.save(Checkpoint(outcome.steps, _unshared(tensors), state))
 
-    def _resume(self) -> int:
-        """Take over the newest checkpoint; return the number of the step to go on with."""
-        found = self._checkpoints.newest()
+    def _resume(self) -> list[DamagedFile]:
+        """Take over the newest checkpoint, if any; return what is wrong with newer ones."""
+        found, damaged = self._checkpoints.newest()
         if found is None:
-            return 0
+            return damaged
         if found.state["identity"] != self._identity():
             expected = "a folder without a training, or one of the same data and settings"
             raise InvalidArgument("folder", str(self._folder), expected)
@@ -275,6 +299,7 @@ class Trainer:
         self._mean, self._best = parts.get("mean", {}), parts.get("best", {})
         self._optimisers.load(parts.get("optimiser", {}))
         state = found.state
+        self.settings = replace(self._asked, steps=state["steps"])
         self._outcome = Outcome(
             steps=found.step,
             losses=list(state["losses"]),
@@ -283,10 +308,10 @@ class Trainer:
             best_step=state["best_step"],
             seconds=state["seconds"],
         )
-        return found.step
+        return damaged
 
     def _roll_back(self) -> None:
-        found = self._checkpoints.newest()
+        found, _ = self._checkpoints.newest()
         if found is not None:
             self._take(
                 {
@@ -301,18 +326,8 @@ class Trainer:
             "data": self._data.digest,
             "model": json.loads(self.model.config.to_json()),
             # How long it may take and how often it is looked at changes no step.
-            "settings": json.loads(
-                replace(self._settings, checkpoint_every=0, minutes=0.0).to_json()
-            ),
+            "settings": json.loads(replace(self._asked, checkpoint_every=0, minutes=0.0).to_json()),
         }
-
-
-def within(settings: TrainingSettings, seconds_per_step: float) -> TrainingSettings:
-    """Return settings with no more steps than fit into their minutes."""
-    if not settings.minutes:
-        return settings
-    fitting = max(1, int(settings.minutes * 60 / max(seconds_per_step, 1e-9)))
-    return replace(settings, steps=min(settings.steps, fitting))
 
 
 def _due(step: int, every: int) -> bool:

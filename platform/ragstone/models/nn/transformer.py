@@ -39,10 +39,6 @@ class Cache:
         """Tokens that can still be read."""
         return self.keys.shape[3] - self.length
 
-    def drop(self, count: int) -> None:
-        """Forget the last `count` tokens."""
-        self.length -= count
-
 
 class RMSNorm(nn.Module):
     """Divides by the root of the mean square, then scales by a learnt weight."""
