@@ -19,6 +19,7 @@ class ModelData:
     validation_tokens: int
     validation_bytes: int  # of the held-out text in UTF-8
     licences: list[str] = field(default_factory=list)  # as the items' metadata name them
+    left_out: dict[str, int] = field(default_factory=dict)  # items by the reason why
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +45,40 @@ class ModelInfo:
     parameters: int
     config: dict[str, Any]
     training: dict[str, Any]  # settings of the trainer
-    tokenizer: str
+    tokenizer: str  # or whatever turns items into what the network reads
     data: ModelData
     steps: int
     best_step: int
     loss: float  # nats per token of what is held out
-    bits_per_byte: float
+    bits_per_byte: float | None  # where the loss can be counted so
     seconds: float
     created: str  # ISO 8601, UTC
     ragstone: str  # release that made it
     datastore: DatastoreInfo | None = None
+    material: dict[str, Any] = field(default_factory=dict)  # settings of the data
+    measures: dict[str, float] = field(default_factory=dict)  # of `ragstone evaluate model`
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A text that a model wrote."""
+    """What a model made."""
 
     model: str  # NAME@NUMBER
     prompt: str
-    text: str  # what follows the prompt
+    text: str  # what follows the prompt, or its translation
     seed: int
+    conditions: dict[str, str] = field(default_factory=dict)
+    media: bytes = b""  # the file, where it is no text
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMeasures:
+    """How good a model is, on a version."""
+
+    model: str  # NAME@NUMBER
+    data: str  # DATASET@VERSION
+    loss: float  # nats per token of what is held out
+    bits_per_byte: float | None
+    samples: int  # that were made to be measured
+    measures: dict[str, float]

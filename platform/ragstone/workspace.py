@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
     from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
     from ragstone.schemas.feedback import Feedback, FeedbackExport
-    from ragstone.schemas.models import DatastoreInfo, ModelInfo, Sample
+    from ragstone.schemas.models import DatastoreInfo, ModelInfo, ModelMeasures, Sample
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
@@ -1168,14 +1168,22 @@ class Workspace:
         *,
         tokens: int = 200,
         sampler: Sampler | None = None,
+        conditions: Mapping[str, str] | None = None,
+        beams: int = 1,
         neighbours: bool = False,
     ) -> Sample:
-        """Let a model write on after `prompt`; the same arguments give the same text.
+        """Let a model make something; the same arguments give the same.
 
         Parameters
         ----------
+        prompt
+            A text to go on from, or to translate.
         tokens
             At most.
+        conditions
+            What it is to be like, by the metadata that the model was told: `label`, `speaker`.
+        beams
+            Of a search for the likeliest translation; 1: the sampler picks.
         neighbours
             Mix in those of its datastore.
 
@@ -1186,19 +1194,71 @@ class Workspace:
         """
         from ragstone.training.sampling import sample
 
-        return sample(self._models, model, prompt, tokens, sampler, neighbours=neighbours)
+        return sample(
+            self._models,
+            model,
+            prompt,
+            tokens,
+            sampler,
+            conditions or {},
+            beams,
+            neighbours=neighbours,
+        )
 
-    def export_model(self, model: str, folder: str | Path) -> Path:
-        """Write a `gpt` into a new folder, as a model of transformers; return the folder.
+    def evaluate_model(self, model: str, dataset: str = "", *, samples: int = 20) -> ModelMeasures:
+        """Measure a model: its loss on all that is held out of a version, and what it makes.
+
+        Parameters
+        ----------
+        dataset
+            The version that it learnt from, when empty; what is measured on that stands in its
+            card.
+        samples
+            Things that it makes, to be measured.
 
         Raises
         ------
-        UnknownModel, InvalidArgument
+        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument, DamagedFile
+            Nothing was measured.
+        """
+        from ragstone.training.sampling import evaluate_model
+
+        return evaluate_model(self._store, self._models, model, dataset, samples)
+
+    def import_model(self, folder: str | Path, name: str = "") -> ModelInfo:
+        """Take in a model that `export_model` wrote, as the next number of `name`.
+
+        Parameters
+        ----------
+        name
+            Its own when empty.
+
+        Raises
+        ------
+        DamagedFile, InvalidArgument
+            Nothing was taken in.
+        """
+        from ragstone.training.sampling import import_model
+
+        return import_model(self._models, Path(folder), name)
+
+    def export_model(self, model: str, folder: str | Path, layout: str = "ragstone") -> Path:
+        """Write a model into a new folder; return the folder.
+
+        Parameters
+        ----------
+        layout
+            `ragstone`: all of it, for `import_model`. `transformers`: a `gpt` for whatever reads
+            models of that library.
+
+        Raises
+        ------
+        UnknownModel, InvalidArgument, DamagedFile
             Nothing was written.
         """
         from ragstone.training.sampling import export_model
 
-        return export_model(self._models, model, Path(folder))
+        return export_model(self._models, model, Path(folder), layout)
 
     def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
         """Measure how fast this machine searches `dataset` ("D" or "D@V"); nothing is changed.

@@ -23,7 +23,10 @@ from ragstone.errors import (
 from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo
 from ragstone.storage.restoring import restore_backup
+from ragstone.storage.store import Store
+from ragstone.training.cards import card
 from ragstone.training.corpus import read_corpus
+from ragstone.training.measures.texts import copying
 from ragstone.training.trainer import Plan
 from ragstone.workspace import Workspace
 
@@ -87,9 +90,9 @@ def test_a_model_is_kept_with_what_made_it(stones: Workspace, trained: ModelInfo
     assert stones.models() == [trained]
     assert stones.model("stones") == stones.model("stones@1") == trained
     folder = stones.path / "models" / "stones" / "1"
-    card = (folder / "card.md").read_text()
-    assert f"{trained.loss:.4f}" in card
-    assert version.digest[:16] in card
+    text = (folder / "card.md").read_text()
+    assert f"{trained.loss:.4f}" in text
+    assert version.digest[:16] in text
     assert not (folder.parent / ".training").exists()
 
 
@@ -158,7 +161,7 @@ def test_an_answer_of_a_trained_model_is_cited_or_silent(
 def test_a_copy_for_transformers_answers_alike(
     stones: Workspace, trained: ModelInfo, tmp_path: Path
 ) -> None:
-    folder = stones.export_model("stones@1", tmp_path / "copy")
+    folder = stones.export_model("stones@1", tmp_path / "copy", "transformers")
     names = {path.name for path in folder.iterdir()}
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= names
     with pytest.raises(InvalidArgument, match="new or empty"):
@@ -217,12 +220,13 @@ def test_duplicates_and_items_stay_on_their_side(workspace: Workspace, tmp_path:
     workspace.ingest([folder], "texts")
     workspace.set_duplicate_policy("texts", undo=True)  # near duplicates, and all are shown
     store = workspace._store
-    first = read_corpus(store, store.resolve("texts"))
-    assert {len(first.training), len(first.held_out)} == {60, 0}  # one group, one side
+    first = _sides(store, "texts")
+    assert {len(first[False]), len(first[True])} == {60, 0}  # one group, one side
     (folder / "3.txt").unlink()
     workspace.delete("texts", [workspace.items("texts")[0].item_id])
-    second = read_corpus(store, store.resolve("texts"))
-    assert set(second.training) < set(first.training)
+    second = _sides(store, "texts")
+    whole = max(first.values(), key=len)
+    assert set(max(second.values(), key=len)) < set(whole)
 
 
 def test_an_item_keeps_its_side_in_every_version(
@@ -233,24 +237,89 @@ def test_an_item_keeps_its_side_in_every_version(
     for path in sorted(sources.iterdir())[::-1][:30]:
         (tmp_path / "more" / path.name).write_text(path.read_text())
     other.ingest([tmp_path / "more"], "part")
-    whole, part = (
-        read_corpus(ws._store, ws._store.resolve(name))
-        for ws, name in ((stones, "stones@1"), (other, "part"))
-    )
+    whole, part = (_sides(ws._store, name) for ws, name in ((stones, "stones@1"), (other, "part")))
     other.close()
-    assert part.held_out
-    assert set(part.held_out) <= set(whole.held_out)
-    assert set(part.training) <= set(whole.training)
+    assert part[True]
+    assert set(part[True]) <= set(whole[True])
+    assert set(part[False]) <= set(whole[False])
 
 
 def test_of_few_texts_the_ends_are_held_out(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("abcdefghij" * 30)
     workspace.ingest([tmp_path / "one.txt"], "one")
     store = workspace._store
-    corpus = read_corpus(store, store.resolve("one"))
-    assert [len(text) for text in (*corpus.training, *corpus.held_out)] == [270, 30]
+    sides = _sides(store, "one")
+    assert [len(text) for text in (*sides[False], *sides[True])] == [270, 30]
     with pytest.raises(InvalidArgument, match="with more text"):
         workspace.train_model("gpt", "one", settings={"context": 200})
+
+
+def _sides(store: Store, name: str) -> dict[bool, list[str]]:
+    corpus = read_corpus(store, store.resolve(name))
+    return {side: list(corpus.texts(held_out=side)) for side in (False, True)}
+
+
+def test_questions_and_what_models_made_are_left_out(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number}.txt").write_text(f"Note {number} of the quarry, {number * 31} blocks.")
+    (folder / "faq.txt").write_text("FAQ. Why does granite resist frost so well? It is dense.")
+    made = {"text": "A model made this note of the quarry.", "synthetic": {"model": "writer@1"}}
+    (tmp_path / "made.jsonl").write_text(json.dumps(made))
+    workspace.ingest([folder], "notes")
+    workspace.ingest([tmp_path / "made.jsonl"], "notes", text="text")
+    query, judged = tmp_path / "queries.jsonl", tmp_path / "qrels.tsv"
+    query.write_text(json.dumps({"_id": "1", "text": "Why does granite resist FROST so well?"}))
+    judged.write_text("query-id\tcorpus-id\tscore\n1\tfaq.txt\t1\n")
+    workspace.add_golden("notes", query, judged)
+    store = workspace._store
+    division = read_corpus(store, store.resolve("notes")).division
+    assert division.left_out == {"holds a golden query": 1, "made by a model": 1}
+    texts = " ".join(text for side in _sides(store, "notes").values() for text in side)
+    assert "Note 29" in texts
+    assert "granite" not in texts
+    assert "A model made" not in texts
+    asked = read_corpus(store, store.resolve("notes"), synthetic=True)
+    assert asked.division.left_out == {"holds a golden query": 1}
+    info = workspace.train_model("gru", "notes", "notes", {**_plain(QUICK), "steps": 2})
+    assert info.data.left_out == division.left_out
+    assert "1 (holds a golden query)" in card(info)
+
+
+def test_what_a_model_copies_is_measured(stones: Workspace, trained: ModelInfo) -> None:
+    found = stones.evaluate_model("stones@1", samples=2)
+    assert found.data == "stones@1"
+    assert found.loss == pytest.approx(trained.loss, rel=1e-5)
+    assert 0 < found.measures["distinct_1"] <= 1
+    again = stones.model("stones@1")
+    assert again.measures == found.measures
+    assert "| distinct_2 |" in card(again)
+    heart = copying([SENTENCES[0] + " " + SENTENCES[1]], lambda held: [SENTENCES[1] * (not held)])
+    assert heart["longest_copy"] == len(SENTENCES[1])
+    whole = "".join(SENTENCES)
+    assert copying([whole], lambda _: [whole])["copied"] == 1.0
+    assert copying([whole], lambda _: [whole[::-1]])["copied"] == 0.0
+
+
+def test_a_model_is_taken_to_another_workspace(
+    stones: Workspace, trained: ModelInfo, encoder: TextEncoder, tmp_path: Path
+) -> None:
+    folder = stones.export_model("stones@1", tmp_path / "copy")
+    other = ragstone.open(tmp_path / "w", create=True, encoder=encoder)
+    made = other.import_model(folder, "taken")
+    assert (made.name, made.number, made.digest) == ("taken", 1, trained.digest)
+    assert other.import_model(folder, "taken").number == 2
+    assert other.import_model(folder).name == "stones"
+    written = stones.sample("stones@1", tokens=9).text
+    assert other.sample("taken", tokens=9).text == written
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(DamagedFile, match="have changed"):
+        other.import_model(folder, "broken")
+    assert [info.name for info in other.models()] == ["stones", "taken", "taken"]
+    other.close()
 
 
 # ---------------------------------------------------------------- the command line
@@ -277,6 +346,8 @@ def test_all_of_it_from_the_command_line(sources: Path, tmp_path: Path) -> None:
     made = json.loads(call("sample", "writer", "Granite", "--tokens", "12", "--json"))
     assert len(made["text"]) == 12
     assert "Written to" in call("export-model", "writer", "--out", str(tmp_path / "out"))
+    assert "again@1" in call("import-model", str(tmp_path / "out"), "--name", "again")
+    assert "copied_held_out" in call("evaluate", "model", "again", "--samples", "1")
     assert run.invoke(app, ["-w", str(tmp_path / "w"), "sample", "none"]).exit_code == 1
     wrong = ["-w", str(tmp_path / "w"), "train", "gpt", "stones", "--set", "steps"]
     assert run.invoke(app, wrong).exit_code == 2

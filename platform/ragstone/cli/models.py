@@ -1,8 +1,9 @@
-"""`ragstone train gpt`, `lstm`, `gru`, `knnlm`; `models`, `model`, `sample`, `export-model`."""
+"""Commands of generative models: `train FAMILY`, `models`, `sample`, `evaluate model` and more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")
 ]
+
+# What each family is trained for. `models.families` has them too, and takes torch to be read.
+FAMILIES = {
+    "gpt": "Train a transformer that writes on after a text, on a version.",
+    "lstm": "Train a recurrent network with long memory, on a version.",
+    "gru": "Train a recurrent network of gated units, on a version.",
+}
 
 
 def trainer_of(family: str, about: str) -> Callable[..., None]:
@@ -49,7 +57,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
         workspace: options.Workspace = None,
         as_json: options.Json = False,
     ) -> None:
-        values = dict(_pair(one) for one in settings or ())
+        values = dict(_pair("set", one) for one in settings or ())
         with opened(context, workspace) as ws, stepping(as_json=as_json) as show:
             made = ws.train_model(
                 family,
@@ -125,7 +133,7 @@ def models(
             f"{info.data.dataset}@{info.data.version}",
             f"{info.parameters:,}",
             f"{info.loss:.4f}",
-            f"{info.bits_per_byte:.4f}",
+            "" if info.bits_per_byte is None else f"{info.bits_per_byte:.4f}",
         )
         for info in found
     ]
@@ -172,16 +180,32 @@ def sample(
         float, typer.Option(help="More than 1: what was there is less likely.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Another one gives another text.")] = 0,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            metavar="NAME=VALUE",
+            help="What it is to be like, by the metadata that the model was told, such as label=7.",
+            show_default=False,
+        ),
+    ] = None,
+    beams: Annotated[
+        int, typer.Option(min=1, help="Of a search for the likeliest translation.")
+    ] = 1,
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Mix in those of its datastore (kNN-LM).")
     ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, of what is no text.", show_default=False)
+    ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model write on after a text.
+    """Let a model make something: go on with a text, translate it, speak.
 
     Example: ragstone sample stones-gpt "Granite is" --temperature 0.8
     """
+    from ragstone.models.families import WITHOUT_TEXT, family
     from ragstone.models.sampling import Sampler
 
     sampler = Sampler(
@@ -193,11 +217,79 @@ def sample(
         seed=seed,
     )
     with opened(context, workspace) as ws:
-        made = ws.sample(name, prompt, tokens=tokens, sampler=sampler, neighbours=neighbours)
+        if out is None and family(ws.model(name).family).material in WITHOUT_TEXT:
+            raise InvalidArgument("out", None, "a file for what the model makes: --out FILE")
+        made = ws.sample(
+            name,
+            prompt,
+            tokens=tokens,
+            sampler=sampler,
+            conditions=dict(_pair("condition", one) for one in conditions or ()),
+            beams=beams,
+            neighbours=neighbours,
+        )
+    if out is not None:
+        out.write_bytes(made.media or made.text.encode())
+    if as_json:
+        told = {name: value for name, value in asdict(made).items() if name != "media"}
+        print_json({**told, "file": str(out) if out else None})
+    elif out is not None:
+        say(f"Written to {out}")
+    else:
+        say(f"{styled(made.prompt, 'bold')}{made.text}")
+
+
+def evaluate(
+    context: typer.Context,
+    name: Model,
+    *,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="DATASET", help="Version to measure on.", show_default="what it learnt from"
+        ),
+    ] = "",
+    samples: Annotated[int, typer.Option(min=0, help="That it makes, to be measured.")] = 20,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure a model: its loss on all that is held out, and how good what it makes is.
+
+    What it copied from the data that it learnt from is measured, too, beside what any text has in
+    common with that data. The figures of its own data then stand in its card.
+
+    Example: ragstone evaluate model stones-gpt
+    """
+    with opened(context, workspace) as ws:
+        found = ws.evaluate_model(name, dataset, samples=samples)
+    if as_json:
+        print_json(found)
+        return
+    rows = [("loss, nats per token", f"{found.loss:.4f}")]
+    if found.bits_per_byte is not None:
+        rows.append(("bits per byte", f"{found.bits_per_byte:.4f}"))
+    rows += [(measure, f"{value:.4g}") for measure, value in found.measures.items()]
+    print_table((f"{found.model} on {found.data}", "value"), rows, "")
+
+
+def import_model(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="That ragstone export-model wrote.")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the model.", show_default="its own")] = "",
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take in a model that was trained in another workspace.
+
+    Example: ragstone import-model stones-gpt --name stones
+    """
+    with opened(context, workspace) as ws:
+        made = ws.import_model(folder, name)
     if as_json:
         print_json(made)
     else:
-        say(f"{styled(made.prompt, 'bold')}{made.text}")
+        say(f"It is {made.name}@{made.number}.")
 
 
 def export_model(
@@ -205,25 +297,32 @@ def export_model(
     name: Model,
     out: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.")],
     *,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="ragstone: all of it, for import-model; transformers: a gpt for whatever serves "
+            "models of that library."
+        ),
+    ] = "ragstone",
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a gpt as a model of transformers, with its card, for whatever serves such models.
+    """Write a model into a folder, with its card: for another workspace, or for others to serve.
 
-    Example: ragstone export-model stones-gpt --out stones-gpt
+    Example: ragstone export-model stones-gpt --out stones-gpt --layout transformers
     """
     with opened(context, workspace) as ws:
-        folder = ws.export_model(name, out)
+        folder = ws.export_model(name, out, layout)
     if as_json:
         print_json({"folder": str(folder)})
     else:
         say(f"Written to {folder}")
 
 
-def _pair(given: str) -> tuple[str, str]:
+def _pair(option: str, given: str) -> tuple[str, str]:
     name, equals, value = given.partition("=")
     if not equals:
-        raise InvalidArgument("set", given, "SETTING=VALUE")
+        raise InvalidArgument(option, given, "NAME=VALUE")
     return name.strip(), value.strip()
 
 
@@ -238,9 +337,10 @@ def _announce(plan: Plan) -> None:
 
 
 def _say(made: ModelInfo) -> None:
+    per_byte = made.bits_per_byte
+    same = "" if per_byte is None else f"{per_byte:.4f} bits per byte, "
     say(
-        f"{made.name}@{made.number}: loss {made.loss:.4f} on what was held out, "
-        f"{made.bits_per_byte:.4f} bits per byte, after {made.best_step:,} of {made.steps:,} steps "
-        f"in {clock(made.seconds)}"
+        f"{made.name}@{made.number}: loss {made.loss:.4f} on what was held out, {same}after "
+        f"{made.best_step:,} of {made.steps:,} steps in {clock(made.seconds)}"
     )
-    say(f"ragstone sample {made.name} lets it write; ragstone model {made.name} shows its card")
+    say(f"ragstone sample {made.name} shows what it makes; ragstone model {made.name} its card")

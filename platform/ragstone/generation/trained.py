@@ -12,7 +12,7 @@ from ragstone.generation.prompts import without_last
 from ragstone.models.sampling import Sampler, write
 from ragstone.storage.files import digest_bytes
 from ragstone.training.datastores import datastore_of
-from ragstone.training.model_files import open_model
+from ragstone.training.model_files import open_language_model
 from ragstone.training.registry import Registry
 
 _NEIGHBOURS = "+knn"
@@ -71,7 +71,7 @@ class TrainedGenerator:
 
     def count_tokens(self, prompt: Prompt) -> int:
         """Return the tokens of `prompt`."""
-        return len(open_model(self._folder)[1].encode(prompt.text))
+        return len(open_language_model(self._folder)[1].encode(prompt.text))
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         """Yield what the model writes after the prompt, until it ends the text.
@@ -86,7 +86,7 @@ class TrainedGenerator:
         return readable(self._pieces(prompt, sampling), self.id, sampling.stop)
 
     def _pieces(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
-        model, tokenizer = open_model(self._folder)
+        model, tokenizer = open_language_model(self._folder)
         room = max(1, self.context_length // 2)
         while prompt.passages and self.count_tokens(prompt) > room:
             prompt = without_last(prompt)

@@ -32,6 +32,7 @@ class Config:
     """Settings that a network is made by; each family adds its own."""
 
     family: ClassVar[str]
+    decided: ClassVar[frozenset[str]] = frozenset()  # settings that the data decide, not people
 
     def to_json(self) -> str:
         """Return them as JSON, with family and schema."""

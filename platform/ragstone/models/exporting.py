@@ -44,7 +44,7 @@ def export(model: LanguageModel, tokenizer: Tokenizer, folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "model.safetensors").chmod(0o644)
     _write(folder / "config.json", _config(model.config, tokenizer))
-    tokenizer.save(folder / "tokenizer.json")
+    tokenizer.save(folder)
     _write(
         folder / "tokenizer_config.json",
         {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ragstone.errors import InvalidArgument
-from ragstone.models.base import Config
+from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.gpt import GPT, GPTConfig
-from ragstone.models.language import LanguageModel
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 
 
@@ -18,14 +17,18 @@ class Family:
     """A family's settings and its network."""
 
     config: type[Config]
-    build: Callable[[Any], LanguageModel]
+    build: Callable[[Any], GenerativeModel]
     about: str
+    material: str  # what it learns from, and makes: a name of `training.materials`
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # what its training differs in
 
+
+WITHOUT_TEXT = frozenset({"waves"})  # materials whose models make files
 
 FAMILIES = {
-    "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right."),
-    "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory."),
-    "gru": Family(GRUConfig, GRU, "Recurrent network of gated units."),
+    "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
+    "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
+    "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
 }
 
 

@@ -171,7 +171,7 @@ def judge(model: LanguageModel, store: Datastore, text: NDArray[np.integer]) -> 
     for at in range(0, len(states), 4096):
         rows = torch.from_numpy(states[at : at + 4096]).to(device)
         chances = torch.softmax(model.predict(rows).double(), dim=-1).cpu()
-        wanted = torch.from_numpy(following[at : at + 4096]).long()
+        wanted = torch.from_numpy(following[at : at + 4096].astype(np.int64))
         own[at : at + 4096] = chances.gather(1, wanted[:, None])[:, 0].numpy()
     return Chances(own, distances, tokens == following[:, None])
 

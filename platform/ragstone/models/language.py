@@ -24,6 +24,8 @@ class LanguageConfig(Config):
         Tokens that are read at once.
     """
 
+    decided: ClassVar[frozenset[str]] = frozenset({"vocabulary"})
+
     vocabulary: int
     context: int = 128
     width: int = 128

@@ -18,6 +18,7 @@ from ragstone.errors import InvalidArgument
 
 Kind = Literal["bytes", "characters", "bpe"]
 
+FILE = "tokenizer.json"
 END = "<|end|>"  # between two texts, and before the first
 _UNKNOWN = "<|unknown|>"
 _LEAST = 257  # tokens of bpe: the bytes and `END`
@@ -55,9 +56,25 @@ class Tokenizer:
         """Read what `to_json` wrote."""
         return cls(Whole.from_str(text))
 
-    def save(self, path: Path) -> None:
-        """Write `tokenizer.json`."""
-        path.write_text(self.to_json(), encoding="utf-8")
+    @property
+    def about(self) -> str:
+        """Its kind and size, in words."""
+        return f"{self._kind}, {self.size:,} tokens"
+
+    @property
+    def _kind(self) -> Kind:
+        if isinstance(self._whole.model, models.WordLevel):
+            return "characters"
+        return "bpe" if self.size > _LEAST else "bytes"
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json` into a folder."""
+        (folder / FILE).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> Tokenizer:
+        """Read what `save` wrote."""
+        return cls.from_json((folder / FILE).read_text(encoding="utf-8"))
 
 
 def make_tokenizer(kind: str, texts: Iterable[str], size: int = 4096) -> Tokenizer:

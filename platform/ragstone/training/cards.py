@@ -10,22 +10,21 @@ _NO_SETTINGS = ("family", "schema")
 
 _CARD = """# {name}, number {number}
 
-A language model of the family `{family}` with {parameters:,} parameters, trained by Ragstone
+A model of the family `{family}` with {parameters:,} parameters, trained by Ragstone
 {ragstone} on {created}.
 
 ## What it learnt from
 
 `{dataset}@{version}` (digest `{data_digest}`): {items:,} items, {tokens:,} tokens. Held out:
-{held_out}, {validation_tokens:,} tokens. Licences of the data: {licences}.
+{held_out}, {validation_tokens:,} tokens. Licences of the data: {licences}.{left_out}
 
 ## How well
 
 | measure | value |
 | --- | --- |
 | loss on all that is held out | {loss:.4f} nats per token |
-| the same | {bits_per_byte:.4f} bits per byte |
-| best after | {best_step:,} of {steps:,} steps |
-
+{bits_per_byte}| best after | {best_step:,} of {steps:,} steps |
+{measures}
 ## How it was trained
 
 In {minutes:.1f} minutes, about {watt_hours:.1f} Wh at {watts:.0f} W. Tokenizer: {tokenizer}.
@@ -34,8 +33,8 @@ In {minutes:.1f} minutes, about {watt_hours:.1f} Wh at {watts:.0f} W. Tokenizer:
 
 ## Use and limits
 
-It continues texts like those that it learnt from, and may repeat them word for word. It knows
-nothing else, and nothing that it writes is checked; answers of Ragstone are, by their quotes.
+It makes things like those that it learnt from, and may repeat them as they are. It knows nothing
+else, and nothing that it makes is checked; answers of Ragstone are, by their quotes.
 Weights: `{digest}`.
 """
 
@@ -43,7 +42,7 @@ Weights: `{digest}`.
 def card(info: ModelInfo) -> str:
     """Return the card, Markdown."""
     data = info.data
-    settings = {**info.config, **info.training}
+    settings = {**info.config, **info.material, **info.training}
     settings = {name: value for name, value in settings.items() if name not in _NO_SETTINGS}
     rows = "\n".join(f"| `{name}` | {value} |" for name, value in settings.items())
     return _CARD.format(
@@ -62,7 +61,11 @@ def card(info: ModelInfo) -> str:
         validation_tokens=data.validation_tokens,
         licences=", ".join(data.licences) or "not stated",
         loss=info.loss,
-        bits_per_byte=info.bits_per_byte,
+        bits_per_byte=""
+        if info.bits_per_byte is None
+        else f"| the same | {info.bits_per_byte:.4f} bits per byte |\n",
+        left_out=_left_out(info),
+        measures="".join(f"| {name} | {value:.4g} |\n" for name, value in info.measures.items()),
         best_step=info.best_step,
         steps=info.steps,
         minutes=info.seconds / 60,
@@ -72,3 +75,8 @@ def card(info: ModelInfo) -> str:
         settings=f"| setting | value |\n| --- | --- |\n{rows}",
         digest=info.digest[:16],
     )
+
+
+def _left_out(info: ModelInfo) -> str:
+    reasons = ", ".join(f"{number:,} ({why})" for why, number in info.data.left_out.items())
+    return f" Left out: {reasons}." if reasons else ""

@@ -2,98 +2,119 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 
-from ragstone.errors import InvalidArgument
-from ragstone.ingestion.dedup.settling import outcome_of
-from ragstone.storage import manifests, parts
+from ragstone.models.tokenizers import Tokenizer
+from ragstone.storage.files import TEMPORARY, remove
+from ragstone.training.dividing import FEW, HELD_OUT, Division, divide, living_rows
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
-HELD_OUT = 0.1  # of the items, or of the end of each
-_FEW = 20  # items; of fewer, the end of each is held out
-_LICENCES = ("licence", "license")  # keys of metadata
+_TOKEN = np.int32
+
+
+class Corpus:
+    """Texts of a version, read from its parts as often as they are asked for.
+
+    Parameters
+    ----------
+    division
+        Its items that have a text. Of few, the end of each is held out.
+    """
+
+    def __init__(self, store: Store, manifest: Manifest, division: Division) -> None:
+        self._store, self._manifest = store, manifest
+        self.division = division
+        self._cut = len(division.held_out) < FEW
+        few = f"the last {HELD_OUT:.0%} of each of {len(division.held_out)} items"
+        self.how = few if self._cut else division.how
+
+    def texts(self, *, held_out: bool) -> Iterator[str]:
+        """Yield the texts of one side, in the order of the parts."""
+        return (text for _, text, side in self.pieces() if side == held_out)
+
+    def pieces(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield id of the item, text, and whether it is held out."""
+        sides = self.division.held_out
+        for row in living_rows(self._store, self._manifest):
+            item, text = row["item_id"], row["text"]
+            if item not in sides:
+                continue
+            if not self._cut:
+                yield item, text, sides[item]
+                continue
+            cut = round(len(text) * (1 - HELD_OUT))
+            yield item, text[:cut], False
+            yield item, text[cut:], True
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """Texts of a version, in the order of their items' ids."""
+class Tokens:
+    """The tokens of a corpus, mapped from files; the token of their end stands before each text."""
 
-    training: list[str]
-    held_out: list[str]
-    how: str  # what is held out, in words
-    licences: list[str]
+    training: NDArray[np.integer]
+    held_out: NDArray[np.integer]
+    held_out_bytes: int  # of the texts in UTF-8
 
 
-def read_corpus(store: Store, manifest: Manifest) -> Corpus:
+def read_corpus(store: Store, manifest: Manifest, *, synthetic: bool = False) -> Corpus:
     """Return the texts of a version.
-
-    Whether an item is held out is decided by its id, or by the least id of the duplicate group that
-    it is in: so it stays on its side in every version, and its duplicates with it.
 
     Raises
     ------
     InvalidArgument
         It has no text.
     """
-    found = sorted(_texts(store, manifest))
-    if not found:
-        raise InvalidArgument("dataset", manifest.dataset, "one that holds text")
-    licences = sorted({licence for _, _, licence in found if licence})
-    if len(found) < _FEW:
-        cuts = [round(len(text) * (1 - HELD_OUT)) for _, text, _ in found]
-        texts = [text for _, text, _ in found]
-        how = f"the last {HELD_OUT:.0%} of each of {len(found)} items"
-        first = [text[:cut] for text, cut in zip(texts, cuts, strict=True)]
-        return Corpus(first, [t[c:] for t, c in zip(texts, cuts, strict=True)], how, licences)
-    leaders = _leaders(store, manifest)
-    sides: tuple[list[str], list[str]] = ([], [])
-    for item_id, text, _ in found:
-        sides[_is_held_out(leaders.get(item_id, item_id))].append(text)
-    how = f"{HELD_OUT:.0%} of the items, by their ids, duplicates together"
-    return Corpus(*sides, how, licences)
+    usable = divide(store, manifest, lambda row: bool(row["text"].strip()), synthetic=synthetic)
+    return Corpus(store, manifest, usable)
 
 
-def _is_held_out(item_id: str) -> bool:
-    return int.from_bytes(blake3(item_id.encode()).digest()[:4]) < HELD_OUT * 2**32
+def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> Tokens:
+    """Write the tokens of a corpus into `folder`, texts by the ids of their items; map the files.
+
+    No more than a part of the version is in memory at once.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = folder / f"{TEMPORARY}tokens"
+    found: dict[bool, list[tuple[str, int, int]]] = {False: [], True: []}
+    end = size = 0
+    with raw.open("wb") as file:
+        for item, text, held_out in corpus.pieces():
+            tokens = np.asarray([tokenizer.end, *tokenizer.encode(text)], _TOKEN)
+            file.write(tokens.tobytes())
+            found[held_out].append((item, end, end + len(tokens)))
+            end += len(tokens)
+            size += len(text.encode()) if held_out else 0
+    unsorted = np.memmap(raw, _TOKEN, "r") if end else np.zeros(0, _TOKEN)
+    training, held_out_tokens = (
+        _ordered(unsorted, found[side], folder / f"{name}.npy")
+        for side, name in ((False, "training"), (True, "held-out"))
+    )
+    remove(raw)
+    return Tokens(training, held_out_tokens, size)
 
 
-def _texts(store: Store, manifest: Manifest) -> Iterator[tuple[str, str, str]]:
-    """Yield id, text and licence of each living item that has a text."""
-    removed = manifests.unpack_bitmap(manifest.removed_items)
-    columns = ["item_key", "item_id", "text", "metadata"]
-    for part in manifest.parts:
-        for row in parts.read_table(store.root / part.path, "items", columns).to_pylist():
-            if row["item_key"] not in removed and row["text"].strip():
-                metadata = json.loads(row["metadata"])
-                licence = next((str(metadata[k]) for k in _LICENCES if metadata.get(k)), "")
-                yield row["item_id"], row["text"], licence
-
-
-def _leaders(store: Store, manifest: Manifest) -> dict[str, str]:
-    """Return the least item id of the duplicate groups that an item is in, directly or not."""
-    ids = {
-        int(key): str(item)
-        for key, item in store.catalog.rows(
-            "SELECT item_key, item_id FROM items WHERE dataset_id = ?", [manifest.dataset_id]
-        )
-    }
-    parent: dict[str, str] = {}
-
-    def leader(item: str) -> str:
-        while parent.get(item, item) != item:
-            item = parent[item]
-        return item
-
-    for group in outcome_of(store, f"{manifest.dataset}@{manifest.version}").groups:
-        leaders = sorted({leader(ids[key]) for key in group.members})
-        for one in leaders:
-            parent[one] = leaders[0]
-    return {item: leader(item) for item in ids.values()}
+def _ordered(
+    tokens: NDArray[np.integer], places: list[tuple[str, int, int]], path: Path
+) -> NDArray[np.integer]:
+    """Write the stretches of `tokens` by item id; return them, mapped."""
+    remove(path)
+    length = sum(end - begin for _, begin, end in places)
+    if not length:
+        return np.zeros(0, _TOKEN)
+    ordered = open_memmap(path, "w+", _TOKEN, (length,))
+    at = 0
+    for _, begin, end in sorted(places):
+        ordered[at : at + end - begin] = tokens[begin:end]
+        at += end - begin
+    ordered.flush()
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]

@@ -6,15 +6,15 @@ import json
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.knn import Datastore, Mixture, judge, tuned
 from ragstone.schemas.models import DatastoreInfo
 from ragstone.storage.files import TEMPORARY, publish_folder, remove
-from ragstone.training.corpus import read_corpus
-from ragstone.training.learning import tokens_of
-from ragstone.training.model_files import open_model
+from ragstone.training.corpus import read_corpus, write_tokens
+from ragstone.training.model_files import open_language_model
 from ragstone.training.registry import DATASTORE
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ def build_datastore(
     if neighbours < 1:
         raise InvalidArgument("neighbours", neighbours, "at least 1")
     folder = registry.folder(model)
-    network, tokenizer = open_model(folder)
-    with store.shared():
+    network, tokenizer = open_language_model(folder)
+    with store.shared(), TemporaryDirectory() as scratch:
         corpus = read_corpus(store, store.resolve(reference))
-    training, held_out = (tokens_of(tokenizer, t) for t in (corpus.training, corpus.held_out))
-    found = Datastore.build(network, training, Mixture(min(neighbours, len(training) - 1)))
-    chances = judge(network, found, held_out)
+        tokens = write_tokens(corpus, tokenizer, Path(scratch))
+        mixture = Mixture(min(neighbours, len(tokens.training) - 1))
+        found = Datastore.build(network, tokens.training, mixture)
+        chances = judge(network, found, tokens.held_out)
     found = tuned(found, chances)
     rest = slice(len(chances.own) // 2, None)
     info = DatastoreInfo(

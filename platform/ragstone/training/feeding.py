@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch
 
+_HASHED = 1 << 20  # tokens at once
+
 
 class TrainingData(Protocol):
     """Examples to learn from, and others to validate by."""
@@ -64,7 +66,8 @@ class TokenData:
         """BLAKE3 of both."""
         hasher = blake3(str(len(self._training)).encode())
         for part in (self._training, self._held_out):
-            hasher.update(np.ascontiguousarray(part, "<i4").tobytes())
+            for begin in range(0, len(part), _HASHED):
+                hasher.update(np.ascontiguousarray(part[begin : begin + _HASHED], "<i4").tobytes())
         return hasher.hexdigest()
 
     def batch(self, step: int, size: int, seed: int) -> Batch:

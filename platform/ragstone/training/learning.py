@@ -1,4 +1,4 @@
-"""Training a language model on a dataset version, from its texts to a number in the registry."""
+"""Training a model on a dataset version, from its items to a number in the registry."""
 
 from __future__ import annotations
 
@@ -10,38 +10,30 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.families import Family, family
-from ragstone.models.tokenizers import Tokenizer, make_tokenizer
-from ragstone.schemas.models import ModelData, ModelInfo
+from ragstone.schemas.models import ModelInfo
 from ragstone.storage.files import remove
-from ragstone.training.corpus import Corpus, read_corpus
-from ragstone.training.feeding import TokenData
+from ragstone.training.materials.base import Asked, Prepared
+from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import write_model
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Plan, Progress, Trainer
 
 if TYPE_CHECKING:
-    from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
-
-# Settings that are neither the network's nor the trainer's.
-_OWN = {"tokenizer": "str", "tokens": "int"}
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """Settings of a training by what they are for."""
 
-    config: dict[str, Any]
+    network: dict[str, Any]
     training: TrainingSettings
-    tokenizer: str
-    tokens: int
+    material: dict[str, Any]
 
     @classmethod
     def of(cls, known: Family, values: Mapping[str, Any]) -> Chosen:
@@ -52,20 +44,22 @@ class Chosen:
         InvalidArgument
             A setting is unknown or of another type.
         """
-        networks = {f.name: str(f.type) for f in fields(known.config) if f.name != "vocabulary"}
+        networks = {
+            f.name: str(f.type) for f in fields(known.config) if f.name not in known.config.decided
+        }
         trainers = {f.name: str(f.type) for f in fields(TrainingSettings)}
-        kinds = {**networks, **trainers, **_OWN}
+        materials = MATERIALS[known.material].settings
+        kinds = {**materials, **trainers, **networks}
         read = {}
         for name, value in values.items():
             if name not in kinds:
                 raise InvalidArgument("setting", name, "one of " + ", ".join(sorted(kinds)))
             read[name] = _value(name, value, kinds[name])
-        return cls(
-            {name: value for name, value in read.items() if name in networks},
-            TrainingSettings.of({k: v for k, v in read.items() if k in trainers}),
-            read.get("tokenizer", "characters"),
-            read.get("tokens", 4096),
-        )
+        parts = [
+            {name: value for name, value in read.items() if name in own}
+            for own in (networks, trainers, materials)
+        ]
+        return cls(parts[0], TrainingSettings.of({**known.recipe, **parts[1]}), parts[2])
 
 
 def train_model(
@@ -87,18 +81,14 @@ def train_model(
     if restart:
         remove(folder)
     with store.shared():
-        manifest = store.resolve(reference)
-        corpus = read_corpus(store, manifest)
-    tokenizer = make_tokenizer(chosen.tokenizer, corpus.training, chosen.tokens)
-    training, held_out = (tokens_of(tokenizer, t) for t in (corpus.training, corpus.held_out))
-    config = known.config.of({"vocabulary": tokenizer.size, **chosen.config})
+        asked = Asked(settings=chosen.material, folder=folder)
+        prepared = MATERIALS[known.material].prepare(store, store.resolve(reference), asked)
+    config = known.config.of({**prepared.decided, **chosen.network})
     torch.manual_seed(chosen.training.seed)
     model = known.build(config)
-    data = TokenData(training, held_out, model.config.context)
-    trainer = Trainer(model, data, chosen.training, folder, on_progress)
+    trainer = Trainer(model, prepared.feed(config), chosen.training, folder, on_progress)
     on_plan(trainer.plan())
     outcome = trainer.fit()
-    size = sum(len(text.encode()) for text in corpus.held_out)
     info = ModelInfo(
         name=name,
         number=registry.next_number(name),
@@ -107,43 +97,23 @@ def train_model(
         parameters=model.parameters_count,
         config=json.loads(config.to_json()),
         training=json.loads(trainer.settings.to_json()),
-        tokenizer=f"{chosen.tokenizer}, {tokenizer.size:,} tokens",
-        data=_data(manifest, corpus, training, held_out, size),
+        tokenizer=prepared.codec.about,
+        material=chosen.material,
+        data=prepared.data,
         steps=outcome.steps,
         best_step=outcome.best_step,
         loss=outcome.best,
-        bits_per_byte=outcome.best * (len(held_out) - 1) / math.log(2) / size,
+        bits_per_byte=bits(outcome.best, prepared),
         seconds=round(outcome.seconds, 1),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         ragstone=version("ragstone"),
     )
-    return registry.add(info, lambda place: write_model(place, model, tokenizer))
+    return registry.add(info, lambda place: write_model(place, model, prepared.codec))
 
 
-def _data(
-    manifest: Manifest,
-    corpus: Corpus,
-    training: NDArray[np.int32],
-    held_out: NDArray[np.int32],
-    size: int,
-) -> ModelData:
-    return ModelData(
-        dataset=manifest.dataset,
-        version=manifest.version,
-        digest=manifest.digest,
-        items=manifest.items,
-        held_out=corpus.how,
-        tokens=len(training),
-        validation_tokens=len(held_out),
-        validation_bytes=size,
-        licences=corpus.licences,
-    )
-
-
-def tokens_of(tokenizer: Tokenizer, texts: list[str]) -> NDArray[np.int32]:
-    """Return the texts one after the other, with the token of their end before each."""
-    parts = [np.asarray([tokenizer.end, *tokenizer.encode(text)], np.int32) for text in texts]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+def bits(loss: float, prepared: Prepared) -> float | None:
+    """Return a loss on what is held out as bits per byte, where that says something."""
+    return loss * prepared.per_byte / math.log(2) if prepared.per_byte else None
 
 
 def _value(name: str, value: Any, kind: str) -> Any:

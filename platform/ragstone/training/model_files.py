@@ -1,36 +1,40 @@
-"""Weights, settings and tokenizer of a language model as files, and back."""
+"""Weights, settings and codec of a model as files, and back."""
 
 from __future__ import annotations
 
 import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from ragstone.errors import DamagedFile
+from ragstone.errors import DamagedFile, InvalidArgument
+from ragstone.models.base import GenerativeModel
 from ragstone.models.families import family
 from ragstone.models.language import LanguageModel
 from ragstone.models.tokenizers import Tokenizer
 from ragstone.storage.files import stamp
+from ragstone.training.materials.base import Codec
+from ragstone.training.materials.known import MATERIALS
 from ragstone.training.registry import WEIGHTS, read_info
 
-_CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
+_CONFIG = "config.json"
 
 _opening = threading.Lock()
 
 
-def write_model(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> None:
+def write_model(folder: Path, model: GenerativeModel, codec: Codec) -> None:
     """Write all that `open_model` reads into `folder`."""
     tensors = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
     (folder / _CONFIG).write_text(model.config.to_json(), encoding="utf-8")
-    tokenizer.save(folder / _TOKENIZER)
+    codec.save(folder)
 
 
-def open_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
-    """Return the model in a folder of the registry, ready to write, and its tokenizer.
+def open_model(folder: Path) -> tuple[GenerativeModel, Any]:
+    """Return the model in a folder of the registry, ready for use, and its codec.
 
     Raises
     ------
@@ -41,8 +45,24 @@ def open_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
         return _opened(folder)
 
 
-@lru_cache(maxsize=2)  # it is written with again and again, and a number never changes
-def _opened(folder: Path) -> tuple[LanguageModel, Tokenizer]:
+def open_language_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
+    """Return the model in a folder of the registry and its tokenizer.
+
+    Raises
+    ------
+    DamagedFile
+        Its weights are not those that were trained.
+    InvalidArgument
+        It does not go on with texts.
+    """
+    model, codec = open_model(folder)
+    if not isinstance(model, LanguageModel):
+        raise InvalidArgument("model", read_info(folder).name, "a language model, such as a gpt")
+    return model, codec
+
+
+@lru_cache(maxsize=2)  # it is used again and again, and a number never changes
+def _opened(folder: Path) -> tuple[GenerativeModel, Codec]:
     info = read_info(folder)
     if stamp(folder / WEIGHTS).blake3 != info.digest:
         raise DamagedFile(folder / WEIGHTS, "its bytes have changed since they were written")
@@ -50,4 +70,4 @@ def _opened(folder: Path) -> tuple[LanguageModel, Tokenizer]:
     model = known.build(known.config.from_json((folder / _CONFIG).read_text(encoding="utf-8")))
     model.load_state_dict(load_file(folder / WEIGHTS))
     model.eval().requires_grad_(requires_grad=False)
-    return model, Tokenizer.from_json((folder / _TOKENIZER).read_text(encoding="utf-8"))
+    return model, MATERIALS[known.material].open_codec(folder)

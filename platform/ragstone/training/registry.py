@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import copytree
 
 from ragstone.errors import DamagedFile, InvalidArgument, UnknownModel
 from ragstone.schemas.models import DatastoreInfo, ModelData, ModelInfo
-from ragstone.storage.files import make_folder, publish_folder, remove, stamp
+from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, remove, stamp
 from ragstone.training.cards import card
 
 WEIGHTS = "model.safetensors"
-_INFO, _CARD, TRAINING = "model.json", "card.md", ".training"
+_INFO, _CARD, _MEASURES = "model.json", "card.md", "measures.json"
+TRAINING = ".training"
 DATASTORE = "knn"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -93,12 +95,40 @@ class Registry:
         place.mkdir()
         write(place)
         info = replace(info, digest=stamp(place / WEIGHTS).blake3)
-        (place / _CARD).write_text(card(info), encoding="utf-8")
-        (place / _INFO).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+        _write_info(place, info)
         final = self._root / info.name / str(info.number)
         publish_folder(place, final, sorted(place.iterdir()))
         remove(training)
         return info
+
+    def take(self, folder: Path, name: str, check: Callable[[Path], object]) -> ModelInfo:
+        """Keep a copy of a model's folder as the next number of `name`, or of its own name.
+
+        Parameters
+        ----------
+        check
+            Raises where what lies in a folder is no whole model.
+        """
+        info = read_info(folder)
+        name = name or info.name
+        self.training_folder(name)  # it can be called so
+        info = replace(info, name=name, number=self.next_number(name))
+        make_folder(self._root / name)
+        place = self._root / name / f"{TEMPORARY}{info.number}"
+        remove(place)
+        copytree(folder, place)
+        check(place)
+        _write_info(place, info)
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        publish_folder(place, self._root / name / str(info.number), files)
+        return replace(info, datastore=self.info(f"{name}@{info.number}").datastore)
+
+    def measured(self, reference: str, measures: Mapping[str, float]) -> None:
+        """Keep what was measured of a model, for its card."""
+        folder = self.folder(reference)
+        place = folder / f"{TEMPORARY}{_MEASURES}"
+        place.write_text(json.dumps(measures, indent=2) + "\n", encoding="utf-8")
+        place.replace(folder / _MEASURES)
 
     def card(self, reference: str) -> str:
         """Return the card of a model, Markdown.
@@ -129,9 +159,20 @@ def read_info(folder: Path) -> ModelInfo:
         values = json.loads((folder / _INFO).read_text(encoding="utf-8"))
         values["data"] = ModelData(**values["data"])
         values["datastore"] = _read_datastore(folder)
+        values["measures"] = _read_measures(folder)
         return ModelInfo(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedFile(folder / _INFO, f"it does not describe a model ({error})") from error
+
+
+def _write_info(folder: Path, info: ModelInfo) -> None:
+    (folder / _CARD).write_text(card(info), encoding="utf-8")
+    (folder / _INFO).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+
+
+def _read_measures(folder: Path) -> dict[str, float]:
+    path = folder / _MEASURES
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _read_datastore(folder: Path) -> DatastoreInfo | None:

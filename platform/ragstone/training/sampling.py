@@ -1,18 +1,33 @@
-"""What a model of the registry is used for: texts that it writes, and copies for others."""
+"""What a model of the registry is used for: what it makes, its measures, and copies for others."""
 
 from __future__ import annotations
 
-from itertools import islice
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from ragstone.encoders.writing import check_new, written_whole
 from ragstone.errors import InvalidArgument
 from ragstone.models.exporting import export
-from ragstone.models.sampling import Sampler, write
-from ragstone.schemas.models import Sample
+from ragstone.models.families import family
+from ragstone.models.sampling import Sampler
+from ragstone.schemas.models import ModelInfo, ModelMeasures, Sample
 from ragstone.training.datastores import datastore_of
-from ragstone.training.model_files import open_model
-from ragstone.training.registry import Registry
+from ragstone.training.learning import bits
+from ragstone.training.materials.base import Asked, Request
+from ragstone.training.materials.known import MATERIALS
+from ragstone.training.model_files import open_language_model, open_model
+from ragstone.training.settings import TrainingSettings
+from ragstone.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from ragstone.storage.store import Store
+    from ragstone.training.registry import Registry
+
+LAYOUTS = ("ragstone", "transformers")
 
 
 def sample(
@@ -21,32 +36,79 @@ def sample(
     prompt: str,
     tokens: int,
     sampler: Sampler | None,
+    conditions: Mapping[str, str],
+    beams: int,
     *,
     neighbours: bool,
 ) -> Sample:
     """See `Workspace.sample`."""
     info, folder = registry.info(model), registry.folder(model)
-    network, tokenizer = open_model(folder)
     store = datastore_of(folder) if neighbours else None
     if neighbours and store is None:
         expected = f"a model with a datastore: ragstone train knnlm DATASET {info.name}"
         raise InvalidArgument("model", model, expected)
-    chosen = sampler or Sampler()
-    asked = [tokenizer.end, *tokenizer.encode(prompt).tolist()]
-    written: list[int] = []
-    for token in islice(write(network, asked, chosen, store.mix if store else None), tokens):
-        if token == tokenizer.end:
-            break
-        written.append(token)
-    name = f"{info.name}@{info.number}"
-    return Sample(name, prompt, tokenizer.decode(written), chosen.seed)
+    request = Request(
+        prompt=prompt,
+        conditions=conditions,
+        tokens=tokens,
+        sampler=sampler or Sampler(),
+        beams=beams,
+        mixing=store.mix if store else None,
+    )
+    network, codec = open_model(folder)
+    made = MATERIALS[family(info.family).material].make(network, codec, request)
+    return Sample(
+        model=f"{info.name}@{info.number}",
+        prompt=prompt,
+        text=made.text,
+        seed=request.sampler.seed,
+        conditions=dict(conditions),
+        media=made.media,
+        media_type=made.media_type,
+    )
 
 
-def export_model(registry: Registry, model: str, folder: Path) -> Path:
+def evaluate_model(
+    store: Store, registry: Registry, model: str, reference: str, samples: int
+) -> ModelMeasures:
+    """See `Workspace.evaluate_model`."""
+    if samples < 0:
+        raise InvalidArgument("samples", samples, "at least 0")
+    info = registry.info(model)
+    own = f"{info.data.dataset}@{info.data.version}"
+    material = MATERIALS[family(info.family).material]
+    network, codec = open_model(registry.folder(model))
+    settings = TrainingSettings.from_json(json.dumps(info.training))
+    with store.shared(), TemporaryDirectory() as scratch:
+        manifest = store.resolve(reference or own)
+        asked = Asked(settings=info.material, folder=Path(scratch), codec=codec)
+        prepared = material.prepare(store, manifest, asked)
+        feed = prepared.feed(network.config)
+        loss = Trainer(network, feed, settings, Path(scratch) / "none").validate()
+        measures = material.measure(network, codec, prepared, samples)
+    name, data = f"{info.name}@{info.number}", f"{manifest.dataset}@{manifest.version}"
+    if data == own:
+        registry.measured(name, measures)
+    return ModelMeasures(name, data, loss, bits(loss, prepared), samples, measures)
+
+
+def export_model(registry: Registry, model: str, folder: Path, layout: str) -> Path:
     """See `Workspace.export_model`."""
+    if layout not in LAYOUTS:
+        raise InvalidArgument("layout", layout, "one of " + ", ".join(LAYOUTS))
     check_new(folder)
-    network, tokenizer = open_model(registry.folder(model))
-    with written_whole(folder) as place:
-        export(network, tokenizer, place)
-        (place / "README.md").write_text(registry.card(model), encoding="utf-8")
+    place = registry.folder(model)
+    with written_whole(folder) as out:
+        if layout == "ragstone":
+            open_model(place)  # what is damaged is not handed on
+            copytree(place, out, dirs_exist_ok=True)
+        else:
+            network, tokenizer = open_language_model(place)
+            export(network, tokenizer, out)
+        (out / "README.md").write_text(registry.card(model), encoding="utf-8")
     return folder
+
+
+def import_model(registry: Registry, folder: Path, name: str) -> ModelInfo:
+    """See `Workspace.import_model`."""
+    return registry.take(folder, name, open_model)

@@ -1,0 +1,150 @@
+"""What the trainer, the registry and the commands know of a kind of data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from ragstone.models.base import GenerativeModel
+from ragstone.models.sampling import Mixing, Sampler
+from ragstone.schemas.models import ModelData
+from ragstone.training.feeding import TrainingData
+
+if TYPE_CHECKING:
+    from ragstone.storage.manifests import Manifest
+    from ragstone.storage.store import Store
+
+
+class Codec(Protocol):
+    """Turns items into what a network reads, and back; kept beside its weights."""
+
+    @property
+    def about(self) -> str:
+        """What it is, for the card: "characters, 65 tokens"."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into the folder of a model, whose material opens it again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be prepared.
+
+    Parameters
+    ----------
+    settings
+        Of the material, by `Material.settings`; what is not named has its default.
+    folder
+        For files that may be deleted when the data is used no more.
+    codec
+        Of a model that is to be measured; None: one is made of the items to learn from.
+    """
+
+    settings: Mapping[str, Any]
+    folder: Path
+    codec: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A version as a network is going to read it.
+
+    Parameters
+    ----------
+    decided
+        Settings of the network that the data decide, such as `vocabulary`.
+    feed
+        Gives the batches, once the network's settings are known.
+    per_byte
+        What is predicted for each byte that is held out: what the loss is multiplied with to be
+        bits per byte; 0 where that says nothing.
+    texts
+        Gives the texts to learn from, and those that are held out, to look for what a model copied.
+    """
+
+    codec: Any
+    decided: Mapping[str, Any]
+    feed: Callable[[Any], TrainingData]
+    data: ModelData
+    per_byte: float = 0.0
+    texts: Callable[[bool], Iterable[str]] = lambda _: ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a model is asked to make.
+
+    Parameters
+    ----------
+    prompt
+        A text to go on from, or to translate.
+    conditions
+        By what the model was told of each item: label, speaker.
+    tokens
+        At most.
+    beams
+        Of a search for the likeliest text; 1: the sampler picks.
+    """
+
+    prompt: str = ""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    tokens: int = 200
+    sampler: Sampler = field(default_factory=Sampler)
+    beams: int = 1
+    mixing: Mixing | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a model made: a text, or a file of some media type."""
+
+    text: str = ""
+    media: bytes = b""
+    media_type: str = ""
+
+
+class Material(ABC):
+    """A kind of data: how a version becomes batches, and what a network gives becomes an item."""
+
+    settings: ClassVar[Mapping[str, str]]  # of its own: name -> int, float, bool or str
+
+    @abstractmethod
+    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
+        """Return a version as a network reads it; `store` is locked against deleting meanwhile.
+
+        Raises
+        ------
+        InvalidArgument
+            It holds nothing, or not enough, of this kind; or a setting is wrong.
+        """
+
+    @abstractmethod
+    def open_codec(self, folder: Path) -> Codec:
+        """Read what `Codec.save` wrote."""
+
+    @abstractmethod
+    def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
+        """Let a model make one thing; the same request gives the same.
+
+        Raises
+        ------
+        InvalidArgument
+            The model cannot be asked so.
+        """
+
+    @abstractmethod
+    def measure(
+        self, model: GenerativeModel, codec: Any, prepared: Prepared, samples: int
+    ) -> dict[str, float]:
+        """Return measures of a model by name, beside its loss on what is held out.
+
+        Parameters
+        ----------
+        samples
+            Things that the model makes, to be measured.
+        """

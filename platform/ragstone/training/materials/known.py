@@ -1,0 +1,8 @@
+"""All materials by the name that families call them."""
+
+from __future__ import annotations
+
+from ragstone.training.materials.base import Material
+from ragstone.training.materials.texts import Texts
+
+MATERIALS: dict[str, Material] = {"text": Texts()}

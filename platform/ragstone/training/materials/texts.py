@@ -1,0 +1,97 @@
+"""Texts: one stream of tokens that a language model learns to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from ragstone.models.base import GenerativeModel
+from ragstone.models.language import LanguageConfig, LanguageModel
+from ragstone.models.sampling import Sampler, write
+from ragstone.models.tokenizers import Tokenizer, make_tokenizer
+from ragstone.schemas.models import ModelData
+from ragstone.training.corpus import Corpus, Tokens, read_corpus, write_tokens
+from ragstone.training.feeding import TokenData, TrainingData
+from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
+from ragstone.training.measures.texts import copying, variety
+
+if TYPE_CHECKING:
+    from ragstone.storage.manifests import Manifest
+    from ragstone.storage.store import Store
+
+TOKENIZER, TOKENS = "tokenizer", "tokens"
+_MEASURED = 300  # tokens of each sample
+
+
+class Texts(Material):
+    """For models that read from left to right."""
+
+    settings: ClassVar[Mapping[str, str]] = {TOKENIZER: "str", TOKENS: "int", "synthetic": "bool"}
+
+    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
+        """See `Material.prepare`."""
+        settings = asked.settings
+        corpus = read_corpus(store, manifest, synthetic=settings.get("synthetic", False))
+        tokenizer = asked.codec or make_tokenizer(
+            settings.get(TOKENIZER, "characters"),
+            corpus.texts(held_out=False),
+            settings.get(TOKENS, 4096),
+        )
+        tokens = write_tokens(corpus, tokenizer, asked.folder / "tokens")
+        size = tokens.held_out_bytes
+        return Prepared(
+            codec=tokenizer,
+            decided={"vocabulary": tokenizer.size},
+            feed=lambda config: self._feed(tokens, config),
+            data=_data(manifest, corpus, tokens),
+            per_byte=(len(tokens.held_out) - 1) / size if size else 0.0,
+            texts=lambda held_out: corpus.texts(held_out=held_out),
+        )
+
+    def _feed(self, tokens: Tokens, config: LanguageConfig) -> TrainingData:
+        return TokenData(tokens.training, tokens.held_out, config.context)
+
+    def open_codec(self, folder: Path) -> Codec:
+        """See `Material.open_codec`."""
+        return Tokenizer.open(folder)
+
+    def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
+        """Write on after the prompt."""
+        asked = [codec.end, *codec.encode(request.prompt).tolist()]
+        stream = write(cast("LanguageModel", model), asked, request.sampler, request.mixing)
+        return Made(text=codec.decode(_until(codec.end, islice(stream, request.tokens))))
+
+    def measure(
+        self, model: GenerativeModel, codec: Any, prepared: Prepared, samples: int
+    ) -> dict[str, float]:
+        """Return how varied what it writes is, and how much of it is copied."""
+        made = []
+        for seed in range(samples):
+            request = Request(tokens=_MEASURED, sampler=Sampler(seed=seed))
+            made.append(self.make(model, codec, request).text)
+        return {**variety(made), **copying(made, prepared.texts)}
+
+
+def _until(end: int, tokens: Iterator[int]) -> Iterator[int]:
+    for token in tokens:
+        if token == end:
+            return
+        yield token
+
+
+def _data(manifest: Manifest, corpus: Corpus, tokens: Tokens) -> ModelData:
+    division = corpus.division
+    return ModelData(
+        dataset=manifest.dataset,
+        version=manifest.version,
+        digest=manifest.digest,
+        items=manifest.items,
+        held_out=corpus.how,
+        tokens=len(tokens.training),
+        validation_tokens=len(tokens.held_out),
+        validation_bytes=tokens.held_out_bytes,
+        licences=division.licences,
+        left_out=division.left_out,
+    )

@@ -1,0 +1,1 @@
+"""How good what models make is, one module for each kind of data."""
