@@ -157,6 +157,10 @@ def test_pairs_are_learnt_and_unknown_characters_are_one_token() -> None:
     text = "granite granite granite slate slate"
     assert len(make_tokenizer("bpe", [text], 300).encode(text)) < len(text) / 3
     assert len(make_tokenizer("bytes", [text]).encode("é")) == 2
+    notes = make_tokenizer("notes", [])
+    piece = "60 64 67\n- 64\n\n127 0"
+    assert notes.decode(notes.encode(piece)) == piece
+    assert notes.encode(piece).tolist() == [64, 68, 71, 2, 3, 68, 2, 2, 131, 4]
     characters = make_tokenizer("characters", [text])
     assert characters.size == 2 + len(set(text))
     assert characters.decode(characters.encode("gra?nite")) == "granite"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -26,6 +27,8 @@ from ragstone.storage.restoring import restore_backup
 from ragstone.storage.store import Store
 from ragstone.training.cards import card
 from ragstone.training.corpus import read_corpus
+from ragstone.training.feeding import TokenData
+from ragstone.training.feeding_notes import NoteData
 from ragstone.training.measures.texts import copying
 from ragstone.training.trainer import Plan
 from ragstone.workspace import Workspace
@@ -300,6 +303,38 @@ def test_what_a_model_copies_is_measured(stones: Workspace, trained: ModelInfo) 
     whole = "".join(SENTENCES)
     assert copying([whole], lambda _: [whole])["copied"] == 1.0
     assert copying([whole], lambda _: [whole[::-1]])["copied"] == 0.0
+
+
+def test_music_is_heard_in_other_keys_and_measured(workspace: Workspace, tmp_path: Path) -> None:
+    for number in range(30):
+        lines = [f"{48 + (n * 5 + number) % 12} {60 + (n * 7) % 12}" for n in range(40)]
+        (tmp_path / f"{number}.txt").write_text("\n".join(lines))
+    workspace.ingest([tmp_path / f"{number}.txt" for number in range(30)], "songs")
+    settings = {**_plain(QUICK), "tokenizer": "notes", "transpose": 3}
+    made = workspace.train_model("gru", "songs", settings=settings)
+    assert (made.tokenizer, made.material["transpose"]) == ("notes, 132 tokens", 3)
+    assert made.loss < 4.5  # of 4.9 for 132 tokens that are alike
+    found = workspace.evaluate_model("songs", samples=1).measures
+    assert 0 < found["pitch_distance_training"] < 0.5
+    assert found["chord_distance_training"] == 0
+    assert 0 <= found["transition_distance"] <= 1
+    with pytest.raises(InvalidArgument, match="tokenizer is not notes"):
+        workspace.train_model("gru", "songs", settings={"transpose": 3})
+
+
+def test_the_keys_of_a_batch_are_a_function_of_the_step() -> None:
+    tune = np.tile(np.array([64, 68, 71, 2, 131, 3, 0], np.int32), 40)
+    data = NoteData(tune, tune, 14, 5)
+    first, again = data.batch(3, 6, 0), data.batch(3, 6, 0)
+    plain = TokenData(tune, tune, 14).batch(3, 6, 0)
+    for name, tokens in first.items():
+        assert torch.equal(tokens, again[name])
+        moved = (tokens - plain[name]) * (plain[name] >= 4) * (plain[name] < 120)
+        assert moved.abs().max() <= 5
+        assert len(moved.unique()) > 2
+        assert torch.equal(tokens[plain[name] < 4], plain[name][plain[name] < 4])
+        assert tokens.max() <= 131
+    assert data.digest != TokenData(tune, tune, 14).digest
 
 
 def test_a_model_is_taken_to_another_workspace(

@@ -1,4 +1,4 @@
-"""Tokenizers of language models: bytes, characters, or pairs of bytes learnt from the texts.
+"""Tokenizers of language models: bytes, characters, pairs of bytes learnt from texts, or notes.
 
 All are tokenizers of the library `tokenizers`, kept as its JSON, so that `transformers` reads them.
 """
@@ -16,12 +16,16 @@ from tokenizers import Tokenizer as Whole
 
 from ragstone.errors import InvalidArgument
 
-Kind = Literal["bytes", "characters", "bpe"]
+Kind = Literal["bytes", "characters", "bpe", "notes"]
 
 FILE = "tokenizer.json"
 END = "<|end|>"  # between two texts, and before the first
 _UNKNOWN = "<|unknown|>"
 _LEAST = 257  # tokens of bpe: the bytes and `END`
+PITCHES = 128  # of MIDI; 60 is the C in the middle
+REST, STEP = "-", "\n"
+FIRST_PITCH = 4  # token of pitch 0; the others follow
+_PARTS = ((r"[ \t\r]+", "removed"), (r"\n", "isolated"))
 
 
 class Tokenizer:
@@ -59,12 +63,13 @@ class Tokenizer:
     @property
     def about(self) -> str:
         """Its kind and size, in words."""
-        return f"{self._kind}, {self.size:,} tokens"
+        return f"{self.kind}, {self.size:,} tokens"
 
     @property
-    def _kind(self) -> Kind:
+    def kind(self) -> Kind:
+        """Its kind."""
         if isinstance(self._whole.model, models.WordLevel):
-            return "characters"
+            return "characters" if self._whole.token_to_id("127") is None else "notes"
         return "bpe" if self.size > _LEAST else "bytes"
 
     def save(self, folder: Path) -> None:
@@ -96,6 +101,8 @@ def make_tokenizer(kind: str, texts: Iterable[str], size: int = 4096) -> Tokeniz
         return Tokenizer(_of_bytes([], 0))
     if kind == "characters":
         return Tokenizer(_of_characters(texts))
+    if kind == "notes":
+        return Tokenizer(_of_notes())
     if kind == "bpe":
         if size < _LEAST:
             raise InvalidArgument("tokens", size, f"at least {_LEAST}")
@@ -124,5 +131,23 @@ def _of_characters(texts: Iterable[str]) -> Whole:
     whole = Whole(models.WordLevel(vocabulary, unk_token=_UNKNOWN))
     whole.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     whole.decoder = decoders.Fuse()
+    whole.add_special_tokens([END, _UNKNOWN])
+    return whole
+
+
+def _of_notes() -> Whole:
+    """Music as text: a line for each step of time, in it the pitches that sound, by voice.
+
+    The tokens are `END`, what is no note, the end of a step, a rest, and the pitches in their
+    order.
+    """
+    names = [END, _UNKNOWN, STEP, REST, *map(str, range(PITCHES))]
+    whole = Whole(models.WordLevel({name: at for at, name in enumerate(names)}, unk_token=_UNKNOWN))
+    spaces, steps = (pre_tokenizers.Split(Regex(r), b) for r, b in _PARTS)
+    whole.pre_tokenizer = pre_tokenizers.Sequence([spaces, steps])
+    joined = decoders.WordPiece(prefix="##", cleanup=False)
+    whole.decoder = decoders.Sequence(
+        [joined, decoders.Fuse(), decoders.Replace(Regex(r" ?\n ?"), STEP)]
+    )
     whole.add_special_tokens([END, _UNKNOWN])
     return whole

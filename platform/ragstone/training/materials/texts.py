@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from ragstone.errors import InvalidArgument
 from ragstone.models.base import GenerativeModel
 from ragstone.models.language import LanguageConfig, LanguageModel
 from ragstone.models.sampling import Sampler, write
@@ -14,21 +15,28 @@ from ragstone.models.tokenizers import Tokenizer, make_tokenizer
 from ragstone.schemas.models import ModelData
 from ragstone.training.corpus import Corpus, Tokens, read_corpus, write_tokens
 from ragstone.training.feeding import TokenData, TrainingData
+from ragstone.training.feeding_notes import NoteData
 from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
+from ragstone.training.measures.music import likeness
 from ragstone.training.measures.texts import copying, variety
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
-TOKENIZER, TOKENS = "tokenizer", "tokens"
+TOKENIZER, TOKENS, _TRANSPOSE = "tokenizer", "tokens", "transpose"
 _MEASURED = 300  # tokens of each sample
 
 
 class Texts(Material):
     """For models that read from left to right."""
 
-    settings: ClassVar[Mapping[str, str]] = {TOKENIZER: "str", TOKENS: "int", "synthetic": "bool"}
+    settings: ClassVar[Mapping[str, str]] = {
+        TOKENIZER: "str",
+        TOKENS: "int",
+        _TRANSPOSE: "int",
+        "synthetic": "bool",
+    }
 
     def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
         """See `Material.prepare`."""
@@ -39,18 +47,23 @@ class Texts(Material):
             corpus.texts(held_out=False),
             settings.get(TOKENS, 4096),
         )
+        semitones = settings.get(_TRANSPOSE, 0)
+        if semitones and tokenizer.kind != "notes":
+            raise InvalidArgument(_TRANSPOSE, semitones, "0, where the tokenizer is not notes")
         tokens = write_tokens(corpus, tokenizer, asked.folder / "tokens")
         size = tokens.held_out_bytes
         return Prepared(
             codec=tokenizer,
             decided={"vocabulary": tokenizer.size},
-            feed=lambda config: self._feed(tokens, config),
+            feed=lambda config: self._feed(tokens, config, semitones),
             data=_data(manifest, corpus, tokens),
             per_byte=(len(tokens.held_out) - 1) / size if size else 0.0,
             texts=lambda held_out: corpus.texts(held_out=held_out),
         )
 
-    def _feed(self, tokens: Tokens, config: LanguageConfig) -> TrainingData:
+    def _feed(self, tokens: Tokens, config: LanguageConfig, semitones: int) -> TrainingData:
+        if semitones:
+            return NoteData(tokens.training, tokens.held_out, config.context, semitones)
         return TokenData(tokens.training, tokens.held_out, config.context)
 
     def open_codec(self, folder: Path) -> Codec:
@@ -71,7 +84,8 @@ class Texts(Material):
         for seed in range(samples):
             request = Request(tokens=_MEASURED, sampler=Sampler(seed=seed))
             made.append(self.make(model, codec, request).text)
-        return {**variety(made), **copying(made, prepared.texts)}
+        heard = likeness(made, prepared.texts) if codec.kind == "notes" else {}
+        return {**variety(made), **copying(made, prepared.texts), **heard}
 
 
 def _until(end: int, tokens: Iterator[int]) -> Iterator[int]:
