@@ -1170,6 +1170,7 @@ class Workspace:
         sampler: Sampler | None = None,
         conditions: Mapping[str, str] | None = None,
         beams: int = 1,
+        count: int = 1,
         neighbours: bool = False,
     ) -> Sample:
         """Let a model make something; the same arguments give the same.
@@ -1184,6 +1185,8 @@ class Workspace:
             What it is to be like, by the metadata that the model was told: `label`, `speaker`.
         beams
             Of a search for the likeliest translation; 1: the sampler picks.
+        count
+            Images on one sheet.
         neighbours
             Mix in those of its datastore.
 
@@ -1202,6 +1205,7 @@ class Workspace:
             sampler,
             conditions or {},
             beams,
+            count,
             neighbours=neighbours,
         )
 

@@ -28,6 +28,9 @@ FAMILIES = {
     "gpt": "Train a transformer that writes on after a text, on a version.",
     "lstm": "Train a recurrent network with long memory, on a version.",
     "gru": "Train a recurrent network of gated units, on a version.",
+    "ae": "Train an autoencoder on the images of a version.",
+    "denoising": "Train an autoencoder that is shown spoilt images, on a version.",
+    "vae": "Train a variational autoencoder on the images of a version.",
 }
 
 
@@ -192,6 +195,7 @@ def sample(
     beams: Annotated[
         int, typer.Option(min=1, help="Of a search for the likeliest translation.")
     ] = 1,
+    count: Annotated[int, typer.Option(min=1, help="Images on one sheet.")] = 1,
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Mix in those of its datastore (kNN-LM).")
     ] = False,
@@ -201,7 +205,7 @@ def sample(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model make something: go on with a text, translate it, speak.
+    """Let a model make something: go on with a text, translate it, speak, draw.
 
     Example: ragstone sample stones-gpt "Granite is" --temperature 0.8
     """
@@ -226,6 +230,7 @@ def sample(
             sampler=sampler,
             conditions=dict(_pair("condition", one) for one in conditions or ()),
             beams=beams,
+            count=count,
             neighbours=neighbours,
         )
     if out is not None:

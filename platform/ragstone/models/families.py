@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ragstone.errors import InvalidArgument
+from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
+from ragstone.models.vae import VAE, VAEConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,19 @@ class Family:
     recipe: Mapping[str, Any] = field(default_factory=dict)  # what its training differs in
 
 
-WITHOUT_TEXT = frozenset({"waves"})  # materials whose models make files
+WITHOUT_TEXT = frozenset({"images", "waves"})  # materials whose models make files
+# What the training of networks of images differs in.
+IMAGES = {"optimiser": "adamw", "batch": 64, "learning_rate": 1e-3, "weight_decay": 0.01}
 
 FAMILIES = {
     "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
     "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
     "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
+    "ae": Family(AEConfig, AE, "Autoencoder.", "images", IMAGES),
+    "denoising": Family(
+        DenoisingConfig, Denoising, "Autoencoder that is shown spoilt images.", "images", IMAGES
+    ),
+    "vae": Family(VAEConfig, VAE, "Variational autoencoder.", "images", IMAGES),
 }
 
 

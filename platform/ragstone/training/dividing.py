@@ -30,7 +30,7 @@ HELD_OUT = 0.1  # of the items, or of the end of each
 FEW = 20  # items; of fewer texts, the end of each is held out
 SYNTHETIC = "synthetic"  # key of the metadata of items that a model made
 _LICENCES = ("licence", "license")  # keys of metadata
-_ALWAYS = ("item_key", "item_id", "text", "metadata")
+_ALWAYS = ("item_key", "item_id", "modality", "text", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def divide(
     Parameters
     ----------
     usable
-        Told of a row of the table of items, with `text` and `metadata`, read.
+        Told of a row of the table of items, with `modality`, `text` and `metadata`, read.
     synthetic
         Take items that a model made, too.
 
@@ -84,7 +84,7 @@ def divide(
 def living_rows(
     store: Store, manifest: Manifest, columns: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Yield `item_key`, `item_id`, `text`, `metadata` and `columns` of each item of a version."""
+    """Yield `columns` of each item of a version, and always those of `_ALWAYS`."""
     removed = manifests.unpack_bitmap(manifest.removed_items)
     wanted = [*_ALWAYS, *columns]
     for part in manifest.parts:

@@ -34,6 +34,24 @@ class TrainingData(Protocol):
         ...
 
 
+def passes(count: int, step: int, size: int, seed: int) -> NDArray[np.int64]:
+    """Return the numbers of a step's examples, int64 (size,), of `count` that there are.
+
+    Each pass takes each once, in an order drawn anew; a step may begin one and end the one before.
+    """
+    numbers = np.arange(step * size, (step + 1) * size)
+    found = [
+        _order(count, seed, int(epoch))[place]
+        for epoch, place in zip(*np.divmod(numbers, count), strict=True)
+    ]
+    return np.asarray(found, np.int64)
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
 class TokenData:
     """Stretches of tokens.
 

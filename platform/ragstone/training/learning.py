@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ragstone.errors import InvalidArgument
+from ragstone.models.base import GenerativeModel
 from ragstone.models.families import Family, family
 from ragstone.schemas.models import ModelInfo
 from ragstone.storage.files import remove
@@ -103,7 +104,7 @@ def train_model(
         steps=outcome.steps,
         best_step=outcome.best_step,
         loss=outcome.best,
-        bits_per_byte=bits(outcome.best, prepared),
+        bits_per_byte=bits(outcome.best, prepared, model),
         seconds=round(outcome.seconds, 1),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         ragstone=version("ragstone"),
@@ -111,9 +112,11 @@ def train_model(
     return registry.add(info, lambda place: write_model(place, model, prepared.codec))
 
 
-def bits(loss: float, prepared: Prepared) -> float | None:
-    """Return a loss on what is held out as bits per byte, where that says something."""
-    return loss * prepared.per_byte / math.log(2) if prepared.per_byte else None
+def bits(loss: float, prepared: Prepared, model: GenerativeModel) -> float | None:
+    """Return a loss on what is held out as bits per byte; None where it is no likelihood."""
+    if model.log_prob_kind not in ("exact", "bound") or not prepared.per_byte:
+        return None
+    return loss * prepared.per_byte / math.log(2)
 
 
 def _value(name: str, value: Any, kind: str) -> Any:

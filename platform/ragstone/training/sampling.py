@@ -38,6 +38,7 @@ def sample(
     sampler: Sampler | None,
     conditions: Mapping[str, str],
     beams: int,
+    count: int,
     *,
     neighbours: bool,
 ) -> Sample:
@@ -53,6 +54,7 @@ def sample(
         tokens=tokens,
         sampler=sampler or Sampler(),
         beams=beams,
+        count=count,
         mixing=store.mix if store else None,
     )
     network, codec = open_model(folder)
@@ -89,7 +91,7 @@ def evaluate_model(
     name, data = f"{info.name}@{info.number}", f"{manifest.dataset}@{manifest.version}"
     if data == own:
         registry.measured(name, measures)
-    return ModelMeasures(name, data, loss, bits(loss, prepared), samples, measures)
+    return ModelMeasures(name, data, loss, bits(loss, prepared, network), samples, measures)
 
 
 def export_model(registry: Registry, model: str, folder: Path, layout: str) -> Path:

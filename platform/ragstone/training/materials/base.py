@@ -89,6 +89,8 @@ class Request:
         At most.
     beams
         Of a search for the likeliest text; 1: the sampler picks.
+    count
+        Images on one sheet.
     """
 
     prompt: str = ""
@@ -96,6 +98,7 @@ class Request:
     tokens: int = 200
     sampler: Sampler = field(default_factory=Sampler)
     beams: int = 1
+    count: int = 1
     mixing: Mixing | None = None
 
 

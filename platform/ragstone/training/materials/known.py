@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragstone.training.materials.base import Material
+from ragstone.training.materials.images import ImageMaterial
 from ragstone.training.materials.texts import Texts
 
-MATERIALS: dict[str, Material] = {"text": Texts()}
+MATERIALS: dict[str, Material] = {"text": Texts(), "images": ImageMaterial()}

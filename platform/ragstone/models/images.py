@@ -1,0 +1,164 @@
+"""What all models of images share: settings, batches, and pixels as files and back.
+
+A batch has `images`, uint8 (batch, channels, size, size), and `labels`, int64 (batch,). Networks
+take what `scaled` gives.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from abc import abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ragstone.errors import InvalidArgument
+from ragstone.models.base import Config, GenerativeModel
+
+LABEL = "label"
+_FILE = "images.json"
+_GAP = 2  # pixels between the images of a sheet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig(Config):
+    """Settings of every model of images.
+
+    Parameters
+    ----------
+    channels
+        1: grey; 3: red, green and blue.
+    size
+        Pixels of a side.
+    labels
+        Kinds of images that there are; 0: it is told of none.
+    """
+
+    decided: ClassVar[frozenset[str]] = frozenset({"channels", "size", "labels"})
+
+    channels: int = 1
+    size: int = 28
+    labels: int = 0
+
+
+class ImageModel(GenerativeModel):
+    """Makes images; `capabilities` say by what."""
+
+    modality: ClassVar[str] = "image"
+
+    config: ImageConfig
+
+    @abstractmethod
+    def sample(self, rng: torch.Generator, count: int, label: int | None) -> torch.Tensor:
+        """Return images, float32 (count, channels, size, size) from -1 to 1.
+
+        Parameters
+        ----------
+        label
+            Number of the kind of all of them; None: of any.
+
+        Raises
+        ------
+        InvalidArgument
+            It cannot make images by itself, or is not told of kinds.
+        """
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """Return uint8 pixels as float32 from -1 to 1, of the same shape."""
+    return images.float() / 127.5 - 1
+
+
+def unscaled(images: torch.Tensor) -> torch.Tensor:
+    """Return what `scaled` took; what lies outside becomes the nearest."""
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCodec:
+    """Turns files into pixels and back; it knows what the labels are called.
+
+    Parameters
+    ----------
+    size, channels
+        See `ImageConfig`.
+    labels
+        By their numbers; none where a model is told none.
+    """
+
+    size: int
+    channels: int
+    labels: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> str:
+        """What it is, for the card."""
+        colours = "grey" if self.channels == 1 else "colour"
+        told = f", {len(self.labels)} labels" if self.labels else ""
+        return f"{self.size} x {self.size} pixels, {colours}{told}"
+
+    def encode(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return the pixels of an image, (channels, size, size): its middle square, made to fit."""
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
+        square = image.crop((left, top, left + side, top + side))
+        square = square.convert("L" if self.channels == 1 else "RGB")
+        if side != self.size:
+            square = square.resize((self.size, self.size), Image.Resampling.LANCZOS)
+        found = np.asarray(square, np.uint8).reshape(self.size, self.size, self.channels)
+        return np.ascontiguousarray(found.transpose(2, 0, 1))
+
+    def number(self, name: str, value: str) -> int:
+        """Return the number of a label.
+
+        Raises
+        ------
+        InvalidArgument
+            There is none of this name or value.
+        """
+        if name != LABEL:
+            raise InvalidArgument("condition", name, LABEL)
+        if value not in self.labels:
+            known = ", ".join(self.labels)
+            expected = f"one of {known}" if known else "a model that was told of labels"
+            raise InvalidArgument(name, value, expected)
+        return self.labels.index(value)
+
+    def save(self, folder: Path) -> None:
+        """Write `images.json`."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        (folder / _FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> ImageCodec:
+        """Read what `save` wrote."""
+        found = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        return cls(**{**found, "labels": tuple(found["labels"])})
+
+
+def png(images: NDArray[np.uint8]) -> bytes:
+    """Return one image, or a sheet of several, as a PNG.
+
+    Parameters
+    ----------
+    images
+        (count, channels, size, size).
+    """
+    count, channels, size, _ = images.shape
+    wide = math.ceil(math.sqrt(count))
+    step = size + _GAP
+    rows = math.ceil(count / wide)
+    sheet = np.full((rows * step - _GAP, wide * step - _GAP, channels), 255, np.uint8)
+    for number, image in enumerate(images):
+        top, left = (at * step for at in divmod(number, wide))
+        sheet[top : top + size, left : left + size] = image.transpose(1, 2, 0)
+    target = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(target, "PNG")
+    return target.getvalue()

@@ -1,0 +1,94 @@
+"""Images that a training reads: each once in every pass, in an order drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from ragstone.errors import InvalidArgument
+from ragstone.models.base import Batch
+from ragstone.training.feeding import passes
+
+_HASHED = 1024  # images at once
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images and their kinds.
+
+    Parameters
+    ----------
+    pixels
+        uint8 (all, channels, size, size), of these and others; may be mapped from a file.
+    places
+        Where each lies in `pixels`, int64 (images,).
+    labels
+        int64 (images,).
+    """
+
+    pixels: NDArray[np.uint8]
+    places: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, numbers: NDArray[np.int64]) -> dict[str, torch.Tensor]:
+        """Return images by their numbers, as networks read them."""
+        return {
+            "images": torch.from_numpy(self.pixels[self.places[numbers]]),
+            "labels": torch.from_numpy(self.labels[numbers]),
+        }
+
+
+class ImageData:
+    """Images to learn from, and others to validate by.
+
+    Parameters
+    ----------
+    flip
+        Show every other image, by chance, as in a mirror.
+
+    Raises
+    ------
+    InvalidArgument
+        There is none of one of them.
+    """
+
+    def __init__(self, training: Images, held_out: Images, *, flip: bool = False) -> None:
+        self.training, self.held_out, self._flip = training, held_out, flip
+        if not len(training) or not len(held_out):
+            expected = f"with more images: it has {len(training):,} to learn from and "
+            expected += f"{len(held_out):,} to validate by"
+            raise InvalidArgument("dataset", None, expected)
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE3 of both."""
+        hasher = blake3(f"{len(self.training)} {self._flip}".encode())
+        for images in (self.training, self.held_out):
+            hasher.update(images.labels.astype("<i8").tobytes())
+            for first in range(0, len(images), _HASHED):
+                hasher.update(images.pixels[images.places[first : first + _HASHED]].tobytes())
+        return hasher.hexdigest()
+
+    def batch(self, step: int, size: int, seed: int) -> Batch:
+        """Return `images` and `labels` of `size` images."""
+        found = self.training.batch(passes(len(self.training), step, size, seed))
+        if self._flip:
+            mirrored = torch.from_numpy(np.random.default_rng([seed, step]).random(size) < 0.5)
+            images = found["images"]
+            found["images"] = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+        return found
+
+    def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
+        """Yield what is held out, up to `size` images at once, and how many."""
+        for first in range(0, len(self.held_out), size):
+            numbers = np.arange(first, min(first + size, len(self.held_out)))
+            yield self.held_out.batch(numbers), len(numbers)

@@ -1,0 +1,110 @@
+"""Models of images of a workspace: from files to a number in the registry, and to new images."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ragstone.errors import InvalidArgument
+from ragstone.models.sampling import Sampler
+from ragstone.training.feeding import passes
+from ragstone.training.feeding_images import ImageData, Images
+from ragstone.workspace import Workspace
+
+QUICK = {"steps": 40, "batch": 16, "size": 8, "width": 8, "latent": 4, "warmup": 5}
+LONG = {"steps": 150, "learning_rate": 5e-3}
+AT = (0, 10, 20)  # where the images of a sheet of nine begin
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks wait for a second thread longer than it helps them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def squares(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """60 grey images, half of them light at the left, half at the right."""
+    chance = np.random.default_rng(0)
+    rows = []
+    for number in range(60):
+        image = chance.integers(0, 40, (16, 16)).astype(np.uint8)
+        side = number % 2
+        image[:, side * 8 : side * 8 + 8] += 180
+        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
+        rows.append({"file_name": f"{number:02}.png", "side": ["left", "right"][side]})
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    workspace.ingest([tmp_path], "squares")
+    return workspace
+
+
+def test_from_files_to_new_images(squares: Workspace) -> None:
+    made = squares.train_model("vae", "squares", "vae", {**QUICK, **LONG, "label": "side"})
+    assert made.tokenizer == "8 x 8 pixels, grey, 2 labels"
+    assert made.bits_per_byte == pytest.approx(made.loss / np.log(2))
+    light = {}
+    for side in ("left", "right"):
+        sample = squares.sample("vae", conditions={"label": side}, count=9)
+        assert sample.media_type == "image/png"
+        sheet = np.asarray(Image.open(io.BytesIO(sample.media)), float)
+        assert sheet.shape == (28, 28)
+        images = [sheet[top : top + 8, left : left + 8] for top in AT for left in AT]
+        light[side] = np.mean([image[:, :4].mean() - image[:, 4:].mean() for image in images])
+    assert light["left"] > light["right"] + 50  # it does what it is told
+    assert squares.sample("vae", count=2).media == squares.sample("vae", count=2).media
+    found = squares.evaluate_model("vae", samples=4)
+    assert found.loss == pytest.approx(made.loss, rel=1e-5)
+    assert found.measures["psnr"] > 10
+    assert found.measures["nearest_training"] > 0
+    with pytest.raises(InvalidArgument, match="one of left, right"):
+        squares.sample("vae", conditions={"label": "top"})
+    with pytest.raises(InvalidArgument, match="a seed alone"):
+        squares.sample("vae", sampler=Sampler(temperature=0.5))
+
+
+def test_what_cannot_be_learnt_is_told(squares: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="side"):
+        squares.train_model("vae", "squares", settings={**QUICK, "label": "colour"})
+    with pytest.raises(InvalidArgument, match="from 4 to 256"):
+        squares.train_model("ae", "squares", settings={**QUICK, "size": 999})
+    note = tmp_path / "note" / "a.txt"
+    note.parent.mkdir()
+    note.write_text("No image.")
+    squares.ingest([note], "notes")
+    with pytest.raises(InvalidArgument, match="items of this kind"):
+        squares.train_model("ae", "notes", settings=QUICK)
+    made = squares.train_model("ae", "squares", "ae", {**QUICK, "steps": 2, "flip": "true"})
+    assert made.bits_per_byte is None
+    with pytest.raises(InvalidArgument, match="such as a vae"):
+        squares.sample("ae")
+
+
+def test_each_image_once_in_a_pass() -> None:
+    seen = np.concatenate([passes(10, step, 4, 3) for step in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10].tolist() != seen[10:].tolist()
+    assert passes(10, 3, 4, 3).tolist() == seen[12:16].tolist()
+
+
+def test_a_batch_is_a_function_of_the_step_mirrored_or_not() -> None:
+    pixels = np.arange(6 * 16, dtype=np.uint8).reshape(6, 1, 4, 4)
+    images = Images(pixels, np.array([5, 3, 1, 0]), np.array([0, 1, 2, 3]))
+    plain, mirrored = (ImageData(images, images, flip=flip) for flip in (False, True))
+    first, second = plain.batch(0, 4, 1), mirrored.batch(0, 4, 1)
+    assert torch.equal(second["images"], mirrored.batch(0, 4, 1)["images"])
+    same = (first["images"] == second["images"]).flatten(1).all(1)
+    assert torch.equal(first["images"][~same], second["images"][~same].flip(-1))
+    assert 0 < int(same.sum()) < 4
+    for image, label in zip(first["images"], first["labels"], strict=True):
+        assert torch.equal(image, torch.from_numpy(pixels[[5, 3, 1, 0][int(label)]]))
+    assert plain.digest != mirrored.digest
