@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import ragstone
 from ragstone.cli.app import app
+from ragstone.cli.models import FAMILIES as TRAINED
 from ragstone.encoders.base import TextEncoder
 from ragstone.errors import (
     DamagedFile,
@@ -21,6 +23,7 @@ from ragstone.errors import (
     TrainingDiverged,
     UnknownModel,
 )
+from ragstone.models.families import FAMILIES
 from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo
 from ragstone.storage.restoring import restore_backup
@@ -29,7 +32,9 @@ from ragstone.training.cards import card
 from ragstone.training.corpus import read_corpus
 from ragstone.training.feeding import TokenData
 from ragstone.training.feeding_notes import NoteData
+from ragstone.training.materials.known import MATERIALS
 from ragstone.training.measures.texts import copying
+from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Plan
 from ragstone.workspace import Workspace
 
@@ -209,6 +214,18 @@ def test_a_training_goes_on_or_begins_anew(stones: Workspace, trained: ModelInfo
         stones.train_model("gpt", "stones", "wild", QUICK)
     made = stones.train_model("gpt", "stones", "wild", QUICK, restart=True)
     assert made.digest == trained.digest
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_no_setting_has_two_meanings(name: str) -> None:
+    known = FAMILIES[name]
+    own = {field.name for field in fields(known.config)} - known.config.decided
+    others = [{field.name for field in fields(TrainingSettings)}]
+    others.append(set(MATERIALS[known.material].settings))
+    assert own.isdisjoint(others[0] | others[1])
+    assert others[0].isdisjoint(others[1])
+    TrainingSettings.of(known.recipe)
+    assert name in TRAINED
 
 
 # ---------------------------------------------------------------- what is held out

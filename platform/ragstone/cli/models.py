@@ -31,6 +31,7 @@ FAMILIES = {
     "ae": "Train an autoencoder on the images of a version.",
     "denoising": "Train an autoencoder that is shown spoilt images, on a version.",
     "vae": "Train a variational autoencoder on the images of a version.",
+    "diffusion": "Train a network that takes noise off images, and so makes them, on a version.",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ragstone.errors import InvalidArgument
 from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
+from ragstone.models.diffusion import Diffusion, DiffusionConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 from ragstone.models.vae import VAE, VAEConfig
@@ -38,6 +39,13 @@ FAMILIES = {
         DenoisingConfig, Denoising, "Autoencoder that is shown spoilt images.", "images", IMAGES
     ),
     "vae": Family(VAEConfig, VAE, "Variational autoencoder.", "images", IMAGES),
+    "diffusion": Family(
+        DiffusionConfig,
+        Diffusion,
+        "Takes noise off until an image is left.",
+        "images",
+        {**IMAGES, "ema": 0.999},
+    ),
 }
 
 
