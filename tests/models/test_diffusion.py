@@ -47,7 +47,7 @@ class Known(nn.Module):
 def test_what_is_predicted_says_what_the_image_is(
     predicts: str, schedule: str, solver: str
 ) -> None:
-    model = made(predicts=predicts, schedule=schedule, solver=solver, labels=2)
+    model = made(predicts=predicts, noise_schedule=schedule, solver=solver, labels=2)
     images = torch.rand(2, 1, 8, 8) * 2 - 1
     model.network = Known(model, images)
     time = torch.tensor([0.3, 0.8])
@@ -123,8 +123,8 @@ def test_the_loss_is_that_of_all_times_and_of_a_seed() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"predicts": "v", "schedule": "straight"},
-        {"predicts": "flow", "schedule": "cosine"},
+        {"predicts": "v", "noise_schedule": "straight"},
+        {"predicts": "flow", "noise_schedule": "cosine"},
         {"solver": "none"},
         {"backbone": "mlp"},
         {"backbone": "dit", "patch": 3},

@@ -37,7 +37,7 @@ class DiffusionConfig(ImageConfig):
         `unet`, or `dit`, a transformer.
     predicts
         `flow`, `v`, `image` or `noise`.
-    schedule
+    noise_schedule
         `straight`, `cosine` or `linear`; `flow` takes `straight`, and `v` one of the others.
     width, depth
         Of the network.
@@ -55,7 +55,7 @@ class DiffusionConfig(ImageConfig):
 
     backbone: str = "unet"
     predicts: str = "flow"
-    schedule: str = "straight"
+    noise_schedule: str = "straight"
     width: int = 32
     depth: int = 1
     halvings: int = 2
@@ -75,11 +75,11 @@ class DiffusionConfig(ImageConfig):
         ):
             if getattr(self, name) not in known:
                 raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))
-        schedule(self.schedule)
-        straight = self.schedule == "straight"
+        schedule(self.noise_schedule)
+        straight = self.noise_schedule == "straight"
         if (self.predicts == "flow") != straight and self.predicts in ("flow", "v"):
             expected = "straight for flow, and cosine or linear for v"
-            raise InvalidArgument("schedule", self.schedule, expected)
+            raise InvalidArgument("noise_schedule", self.noise_schedule, expected)
 
 
 class Diffusion(ImageModel):
@@ -93,7 +93,7 @@ class Diffusion(ImageModel):
 
     def __init__(self, config: DiffusionConfig) -> None:
         super().__init__()
-        self.config, self.schedule = config, schedule(config.schedule)
+        self.config, self.schedule = config, schedule(config.noise_schedule)
         shape = config.channels, config.size, config.labels, config.width, config.depth
         self.network: nn.Module = (
             UNet(*shape, config.halvings, config.dropout)
