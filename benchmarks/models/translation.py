@@ -19,19 +19,18 @@ from time import monotonic, process_time
 
 import numpy as np
 import torch
-from sacrebleu import BLEU, CHRF
 
-from ragstone.models.beams import Beams, search
+from ragstone.models.beams import Beams
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.tokenizers import Tokenizer, make_tokenizer
 from ragstone.training.feeding_pairs import Padding, PairData
+from ragstone.training.measures.pairs import nearness, translated
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Progress, Trainer
 
 TOKENS, CONTEXT = 5_000, 96
 RECIPE = {"schedule": "wsd", "evaluate_every": 300, "checkpoint_every": 100}
 TEST = "test_2016_flickr"
-AT_ONCE = 50  # sentences that are translated together
 
 
 def main() -> None:
@@ -60,18 +59,15 @@ def main() -> None:
     print("| parameters | steps | loss | processor minutes | minutes | beams | BLEU | chrF |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for width in sorted({1, chosen.beams}):
-        beams = Beams(width=width)
-        made = translated(model, tokenizer, padding, texts[TEST][0], beams)
-        bleu, chrf = (of.corpus_score(made, [texts[TEST][1]]) for of in (BLEU(), CHRF()))
+        made = translated(model, tokenizer, texts[TEST][0], Beams(width=width))
+        scores = nearness(made, texts[TEST][1])
+        bleu, chrf = scores.values()
         print(
             f"| {model.parameters_count:,} | {outcome.steps:,} | {outcome.best:.4f} | {busy:.1f} | "
-            f"{minutes:.1f} | {width} | {bleu.score:.2f} | {chrf.score:.2f} |",
+            f"{minutes:.1f} | {width} | {bleu:.2f} | {chrf:.2f} |",
             flush=True,
         )
-    for measure in (BLEU(), CHRF()):
-        measure.corpus_score(made, [texts[TEST][1]])
-        print(f"\nsacrebleu {measure.get_signature()}", end="")
-    print("\n")
+    print("\n" + "; ".join(scores) + "\n")
     for german, english in zip(texts[TEST][0][:5], made, strict=False):
         print(f"* {german} → {english}")
 
@@ -95,22 +91,6 @@ def pairs(
     """Return the tokens of both sides."""
     both = ([tokenizer.encode(text) for text in side] for side in texts)
     return list(zip(*both, strict=True))
-
-
-def translated(
-    model: EncDec, tokenizer: Tokenizer, padding: Padding, texts: list[str], beams: Beams
-) -> list[str]:
-    """Return the translations, in the order of the texts; they are made in that of length."""
-    sources = [tokenizer.encode(text) for text in texts]
-    order = sorted(range(len(texts)), key=lambda number: len(sources[number]))
-    made = [""] * len(texts)
-    for first in range(0, len(order), AT_ONCE):
-        some = order[first : first + AT_ONCE]
-        source, lengths = padding.sources([sources[number] for number in some])
-        found = search(model, source, lengths, tokenizer.end, beams)
-        for number, tokens in zip(some, found, strict=True):
-            made[number] = tokenizer.decode(tokens)
-    return made
 
 
 if __name__ == "__main__":

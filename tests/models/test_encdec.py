@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -16,6 +17,15 @@ from ragstone.models.sampling import Sampler, write_for
 END = 0
 SMALL = {"vocabulary": 23, "context": 16, "width": 16, "layers": 2, "decoder_layers": 2}
 LENGTHS = [9, 4, 7, 1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks wait for a second thread longer than it helps them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def made(**settings: object) -> EncDec:
@@ -40,7 +50,12 @@ def batch() -> Batch:
     targets = torch.cat([tokens[:, 1:], torch.zeros(4, 1, dtype=torch.int64)], 1)
     for row, length in enumerate(reversed(LENGTHS)):
         targets[row, length:] = IGNORED
-    return {"source": source, "lengths": torch.tensor(LENGTHS), "tokens": tokens, "targets": targets}
+    return {
+        "source": source,
+        "lengths": torch.tensor(LENGTHS),
+        "tokens": tokens,
+        "targets": targets,
+    }
 
 
 def row_of(batch: Batch, row: int) -> Batch:
@@ -209,9 +224,10 @@ def test_equal_chances_are_settled_by_the_order_of_tokens(batch: Batch) -> None:
     beams = Beams(width=3, penalty=0.0)
     assert search(model, batch["source"], batch["lengths"], END, beams) == [[]] * 4
     model.embedding.weight.data[:] = 0
-    assert search(model, batch["source"], batch["lengths"], 22, Beams(width=3), limit=4) == [
-        [0, 0, 0, 0]
-    ] * 4
+    assert (
+        search(model, batch["source"], batch["lengths"], 22, Beams(width=3), limit=4)
+        == [[0, 0, 0, 0]] * 4
+    )
 
 
 def test_another_seed_writes_another_text(writer: EncDec, batch: Batch) -> None:

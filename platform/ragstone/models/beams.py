@@ -40,7 +40,7 @@ class Beams:
 
     def score(self, log_prob: float, length: int) -> float:
         """Return what texts are compared by; `length` counts the end."""
-        return log_prob / length**self.penalty
+        return float(log_prob / length**self.penalty)
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ def _following(model: EncDec, encoded: Encoded, tokens: torch.Tensor) -> torch.T
     """Return the logarithms of the chances of each next token, (batch, width, vocabulary)."""
     states = model.read(tokens[:, :, -1].reshape(-1, 1), encoded)[:, -1]
     chances = model.predict(states).float().log_softmax(dim=-1)
-    return chances.unflatten(0, tokens.shape[:2])
+    return chances.view(*tokens.shape[:2], -1)
 
 
 def _best(totals: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -7,7 +7,7 @@ queries and keys, SwiGLU, one table of token vectors for both texts and the outp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
@@ -51,6 +51,7 @@ class EncDecConfig(Config):
     """
 
     family: ClassVar[str] = "encdec"
+    decided: ClassVar[frozenset[str]] = frozenset({"vocabulary"})
 
     vocabulary: int
     context: int = 128
@@ -158,7 +159,9 @@ class EncDec(GenerativeModel):
             if parameter.ndim == 2:
                 # What is added to the shortcut begins smaller, the more often it is (Radford 2019).
                 deep = name.endswith(("output.weight", "down.weight"))
-                added = 2 * config.layers if name.startswith("encoder") else 3 * config.decoder_layers
+                added = (
+                    2 * config.layers if name.startswith("encoder") else 3 * config.decoder_layers
+                )
                 nn.init.normal_(parameter, std=_SPREAD / added**0.5 if deep else _SPREAD)
 
     def encode(self, source: torch.Tensor, lengths: torch.Tensor) -> Encoded:
@@ -181,7 +184,8 @@ class EncDec(GenerativeModel):
         for block in self.encoder:
             states = block(states, turn, real)
         states = self.encoder_norm(states)
-        memory = [block.crossing.keys_and_values(states) for block in self.decoder]
+        blocks = [cast("DecoderBlock", block) for block in self.decoder]
+        memory = [block.crossing.keys_and_values(states) for block in blocks]
         return Encoded(memory, real)
 
     def new_cache(self, batch: int, room: int) -> Cache:
@@ -228,7 +232,9 @@ class EncDec(GenerativeModel):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return logits (batch, time, vocabulary) of the token after each of `tokens`."""
-        return self.predict(self.read(batch["tokens"], self.encode(batch["source"], batch["lengths"])))
+        return self.predict(
+            self.read(batch["tokens"], self.encode(batch["source"], batch["lengths"]))
+        )
 
     def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:  # noqa: ARG002
         """Return the mean cross-entropy in nats per target.

@@ -8,6 +8,7 @@ from typing import Any
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Config, GenerativeModel
+from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 
@@ -24,11 +25,19 @@ class Family:
 
 
 WITHOUT_TEXT = frozenset({"waves"})  # materials whose models make files
+INSTEAD = frozenset({"pairs"})  # and those that write for a text, not after it
 
 FAMILIES = {
     "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
     "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
     "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
+    "encdec": Family(
+        EncDecConfig,
+        EncDec,
+        "Transformer that reads one text and writes another.",
+        "pairs",
+        {"batch": 64, "schedule": "wsd"},
+    ),
 }
 
 

@@ -52,9 +52,7 @@ class Padding:
             following[row, len(target)] = self.end
         return {"source": source, "lengths": lengths, "tokens": tokens, "targets": following}
 
-    def sources(
-        self, texts: Sequence[NDArray[np.integer]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def sources(self, texts: Sequence[NDArray[np.integer]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return texts with their ends, int64 (batch, source), and their lengths, (batch,)."""
         cut = [self._cut(text) for text in texts]
         lengths = torch.tensor([1 + len(text) for text in cut])

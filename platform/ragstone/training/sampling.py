@@ -51,7 +51,7 @@ def sample(
         prompt=prompt,
         conditions=conditions,
         tokens=tokens,
-        sampler=sampler or Sampler(),
+        sampler=sampler,
         beams=beams,
         mixing=store.mix if store else None,
     )
@@ -61,7 +61,7 @@ def sample(
         model=f"{info.name}@{info.number}",
         prompt=prompt,
         text=made.text,
-        seed=request.sampler.seed,
+        seed=sampler.seed if sampler else 0,
         conditions=dict(conditions),
         media=made.media,
         media_type=made.media_type,

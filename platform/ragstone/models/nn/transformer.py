@@ -122,7 +122,7 @@ class Heads(nn.Module):
         return mixed
 
     def _parted(self, states: torch.Tensor) -> torch.Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return states.view(*states.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class Attention(Heads):
