@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +32,7 @@ FAMILIES = {
     "denoising": "Train an autoencoder that is shown spoilt images, on a version.",
     "vae": "Train a variational autoencoder on the images of a version.",
     "diffusion": "Train a network that takes noise off images, and so makes them, on a version.",
+    "encdec": "Train a transformer that translates, or shortens, on pairs of texts of a version.",
 }
 
 
@@ -169,10 +170,17 @@ def model(
 def sample(
     context: typer.Context,
     name: Model,
-    prompt: Annotated[str, typer.Argument(help="Text to write on after.")] = "",
+    prompt: Annotated[str, typer.Argument(help="Text to write on after, or to translate.")] = "",
     *,
     tokens: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
-    temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token.")] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="0: always the likeliest token.",
+            show_default="1, and 0 for a translation without other options",
+        ),
+    ] = None,
     top_k: Annotated[int, typer.Option(min=0, help="Only so many, the likeliest; 0: all.")] = 0,
     top_p: Annotated[
         float, typer.Option(min=0, max=1, help="Only the likeliest with this chance together.")
@@ -210,19 +218,18 @@ def sample(
 
     Example: ragstone sample stones-gpt "Granite is" --temperature 0.8
     """
-    from ragstone.models.families import WITHOUT_TEXT, family
+    from ragstone.models.families import INSTEAD, WITHOUT_TEXT, family
     from ragstone.models.sampling import Sampler
 
-    sampler = Sampler(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        seed=seed,
+    plain = Sampler(
+        top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty, seed=seed
     )
+    sampler = None if temperature is None and plain == Sampler() else plain
+    if temperature is not None:
+        sampler = replace(plain, temperature=temperature)
     with opened(context, workspace) as ws:
-        if out is None and family(ws.model(name).family).material in WITHOUT_TEXT:
+        material = family(ws.model(name).family).material
+        if out is None and material in WITHOUT_TEXT:
             raise InvalidArgument("out", None, "a file for what the model makes: --out FILE")
         made = ws.sample(
             name,
@@ -242,7 +249,7 @@ def sample(
     elif out is not None:
         say(f"Written to {out}")
     else:
-        say(f"{styled(made.prompt, 'bold')}{made.text}")
+        say(made.text if material in INSTEAD else f"{styled(made.prompt, 'bold')}{made.text}")
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from ragstone.errors import InvalidArgument
 from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
+from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 from ragstone.models.vae import VAE, VAEConfig
@@ -27,6 +28,7 @@ class Family:
 
 
 WITHOUT_TEXT = frozenset({"images", "waves"})  # materials whose models make files
+INSTEAD = frozenset({"pairs"})  # and those that write for a text, not after it
 # What the training of networks of images differs in.
 IMAGES = {"optimiser": "adamw", "batch": 64, "learning_rate": 1e-3, "weight_decay": 0.01}
 
@@ -34,6 +36,13 @@ FAMILIES = {
     "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
     "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
     "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
+    "encdec": Family(
+        EncDecConfig,
+        EncDec,
+        "Transformer that reads one text and writes another.",
+        "pairs",
+        {"batch": 64, "schedule": "wsd"},
+    ),
     "ae": Family(AEConfig, AE, "Autoencoder.", "images", IMAGES),
     "denoising": Family(
         DenoisingConfig, Denoising, "Autoencoder that is shown spoilt images.", "images", IMAGES

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ragstone.errors import InvalidArgument
+from ragstone.models.encdec import EncDec
 from ragstone.models.language import LanguageModel
 
 # Logits (vocabulary,) and the `lookup` of the last token (width,) -> logits.
@@ -121,3 +122,30 @@ def write(
         tokens.append(token)
         fresh = [token]
         yield token
+
+
+@torch.inference_mode()
+def write_for(
+    model: EncDec, source: torch.Tensor, lengths: torch.Tensor, end: int, sampler: Sampler
+) -> list[int]:
+    """Return tokens that are written for one text, without the end, up to the model's context.
+
+    Parameters
+    ----------
+    source, lengths
+        As `EncDec.encode` takes them, int64 (1, source) and (1,).
+    end
+        The token that a text begins with and ends before.
+    """
+    rng = torch.Generator().manual_seed(sampler.seed)
+    cache = model.new_cache(1, model.config.context)
+    encoded = model.encode(source, lengths).repeated(1, cache)
+    written: list[int] = []
+    token = end
+    while cache.room > 1:  # what is written leaves room for its end
+        states = model.read(source.new_tensor([[token]]), encoded)
+        token = sampler.pick(model.predict(states[0, -1]), written, rng)
+        if token == end:
+            break
+        written.append(token)
+    return written

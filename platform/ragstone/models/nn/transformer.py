@@ -1,4 +1,4 @@
-"""Blocks of a transformer that reads from left to right, as Qwen 3 has them.
+"""Blocks of transformers that read from left to right, as Qwen 3 has them, and both ways.
 
 RMSNorm (Zhang and Sennrich 2019), rotary positions (Su and others 2021), attention with normed
 queries and keys (Henry and others 2020), SwiGLU (Shazeer 2020).
@@ -39,6 +39,11 @@ class Cache:
         """Tokens that can still be read."""
         return self.keys.shape[3] - self.length
 
+    def follow(self, rows: torch.Tensor) -> None:
+        """Go on in each row with what that row of `rows`, int64 (batch,), holds."""
+        for buffer in (self.keys, self.values):
+            buffer[:, :, :, : self.length] = buffer[:, rows, :, : self.length]
+
 
 class RMSNorm(nn.Module):
     """Divides by the root of the mean square, then scales by a learnt weight."""
@@ -49,7 +54,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Norm the last dimension."""
-        return functional.rms_norm(states, (self.weight.shape[0],), self.weight, EPSILON)
+        weight = self.weight.to(states.dtype)  # under autocast states may be of less precision
+        return functional.rms_norm(states, (weight.shape[0],), weight, EPSILON)
 
 
 def rotation(positions: torch.Tensor, width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,8 +72,8 @@ def rotate(states: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> 
     return states * cosines + torch.cat([-second, first], dim=-1) * sines
 
 
-class Attention(nn.Module):
-    """Each token looks at itself and those before it."""
+class Heads(nn.Module):
+    """The maps of an attention, and how it looks; what looks at what is up to its kinds."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -79,6 +85,49 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width, bias=False)
         self.query_norm, self.key_norm = RMSNorm(own), RMSNorm(own)
 
+    def queries(self, states: torch.Tensor) -> torch.Tensor:
+        """Map (batch, time, width) to (batch, heads, time, head width)."""
+        queries: torch.Tensor = self.query_norm(self._parted(self.query(states)))
+        return queries
+
+    def keys_and_values(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map (batch, time, width) to two of (batch, heads, time, head width)."""
+        return self.key_norm(self._parted(self.key(states))), self._parted(self.value(states))
+
+    def look(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        *,
+        causal: bool = False,
+    ) -> torch.Tensor:
+        """Return (batch, time, width) of what the queries find.
+
+        Parameters
+        ----------
+        mask
+            True where a query may look at a key, broadcast to (batch, heads, queries, keys).
+        """
+        seen = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal,
+        )
+        mixed: torch.Tensor = self.output(seen.transpose(1, 2).flatten(2))
+        return mixed
+
+    def _parted(self, states: torch.Tensor) -> torch.Tensor:
+        return states.view(*states.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+class Attention(Heads):
+    """Each token looks at itself and those before it."""
+
     def forward(
         self,
         states: torch.Tensor,
@@ -87,27 +136,51 @@ class Attention(nn.Module):
         layer: int,
     ) -> torch.Tensor:
         """Map (batch, time, width) to the same shape; `turn` is `rotation` of its positions."""
-        query, key, value = (
-            part(states).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
-        )
-        query, key = rotate(self.query_norm(query), *turn), rotate(self.key_norm(key), *turn)
+        query, (key, value) = self.queries(states), self.keys_and_values(states)
+        query, key = rotate(query, *turn), rotate(key, *turn)
         before = 0
         if cache is not None:
             before, end = cache.length, cache.length + key.shape[2]
             cache.keys[layer, :, :, before:end] = key
             cache.values[layer, :, :, before:end] = value
             key, value = cache.keys[layer, :, :, :end], cache.values[layer, :, :, :end]
-        seen = functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=_mask(query.shape[2], before, query.device),
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=before == 0,
-        )
-        mixed: torch.Tensor = self.output(seen.transpose(1, 2).flatten(2))
-        return mixed
+        mask = _mask(query.shape[2], before, query.device)
+        return self.look(query, key, value, mask, causal=before == 0)
+
+
+class FullAttention(Heads):
+    """Each token looks at all, before and after it."""
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape; `real` is a mask of `padding_mask`."""
+        query, (key, value) = self.queries(states), self.keys_and_values(states)
+        return self.look(rotate(query, *turn), rotate(key, *turn), value, real)
+
+
+class CrossAttention(Heads):
+    """Each token looks at all of another text, without positions."""
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        other: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape.
+
+        Parameters
+        ----------
+        other
+            `keys_and_values` of the other text: made once, looked at by every token.
+        real
+            A mask of `padding_mask` for the other text.
+        """
+        return self.look(self.queries(states), *other, real)
 
 
 class FeedForward(nn.Module):
@@ -150,6 +223,34 @@ class Block(nn.Module):
             cache.lookup = normed  # the last block's remains
         fed: torch.Tensor = states + self.dropout(self.feed(normed))
         return fed
+
+
+class FullBlock(nn.Module):
+    """`Block` that looks both ways."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_norm = RMSNorm(width), RMSNorm(width)
+        self.attention = FullAttention(width, heads, dropout)
+        self.feed = FeedForward(width, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape; `real` is a mask of `padding_mask`."""
+        states = states + self.dropout(self.attention(self.attention_norm(states), turn, real))
+        fed: torch.Tensor = states + self.dropout(self.feed(self.feed_norm(states)))
+        return fed
+
+
+def padding_mask(lengths: torch.Tensor, time: int) -> torch.Tensor:
+    """Return which of `time` tokens are real, bool (batch, 1, 1, time), of lengths (batch,)."""
+    places = torch.arange(time, device=lengths.device)
+    return (places[None, :] < lengths[:, None])[:, None, None, :]
 
 
 def _mask(time: int, before: int, device: torch.device) -> torch.Tensor | None:

@@ -87,6 +87,8 @@ class Request:
         By what the model was told of each item: label, speaker.
     tokens
         At most.
+    sampler
+        None: what suits the material.
     beams
         Of a search for the likeliest text; 1: the sampler picks.
     count
@@ -96,7 +98,7 @@ class Request:
     prompt: str = ""
     conditions: Mapping[str, str] = field(default_factory=dict)
     tokens: int = 200
-    sampler: Sampler = field(default_factory=Sampler)
+    sampler: Sampler | None = None
     beams: int = 1
     count: int = 1
     mixing: Mixing | None = None

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from ragstone.training.materials.base import Material
 from ragstone.training.materials.images import ImageMaterial
+from ragstone.training.materials.pairs import Pairs
 from ragstone.training.materials.texts import Texts
 
-MATERIALS: dict[str, Material] = {"text": Texts(), "images": ImageMaterial()}
+MATERIALS: dict[str, Material] = {
+    "text": Texts(),
+    "pairs": Pairs(),
+    "images": ImageMaterial(),
+}

@@ -73,7 +73,8 @@ class Texts(Material):
     def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
         """Write on after the prompt."""
         asked = [codec.end, *codec.encode(request.prompt).tolist()]
-        stream = write(cast("LanguageModel", model), asked, request.sampler, request.mixing)
+        sampler = request.sampler or Sampler()
+        stream = write(cast("LanguageModel", model), asked, sampler, request.mixing)
         return Made(text=codec.decode(_until(codec.end, islice(stream, request.tokens))))
 
     def measure(
