@@ -28,6 +28,7 @@ FAMILIES = {
     "gpt": "Train a transformer that writes on after a text, on a version.",
     "lstm": "Train a recurrent network with long memory, on a version.",
     "gru": "Train a recurrent network of gated units, on a version.",
+    "wavenet": "Train a network that speaks, on the recordings of a version.",
 }
 
 

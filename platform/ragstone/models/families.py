@@ -10,6 +10,7 @@ from ragstone.errors import InvalidArgument
 from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
+from ragstone.models.wavenet import WaveNet, WaveNetConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,13 @@ FAMILIES = {
     "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
     "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
     "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
+    "wavenet": Family(
+        WaveNetConfig,
+        WaveNet,
+        "Dilated causal convolutions that speak, sample by sample.",
+        "waves",
+        {"steps": 6_000, "batch": 4},
+    ),
 }
 
 

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from ragstone.training.materials.base import Material
 from ragstone.training.materials.texts import Texts
+from ragstone.training.materials.waves import Waves
 
-MATERIALS: dict[str, Material] = {"text": Texts()}
+MATERIALS: dict[str, Material] = {"text": Texts(), "waves": Waves()}
