@@ -35,7 +35,7 @@ FAMILIES = {
         WaveNet,
         "Dilated causal convolutions that speak, sample by sample.",
         "waves",
-        {"steps": 6_000, "batch": 4},
+        {"steps": 5_000, "batch": 4, "schedule": "wsd"},
     ),
 }
 

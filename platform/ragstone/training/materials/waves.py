@@ -22,7 +22,7 @@ from ragstone.models.waves import LABEL, SPEAKER, WaveCodec, wav
 from ragstone.schemas.models import ModelData
 from ragstone.storage.files import remove
 from ragstone.training.clips import ClipData, Clips
-from ragstone.training.dividing import Division, Row, divide, living_rows
+from ragstone.training.dividing import Division, Row, divide, living_rows, nothing_left
 from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
 from ragstone.training.measures.waves import measure
 
@@ -71,17 +71,14 @@ class Waves(Material):
         return WaveCodec.open(folder)
 
     def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
-        """Let it speak; a label or speaker that is not named is drawn by the seed."""
+        """Let it speak; what is not named, label or speaker, it is not told."""
         sampler = request.sampler
         if sampler != Sampler(temperature=sampler.temperature, seed=sampler.seed):
             expected = "temperature and seed alone for a model of sound"
             raise InvalidArgument("sampler", None, expected)
         numbers = {name: codec.number(name, given) for name, given in request.conditions.items()}
-        chance = np.random.default_rng(sampler.seed)
-        told = []
-        for name, known in ((LABEL, codec.labels), (SPEAKER, codec.speakers)):
-            drawn = int(chance.integers(len(known)))
-            told.append(torch.tensor([numbers.get(name, drawn)]))
+        unknown = {LABEL: len(codec.labels), SPEAKER: len(codec.speakers)}
+        told = [torch.tensor([numbers.get(name, last)]) for name, last in unknown.items()]
         made = cast("WaveNet", model).sample(*told, [sampler.seed], sampler.temperature)
         return Made(media=wav(codec.decode(made[0].numpy()), codec.rate), media_type="audio/wav")
 
@@ -120,6 +117,8 @@ class _Reading:
         self.codec: WaveCodec = asked.codec or self._codec(rows)
         self.left_out = Counter(self.division.left_out)
         self._levels, self._places = self._read(rows, asked.folder / "waves")
+        if not self._places:
+            raise nothing_left(manifest.dataset, self.left_out)
 
     def clips(self, *, held_out: bool) -> Clips:
         """Return the clips of one side, by the ids of their items."""
