@@ -55,10 +55,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch)
         model, loss, minutes = train(clips, codec, chosen.steps, chosen.seed, folder)
-    order_2 = ContextModel(clips.training).bits(clips.held_out)
+    order_2 = context_bits(clips)
     print("| | parameters | bits per sample | processor minutes |")
     print("| --- | --- | --- | --- |")
-    print(f"| order 2 | | {order_2:.3f} | |")
+    print(f"| order 2, by speaker | | {order_2:.3f} | |")
     parameters, bits = model.parameters_count, loss / math.log(2)
     print(f"| wavenet | {parameters:,} | {bits:.3f} | {minutes:.1f} |\n", flush=True)
     listen(model, codec, clips, chosen.folder)
@@ -117,36 +117,67 @@ def train(
 
 
 class ContextModel:
-    """How likely a level is after two: counts, mixed with those of like levels and of fewer.
+    """How likely a level is after two, by counts, mixed with smoothed ones and a model below.
 
-    Parts of a context's counts come from a Gaussian around it, which is what sound needs: a level
-    and the next one are nearly the same. The widths and weights were chosen on a tenth of the
-    training clips.
+    A level and the next are nearly the same, so what followed like contexts counts too: the counts
+    are smoothed by a Gaussian over all three levels.
+
+    Parameters
+    ----------
+    below
+        That the smoothed counts are mixed with; None: a model of order 1.
+    weights
+        Observations that the model below, and the smoothed counts, stand for.
     """
 
-    SPREADS = (3.0, 3.0, 2.0)
-    WEIGHTS = (64.0, 0.01)  # observations that the smoothed counts, and order 1, stand for
+    SPREAD = 2.0  # levels; it and the weights were chosen on a tenth of the training clips
 
-    def __init__(self, clips: Clips) -> None:
+    def __init__(
+        self, clips: Clips, below: ContextModel | None, weights: tuple[float, float]
+    ) -> None:
         first, second, third = _triples(clips)
         flat = (first * 256 + second) * 256 + third
-        self._counts = np.bincount(flat, minlength=256**3).reshape(256, 256, 256)
-        self._counts = self._counts.astype(np.float32)
-        smooth = gaussian_filter(self._counts, self.SPREADS, mode="constant")
-        order_1 = self._counts.sum(0) + 1e-2
-        order_1 /= order_1.sum(-1, keepdims=True)
-        near, far = self.WEIGHTS
-        smooth += far * order_1
-        smooth /= smooth.sum(-1, keepdims=True)
-        self._smooth, self._near = smooth, near
+        counts = np.bincount(flat, minlength=256**3).reshape(256, 256, 256)
+        self._counts = counts.astype(np.float32)
+        self._smooth = gaussian_filter(self._counts, self.SPREAD, mode="constant")
+        after_one = self._counts.sum(0) + 0.01
+        self._after_one = after_one / after_one.sum(-1, keepdims=True)
+        self._below, self._weights = below, weights
 
-    def bits(self, clips: Clips) -> float:
-        """Return bits per sample."""
-        first, second, third = _triples(clips)
-        seen, total = self._counts[first, second, third], self._counts.sum(-1)[first, second]
-        likely = self._smooth[first, second, third]
-        chance = (seen + self._near * likely) / (total + self._near)
-        return float(-np.log2(chance).mean())
+    def chances(self, triples: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Return how likely each third level is, (samples,)."""
+        _, second, third = triples
+        below = self._below.chances(triples) if self._below else self._after_one[second, third]
+        for counts, weight in zip((self._smooth, self._counts), self._weights, strict=True):
+            below = _mixed(counts, triples, below, weight)
+        return below
+
+
+def _mixed(
+    counts: NDArray[np.float32],
+    triples: list[NDArray[np.int64]],
+    below: NDArray[np.float64],
+    weight: float,
+) -> NDArray[np.float64]:
+    first, second, third = triples
+    total = counts.sum(-1)[first, second]
+    return (counts[first, second, third] + weight * below) / (total + weight)
+
+
+def context_bits(clips: ClipData) -> float:
+    """Return the bits per sample of an order-2 model of each speaker, over one of them all."""
+    everyone = ContextModel(clips.training, None, (0.01, 1024.0))
+    bits = 0.0
+    for speaker in np.unique(clips.held_out.speakers):
+        own = ContextModel(_of(clips.training, speaker), everyone, (1.0, 256.0))
+        bits -= float(np.log2(own.chances(_triples(_of(clips.held_out, speaker)))).sum())
+    return bits / clips.held_out.samples
+
+
+def _of(clips: Clips, speaker: int) -> Clips:
+    own = clips.speakers == speaker
+    told = {name: getattr(clips, name)[own] for name in ("begins", "lengths", "labels", "speakers")}
+    return Clips(levels=clips.levels, **told)
 
 
 def _triples(clips: Clips) -> list[NDArray[np.int64]]:
