@@ -1,4 +1,4 @@
-"""Decoding a recording block by block: a copy at 16 kHz, the digest of its samples, its loudness.
+"""Decoding a recording block by block: a copy at one rate, the digest of its samples, its loudness.
 
 The samples as they were recorded are never in memory together: four hours in stereo would take
 2.5 GB. The copy takes 0.46.
@@ -43,7 +43,7 @@ _REACH = 10  # samples of the slower rate on each side that the filter of resamp
 _MISSING = 2 * 1_152  # samples an MP3 may have less than announced: what its encoder added
 _FULL = 32_760 / 32_768  # amplitude from which on a sample counts as clipped
 _SILENT_DB, _LEAST_DB = -60.0, -120.0  # of full scale
-_FRAME = RATE // 50  # 20 ms
+_FRAMES = 50  # a second: 20 ms each
 _BY_FFMPEG = {"M4A": "mov", "AAC": "aac"}  # its name of the format, so that it tries no other
 _PATIENCE = 0.8  # share of the time to read an input that ffmpeg may take
 
@@ -55,7 +55,7 @@ Samples = NDArray[np.int16]
 class Recording:
     """A decoded recording."""
 
-    samples: Samples  # one channel at 16 kHz
+    samples: Samples  # one channel at the rate that was asked for
     digest: bytes  # BLAKE3 of rate, channels and samples
     container: str  # as of `container`
     codec: str  # as libsndfile calls it
@@ -66,8 +66,13 @@ class Recording:
     quality: dict[str, float]
 
 
-def decode(content: bytes, limits: LimitSettings) -> Recording:
+def decode(content: bytes, limits: LimitSettings, rate: int = RATE) -> Recording:
     """Decode WAV, AIFF, FLAC, Ogg (Vorbis, Opus) and MP3; M4A and AAC where ffmpeg is installed.
+
+    Parameters
+    ----------
+    rate
+        Of the samples that are returned, Hz.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def decode(content: bytes, limits: LimitSettings) -> Recording:
         codec = file.subtype
         if name in _BY_FFMPEG:  # which wrote PCM
             codec = "ALAC" if b"alac" in content else "AAC"
-        return _Decoding(file, name, codec, limits).whole()
+        return _Decoding(file, name, codec, limits, rate).whole()
 
 
 @contextmanager
@@ -146,8 +151,11 @@ def _converted(
 class _Decoding:
     """One pass over an open file."""
 
-    def __init__(self, file: SoundFile, name: str, codec: str, limits: LimitSettings) -> None:
+    def __init__(
+        self, file: SoundFile, name: str, codec: str, limits: LimitSettings, rate: int
+    ) -> None:
         self._file, self._name, self._codec, self._limits = file, name, codec, limits
+        self._rate = rate
         if not _SLOWEST <= file.samplerate <= _FASTEST:
             raise MalformedInput(name, f"{file.samplerate} samples a second cannot be")
         if file.channels > _MOST_CHANNELS:
@@ -162,7 +170,7 @@ class _Decoding:
         # A stream that knows no length announces about 2**63 frames.
         announced = self._file.frames if self._file.frames < 2**62 else None
         self._check_length(announced or 0)
-        resampler = _Resampler(self._file.samplerate)
+        resampler = _Resampler(self._file.samplerate, self._rate)
         parts = [resampler.feed(self._taken(block)) for block in self._blocks()]
         samples = np.concatenate([*parts, resampler.end()])
         if announced is not None and self._frames < announced - self._tolerance():
@@ -223,7 +231,7 @@ class _Decoding:
             "loudness": _decibels(self._power / count),
             "peak": _decibels(self._peak**2),
             "clipping": round(self._clipped / count, 4),
-            "silence": _silence(samples),
+            "silence": _silence(samples, self._rate // _FRAMES),
         }
 
 
@@ -232,26 +240,26 @@ def _decibels(power: float) -> float:
     return round(float(10 * np.log10(max(power, least))), 2)
 
 
-def _silence(samples: Samples) -> float:
+def _silence(samples: Samples, frame: int) -> float:
     """Return the share of frames of 20 ms below -60 dB; the last one may be shorter."""
     if not len(samples):
         return 1.0
-    starts = np.arange(0, len(samples), _FRAME)
+    starts = np.arange(0, len(samples), frame)
     sums = np.add.reduceat(np.square(samples.astype(np.float32)), starts)
     means = sums / np.diff(np.append(starts, len(samples)))
     return round(float((means < 32_768**2 * 10 ** (_SILENT_DB / 10)).mean()), 4)
 
 
 class _Resampler:
-    """Resamples to 16 kHz piece by piece, with the result that the whole would have had.
+    """Resamples piece by piece, with the result that the whole would have had.
 
     Pieces overlap by what the filter reaches, and begin at multiples of `down`, where samples of
     both rates coincide.
     """
 
-    def __init__(self, rate: int) -> None:
-        common = gcd(rate, RATE)
-        self._up, self._down = RATE // common, rate // common
+    def __init__(self, rate: int, wanted: int) -> None:
+        common = gcd(rate, wanted)
+        self._up, self._down = wanted // common, rate // common
         reach = _REACH * max(self._up, self._down) / self._up + 1  # in samples of the recording
         self._margin = ceil(reach / self._down) * self._down
         self._step = ceil(_BLOCK / self._down) * self._down

@@ -68,6 +68,20 @@ def payload_signature(document: Document) -> bytes:
     return value
 
 
+def test_samples_can_be_had_at_another_rate() -> None:
+    sound = sixteen_bits(noise(0.5, rate=8_000))
+    content = file_of(sound, "WAV", "PCM_16", 8_000)
+    own = decoding_audio.decode(content, LIMITS, 8_000)
+    assert np.array_equal(own.samples, np.rint(sound[:, 0] * 32_767))  # nothing is resampled
+    twice, half = (
+        decoding_audio.decode(content, LIMITS),
+        decoding_audio.decode(content, LIMITS, 4_000),
+    )
+    assert [len(found.samples) for found in (twice, half)] == [8_000, 2_000]
+    assert own.digest == twice.digest == half.digest
+    assert own.quality["silence"] == twice.quality["silence"]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format(name: str) -> None:
     kind, codec, media_type = FORMATS[name]

@@ -33,6 +33,7 @@ FAMILIES = {
     "vae": "Train a variational autoencoder on the images of a version.",
     "diffusion": "Train a network that takes noise off images, and so makes them, on a version.",
     "encdec": "Train a transformer that translates, or shortens, on pairs of texts of a version.",
+    "wavenet": "Train a network that speaks, on the recordings of a version.",
 }
 
 

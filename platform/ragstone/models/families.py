@@ -14,6 +14,7 @@ from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 from ragstone.models.vae import VAE, VAEConfig
+from ragstone.models.wavenet import WaveNet, WaveNetConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,13 @@ FAMILIES = {
         "Takes noise off until an image is left.",
         "images",
         {**IMAGES, "ema": 0.999},
+    ),
+    "wavenet": Family(
+        WaveNetConfig,
+        WaveNet,
+        "Dilated causal convolutions that speak, sample by sample.",
+        "waves",
+        {"steps": 5_000, "batch": 4, "schedule": "wsd"},
     ),
 }
 

@@ -73,8 +73,7 @@ def divide(
             ids.append(row["item_id"])
             licences |= {str(row["metadata"][k]) for k in _LICENCES if row["metadata"].get(k)}
     if not ids:
-        expected = "one with items of this kind" + _told(left_out)
-        raise InvalidArgument("dataset", manifest.dataset, expected)
+        raise nothing_left(manifest.dataset, left_out)
     leaders = _leaders(store, manifest)
     sides = {item: _is_held_out(leaders.get(item, item)) for item in sorted(ids)}
     how = f"{HELD_OUT:.0%} of the items, by their ids, duplicates together"
@@ -103,9 +102,11 @@ def _questions(store: Store, manifest: Manifest) -> list[str]:
     return [str(query) for (query,) in store.catalog.rows(sql, [manifest.dataset_id])]
 
 
-def _told(left_out: Mapping[str, int]) -> str:
+def nothing_left(dataset: str, left_out: Mapping[str, int]) -> InvalidArgument:
+    """Return the error of a version without items to learn from, which says why each is out."""
     reasons = ", ".join(f"{number:,}: {reason}" for reason, number in left_out.items())
-    return f"; left out are {reasons}" if reasons else ""
+    expected = "one with items of this kind" + (f"; left out are {reasons}" if reasons else "")
+    return InvalidArgument("dataset", dataset, expected)
 
 
 def _leaders(store: Store, manifest: Manifest) -> dict[str, str]:

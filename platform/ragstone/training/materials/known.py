@@ -6,9 +6,11 @@ from ragstone.training.materials.base import Material
 from ragstone.training.materials.images import ImageMaterial
 from ragstone.training.materials.pairs import Pairs
 from ragstone.training.materials.texts import Texts
+from ragstone.training.materials.waves import Waves
 
 MATERIALS: dict[str, Material] = {
     "text": Texts(),
     "pairs": Pairs(),
     "images": ImageMaterial(),
+    "waves": Waves(),
 }
