@@ -1,7 +1,8 @@
-"""Blocks of a transformer that reads from left to right, as Qwen 3 has them.
+"""Blocks of a transformer, as Qwen 3 has them; they read from left to right, or both ways.
 
 RMSNorm (Zhang and Sennrich 2019), rotary positions (Su and others 2021), attention with normed
-queries and keys (Henry and others 2020), SwiGLU (Shazeer 2020).
+queries and keys (Henry and others 2020), SwiGLU (Shazeer 2020) or squared ReLU (So and others
+2021).
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Cache:
         """Tokens that can still be read."""
         return self.keys.shape[3] - self.length
 
+    def take_back(self, tokens: int) -> None:
+        """Forget the last so many tokens; the next ones are written over them."""
+        self.length -= tokens
+
 
 class RMSNorm(nn.Module):
     """Divides by the root of the mean square, then scales by a learnt weight."""
@@ -67,11 +72,11 @@ def rotate(states: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> 
 
 
 class Attention(nn.Module):
-    """Each token looks at itself and those before it."""
+    """Each token looks at itself and those before it; at all, where it is not `causal`."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, *, causal: bool = True) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.causal = heads, dropout, causal
         own = width // heads
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
@@ -83,10 +88,20 @@ class Attention(nn.Module):
         self,
         states: torch.Tensor,
         turn: tuple[torch.Tensor, torch.Tensor],
-        cache: Cache | None,
-        layer: int,
+        cache: Cache | None = None,
+        layer: int = 0,
+        real: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Map (batch, time, width) to the same shape; `turn` is `rotation` of its positions."""
+        """Map (batch, time, width) to the same shape.
+
+        Parameters
+        ----------
+        turn
+            `rotation` of the positions.
+        real
+            Bool (batch, time): which tokens are looked at, where others fill the batch up; only
+            where it is not `causal`.
+        """
         query, key, value = (
             part(states).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
@@ -98,13 +113,17 @@ class Attention(nn.Module):
             cache.keys[layer, :, :, before:end] = key
             cache.values[layer, :, :, before:end] = value
             key, value = cache.keys[layer, :, :, :end], cache.values[layer, :, :, :end]
+        if self.causal:
+            mask = _mask(query.shape[2], before, query.device)
+        else:
+            mask = None if real is None else real[:, None, None, :]
         seen = functional.scaled_dot_product_attention(
             query,
             key,
             value,
-            attn_mask=_mask(query.shape[2], before, query.device),
+            attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=before == 0,
+            is_causal=self.causal and before == 0,
         )
         mixed: torch.Tensor = self.output(seen.transpose(1, 2).flatten(2))
         return mixed
@@ -125,25 +144,52 @@ class FeedForward(nn.Module):
         return mapped
 
 
+class SquaredReLU(nn.Module):
+    """One map, and the square of what is above 0."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Map (…, width) to the same shape."""
+        mapped: torch.Tensor = self.down(functional.relu(self.up(states)).square())
+        return mapped
+
+
+FEEDS = {"swiglu": FeedForward, "relu2": SquaredReLU}
+
+
 class Block(nn.Module):
     """Attention and feed-forward, each behind a norm and around a shortcut."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        dropout: float,
+        *,
+        causal: bool = True,
+        activation: str = "swiglu",
+    ) -> None:
         super().__init__()
         self.attention_norm, self.feed_norm = RMSNorm(width), RMSNorm(width)
-        self.attention = Attention(width, heads, dropout)
-        self.feed = FeedForward(width, hidden)
+        self.attention = Attention(width, heads, dropout, causal=causal)
+        self.feed = FEEDS[activation](width, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
         self,
         states: torch.Tensor,
         turn: tuple[torch.Tensor, torch.Tensor],
-        cache: Cache | None,
-        layer: int,
+        cache: Cache | None = None,
+        layer: int = 0,
+        real: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Map (batch, time, width) to the same shape."""
-        attended = self.attention(self.attention_norm(states), turn, cache, layer)
+        """Map (batch, time, width) to the same shape; see `Attention`."""
+        attended = self.attention(self.attention_norm(states), turn, cache, layer, real)
         states = states + self.dropout(attended)
         normed = self.feed_norm(states)
         if cache is not None:
