@@ -47,9 +47,9 @@ def test_what_fills_a_batch_up_changes_nothing() -> None:
     model = made()
     short, long = torch.from_numpy(TEXT[:7]), torch.from_numpy(TEXT[7:22])
     filled = torch.stack([torch.cat([short, long[:8]]), long])
-    real = torch.arange(15) < torch.tensor([[7], [15]])
+    lengths = torch.tensor([7, 15])
     alone = torch.cat([model.encode(short[None]), model.encode(long[None])])
-    torch.testing.assert_close(model.encode(filled, real), alone)
+    torch.testing.assert_close(model.encode(filled, lengths), alone)
     torch.testing.assert_close(alone.norm(dim=1), torch.ones(2))
 
 

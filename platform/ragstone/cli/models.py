@@ -28,6 +28,7 @@ FAMILIES = {
     "gpt": "Train a transformer that writes on after a text, on a version.",
     "lstm": "Train a recurrent network with long memory, on a version.",
     "gru": "Train a recurrent network of gated units, on a version.",
+    "bert": "Train a transformer that fills gaps and embeds texts, on a version.",
 }
 
 
@@ -165,7 +166,9 @@ def model(
 def sample(
     context: typer.Context,
     name: Model,
-    prompt: Annotated[str, typer.Argument(help="Text to write on after.")] = "",
+    prompt: Annotated[
+        str, typer.Argument(help="Text to go on with, or with [MASK] for each gap.")
+    ] = "",
     *,
     tokens: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
     temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token.")] = 1.0,
@@ -201,11 +204,11 @@ def sample(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model make something: go on with a text, translate it, speak.
+    """Let a model make something: go on with a text, translate it, fill its gaps, speak.
 
     Example: ragstone sample stones-gpt "Granite is" --temperature 0.8
     """
-    from ragstone.models.families import WITHOUT_TEXT, family
+    from ragstone.models.families import GOING_ON, WITHOUT_TEXT, family
     from ragstone.models.sampling import Sampler
 
     sampler = Sampler(
@@ -217,7 +220,8 @@ def sample(
         seed=seed,
     )
     with opened(context, workspace) as ws:
-        if out is None and family(ws.model(name).family).material in WITHOUT_TEXT:
+        material = family(ws.model(name).family).material
+        if out is None and material in WITHOUT_TEXT:
             raise InvalidArgument("out", None, "a file for what the model makes: --out FILE")
         made = ws.sample(
             name,
@@ -236,7 +240,7 @@ def sample(
     elif out is not None:
         say(f"Written to {out}")
     else:
-        say(f"{styled(made.prompt, 'bold')}{made.text}")
+        say(f"{styled(made.prompt, 'bold') if material in GOING_ON else ''}{made.text}")
 
 
 def evaluate(

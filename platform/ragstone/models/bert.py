@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch, Capability, Config, GenerativeModel, LogProb, Loss, Phase
-from ragstone.models.nn.transformer import Block, RMSNorm, rotation
+from ragstone.models.nn.transformer import FullBlock, RMSNorm, padding_mask, rotation
 
 _SPREAD = 0.02  # of the weights, before training
 _FIXED = 20_190_524  # seed of the gaps that validation has
@@ -41,6 +41,7 @@ class BERTConfig(Config):
     """
 
     family: ClassVar[str] = "bert"
+    decided: ClassVar[frozenset[str]] = frozenset({"vocabulary"})
 
     vocabulary: int
     context: int = 128
@@ -83,7 +84,7 @@ class BERT(GenerativeModel):
         self.embedding = nn.Embedding(config.vocabulary + 1, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            Block(config.width, config.heads, config.feed_width, config.dropout, causal=False)
+            FullBlock(config.width, config.heads, config.feed_width, config.dropout)
             for _ in range(config.layers)
         )
         self.norm = RMSNorm(config.width)
@@ -94,13 +95,13 @@ class BERT(GenerativeModel):
                 spread = _SPREAD / (2 * config.layers) ** 0.5 if deep else _SPREAD
                 nn.init.normal_(parameter, std=spread)
 
-    def read(self, tokens: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
+    def read(self, tokens: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """Return what the model makes of each token among the others, (batch, time, width).
 
         Parameters
         ----------
-        real
-            Bool (batch, time): False where a token only fills the batch up; None: nowhere.
+        lengths
+            Int64 (batch,): tokens of each text, which others fill up; None: all.
 
         Raises
         ------
@@ -112,9 +113,10 @@ class BERT(GenerativeModel):
             raise InvalidArgument("tokens", time, f"at most {self.config.context} of them")
         positions = torch.arange(time, device=tokens.device)
         turn = rotation(positions, self.config.width // self.config.heads, self.config.rotary_base)
+        real = None if lengths is None else padding_mask(lengths, time)
         states = self.dropout(self.embedding(tokens))
         for block in self.blocks:
-            states = block(states, turn, real=real)
+            states = block(states, turn, real)
         read: torch.Tensor = self.norm(states)
         return read
 
@@ -129,7 +131,8 @@ class BERT(GenerativeModel):
     def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:
         """Return the mean cross-entropy in nats of what was hidden of `tokens`, (batch, time).
 
-        As many are hidden in each row. Those of validation are always the same.
+        As many are hidden in each row. Those of validation are always the same, and the part of
+        them for which the right token is the likeliest is a figure, `right`.
         """
         tokens = batch["tokens"]
         if phase == "validate":
@@ -141,20 +144,29 @@ class BERT(GenerativeModel):
         hidden = states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))
         logits = self.predict(hidden).flatten(0, 1)
         targets = tokens.gather(1, places).flatten()
-        return Loss(functional.cross_entropy(logits.float(), targets), {})
+        figures = {}
+        if phase == "validate":
+            figures = {"right": float((logits.argmax(dim=-1) == targets).float().mean())}
+        return Loss(functional.cross_entropy(logits.float(), targets), figures)
 
     @torch.inference_mode()
-    def encode(self, tokens: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
+    def encode(self, tokens: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """Return the mean of what `read` made of each text's tokens, of length 1, (batch, width).
+
+        Parameters
+        ----------
+        lengths
+            As `read` takes them.
 
         Raises
         ------
         InvalidArgument
             There are more tokens than the context.
         """
-        states = self.read(tokens, real).float()
-        if real is not None:
-            states = states * real[..., None]
+        states = self.read(tokens, lengths).float()
+        if lengths is not None:
+            places = torch.arange(tokens.shape[1], device=tokens.device)
+            states = states * (places < lengths[:, None])[..., None]
         return functional.normalize(states.sum(dim=1), dim=-1)
 
     @torch.inference_mode()

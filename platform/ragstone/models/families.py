@@ -8,6 +8,7 @@ from typing import Any
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Config, GenerativeModel
+from ragstone.models.bert import BERT, BERTConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 
@@ -24,11 +25,19 @@ class Family:
 
 
 WITHOUT_TEXT = frozenset({"waves"})  # materials whose models make files
+GOING_ON = frozenset({"text"})  # materials whose models write what follows the prompt
 
 FAMILIES = {
     "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
     "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
     "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
+    "bert": Family(
+        BERTConfig,
+        BERT,
+        "Transformer that reads both ways, and fills gaps.",
+        "gaps",
+        {"batch": 16, "steps": 3_000},
+    ),
 }
 
 

@@ -71,7 +71,7 @@ class GPT(LanguageModel):
                 config.heads,
                 config.feed_width,
                 config.dropout,
-                activation=config.activation,
+                config.activation,
             )
             for _ in range(config.layers)
         )

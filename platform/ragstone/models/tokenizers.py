@@ -59,10 +59,11 @@ class Tokenizer:
     @property
     def about(self) -> str:
         """Its kind and size, in words."""
-        return f"{self._kind}, {self.size:,} tokens"
+        return f"{self.kind}, {self.size:,} tokens"
 
     @property
-    def _kind(self) -> Kind:
+    def kind(self) -> Kind:
+        """What it was made as."""
         if isinstance(self._whole.model, models.WordLevel):
             return "characters"
         return "bpe" if self.size > _LEAST else "bytes"

@@ -1,4 +1,4 @@
-"""Blocks of a transformer, as Qwen 3 has them; they read from left to right, or both ways.
+"""Blocks of transformers that read from left to right, as Qwen 3 has them, and both ways.
 
 RMSNorm (Zhang and Sennrich 2019), rotary positions (Su and others 2021), attention with normed
 queries and keys (Henry and others 2020), SwiGLU (Shazeer 2020) or squared ReLU (So and others
@@ -44,6 +44,11 @@ class Cache:
         """Forget the last so many tokens; the next ones are written over them."""
         self.length -= tokens
 
+    def follow(self, rows: torch.Tensor) -> None:
+        """Go on in each row with what that row of `rows`, int64 (batch,), holds."""
+        for buffer in (self.keys, self.values):
+            buffer[:, :, :, : self.length] = buffer[:, rows, :, : self.length]
+
 
 class RMSNorm(nn.Module):
     """Divides by the root of the mean square, then scales by a learnt weight."""
@@ -54,7 +59,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Norm the last dimension."""
-        return functional.rms_norm(states, (self.weight.shape[0],), self.weight, EPSILON)
+        weight = self.weight.to(states.dtype)  # under autocast states may be of less precision
+        return functional.rms_norm(states, (weight.shape[0],), weight, EPSILON)
 
 
 def rotation(positions: torch.Tensor, width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,12 +77,12 @@ def rotate(states: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> 
     return states * cosines + torch.cat([-second, first], dim=-1) * sines
 
 
-class Attention(nn.Module):
-    """Each token looks at itself and those before it; at all, where it is not `causal`."""
+class Heads(nn.Module):
+    """The maps of an attention, and how it looks; what looks at what is up to its kinds."""
 
-    def __init__(self, width: int, heads: int, dropout: float, *, causal: bool = True) -> None:
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout, self.causal = heads, dropout, causal
+        self.heads, self.dropout = heads, dropout
         own = width // heads
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
@@ -84,49 +90,102 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width, bias=False)
         self.query_norm, self.key_norm = RMSNorm(own), RMSNorm(own)
 
-    def forward(
+    def queries(self, states: torch.Tensor) -> torch.Tensor:
+        """Map (batch, time, width) to (batch, heads, time, head width)."""
+        queries: torch.Tensor = self.query_norm(self._parted(self.query(states)))
+        return queries
+
+    def keys_and_values(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map (batch, time, width) to two of (batch, heads, time, head width)."""
+        return self.key_norm(self._parted(self.key(states))), self._parted(self.value(states))
+
+    def look(
         self,
-        states: torch.Tensor,
-        turn: tuple[torch.Tensor, torch.Tensor],
-        cache: Cache | None = None,
-        layer: int = 0,
-        real: torch.Tensor | None = None,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        *,
+        causal: bool = False,
     ) -> torch.Tensor:
-        """Map (batch, time, width) to the same shape.
+        """Return (batch, time, width) of what the queries find.
 
         Parameters
         ----------
-        turn
-            `rotation` of the positions.
-        real
-            Bool (batch, time): which tokens are looked at, where others fill the batch up; only
-            where it is not `causal`.
+        mask
+            True where a query may look at a key, broadcast to (batch, heads, queries, keys).
         """
-        query, key, value = (
-            part(states).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
-        )
-        query, key = rotate(self.query_norm(query), *turn), rotate(self.key_norm(key), *turn)
-        before = 0
-        if cache is not None:
-            before, end = cache.length, cache.length + key.shape[2]
-            cache.keys[layer, :, :, before:end] = key
-            cache.values[layer, :, :, before:end] = value
-            key, value = cache.keys[layer, :, :, :end], cache.values[layer, :, :, :end]
-        if self.causal:
-            mask = _mask(query.shape[2], before, query.device)
-        else:
-            mask = None if real is None else real[:, None, None, :]
         seen = functional.scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=self.causal and before == 0,
+            is_causal=causal,
         )
         mixed: torch.Tensor = self.output(seen.transpose(1, 2).flatten(2))
         return mixed
+
+    def _parted(self, states: torch.Tensor) -> torch.Tensor:
+        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Attention(Heads):
+    """Each token looks at itself and those before it."""
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        cache: Cache | None,
+        layer: int,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape; `turn` is `rotation` of its positions."""
+        query, (key, value) = self.queries(states), self.keys_and_values(states)
+        query, key = rotate(query, *turn), rotate(key, *turn)
+        before = 0
+        if cache is not None:
+            before, end = cache.length, cache.length + key.shape[2]
+            cache.keys[layer, :, :, before:end] = key
+            cache.values[layer, :, :, before:end] = value
+            key, value = cache.keys[layer, :, :, :end], cache.values[layer, :, :, :end]
+        mask = _mask(query.shape[2], before, query.device)
+        return self.look(query, key, value, mask, causal=before == 0)
+
+
+class FullAttention(Heads):
+    """Each token looks at all, before and after it."""
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape; `real` is a mask of `padding_mask`."""
+        query, (key, value) = self.queries(states), self.keys_and_values(states)
+        return self.look(rotate(query, *turn), rotate(key, *turn), value, real)
+
+
+class CrossAttention(Heads):
+    """Each token looks at all of another text, without positions."""
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        other: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape.
+
+        Parameters
+        ----------
+        other
+            `keys_and_values` of the other text: made once, looked at by every token.
+        real
+            A mask of `padding_mask` for the other text.
+        """
+        return self.look(self.queries(states), *other, real)
 
 
 class FeedForward(nn.Module):
@@ -165,18 +224,11 @@ class Block(nn.Module):
     """Attention and feed-forward, each behind a norm and around a shortcut."""
 
     def __init__(
-        self,
-        width: int,
-        heads: int,
-        hidden: int,
-        dropout: float,
-        *,
-        causal: bool = True,
-        activation: str = "swiglu",
+        self, width: int, heads: int, hidden: int, dropout: float, activation: str = "swiglu"
     ) -> None:
         super().__init__()
         self.attention_norm, self.feed_norm = RMSNorm(width), RMSNorm(width)
-        self.attention = Attention(width, heads, dropout, causal=causal)
+        self.attention = Attention(width, heads, dropout)
         self.feed = FEEDS[activation](width, hidden)
         self.dropout = nn.Dropout(dropout)
 
@@ -184,18 +236,45 @@ class Block(nn.Module):
         self,
         states: torch.Tensor,
         turn: tuple[torch.Tensor, torch.Tensor],
-        cache: Cache | None = None,
-        layer: int = 0,
-        real: torch.Tensor | None = None,
+        cache: Cache | None,
+        layer: int,
     ) -> torch.Tensor:
-        """Map (batch, time, width) to the same shape; see `Attention`."""
-        attended = self.attention(self.attention_norm(states), turn, cache, layer, real)
+        """Map (batch, time, width) to the same shape."""
+        attended = self.attention(self.attention_norm(states), turn, cache, layer)
         states = states + self.dropout(attended)
         normed = self.feed_norm(states)
         if cache is not None:
             cache.lookup = normed  # the last block's remains
         fed: torch.Tensor = states + self.dropout(self.feed(normed))
         return fed
+
+
+class FullBlock(nn.Module):
+    """`Block` that looks both ways."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_norm = RMSNorm(width), RMSNorm(width)
+        self.attention = FullAttention(width, heads, dropout)
+        self.feed = FeedForward(width, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        real: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map (batch, time, width) to the same shape; `real` is a mask of `padding_mask`."""
+        states = states + self.dropout(self.attention(self.attention_norm(states), turn, real))
+        fed: torch.Tensor = states + self.dropout(self.feed(self.feed_norm(states)))
+        return fed
+
+
+def padding_mask(lengths: torch.Tensor, time: int) -> torch.Tensor:
+    """Return which of `time` tokens are real, bool (batch, 1, 1, time), of lengths (batch,)."""
+    places = torch.arange(time, device=lengths.device)
+    return (places[None, :] < lengths[:, None])[:, None, None, :]
 
 
 def _mask(time: int, before: int, device: torch.device) -> torch.Tensor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragstone.training.materials.base import Material
+from ragstone.training.materials.gaps import Gaps
 from ragstone.training.materials.texts import Texts
 
-MATERIALS: dict[str, Material] = {"text": Texts()}
+MATERIALS: dict[str, Material] = {"text": Texts(), "gaps": Gaps()}
