@@ -65,7 +65,7 @@ class Sample:
 
     model: str  # NAME@NUMBER
     prompt: str
-    text: str  # what follows the prompt, or its translation
+    text: str  # what follows the prompt, its translation, or the prompt without gaps
     seed: int
     conditions: dict[str, str] = field(default_factory=dict)
     media: bytes = b""  # the file, where it is no text

@@ -48,7 +48,7 @@ class EncoderSettings(_Section):
     name: str = Field(
         "all-MiniLM-L6-v2",
         description="Text encoder: the default, 'all-MiniLM-L6-v2-static' for large corpora, a hub "
-        "name already on this machine, or a path.",
+        "name already on this machine, a path, or 'model:NAME' of a model trained here.",
     )
     image: str = Field(
         "image-descriptor",

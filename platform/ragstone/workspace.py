@@ -22,6 +22,7 @@ from ragstone.schemas.feedback import LOCAL_OWNER
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
+from ragstone.training.encoding import WorkspaceEncoders
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,7 @@ class Workspace:
         self.path = path
         self.settings = settings
         self._store = Store(path, settings.storage)
-        self._encoders = Encoders(settings.encoder, encoder)
+        self._encoders = Encoders(settings.encoder, encoder, WorkspaceEncoders(path / "models"))
         self._memory = QueryMemory()
         self._retriever = Retriever(
             self._store,
@@ -169,7 +170,8 @@ class Workspace:
         Parameters
         ----------
         encoder
-            As in the setting encoder.name: a folder, or a name in the local hub cache.
+            As in the setting encoder.name: a folder, a name in the local hub cache, or `model:` and
+            the name of a model that was trained here.
         if_better
             Switch only when hybrid search has no lower nDCG@10 on the golden queries.
         on_progress

@@ -17,6 +17,7 @@ from ragstone.models.families import FAMILIES, family
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.knn import Datastore, Mixture, judge, read_states, tuned
 from ragstone.models.language import LanguageModel
+from ragstone.models.nn.transformer import SquaredReLU
 from ragstone.models.sampling import Sampler, write
 from ragstone.models.tokenizers import Tokenizer, make_tokenizer
 
@@ -108,6 +109,22 @@ def test_too_much_at_once_is_refused() -> None:
         family("gtp")
 
 
+def test_a_gpt_without_gates_squares_and_has_as_many_parameters() -> None:
+    sizes = {"vocabulary": 23, "context": 32, "width": 48, "layers": 2}
+    gated, squared = (GPT(GPTConfig.of({**sizes, "activation": a})) for a in ("swiglu", "relu2"))
+    assert gated.parameters_count == squared.parameters_count
+    assert [name for name, _ in squared.named_parameters()] == [
+        name for name, _ in gated.named_parameters() if "gate" not in name
+    ]
+    feed = SquaredReLU(1, 2)
+    feed.up.weight.data = torch.tensor([[2.0], [-1.0]])
+    feed.down.weight.data = torch.tensor([[1.0, 10.0]])
+    assert feed(torch.tensor([3.0])).item() == 36
+    assert feed(torch.tensor([-3.0])).item() == 90
+    with pytest.raises(InvalidArgument, match="one of swiglu, relu2"):
+        GPTConfig.of({**sizes, "activation": "gelu"})
+
+
 # ---------------------------------------------------------------- samplers
 
 
@@ -193,6 +210,10 @@ def test_transformers_reads_it_with_equal_logits(tmp_path: Path) -> None:
 def test_what_transformers_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="of the family gpt"):
         export(made("gru"), make_tokenizer("bytes", []), tmp_path)
+    squared = GPT(GPTConfig.of({**SMALL, "activation": "relu2"}))
+    with pytest.raises(InvalidArgument, match="train one with activation=swiglu"):
+        export(squared, make_tokenizer("bytes", []), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 # ---------------------------------------------------------------- neighbours

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import ragstone
 from ragstone.client import Client
 from ragstone.encoders.base import TextEncoder
 from ragstone.errors import EncoderUnavailable, InvalidArgument, JobDied, UnknownDataset
@@ -56,6 +57,20 @@ def vector_files(workspace: Path, parts: str) -> set[int]:
 def names(client: Client, reference: str) -> list[str]:
     hits = client.search("Stone 7 is unlike all others", reference, mode="vector", k=3).hits
     return [hit.name for hit in hits]
+
+
+def test_a_process_of_its_own_opens_a_model_that_was_trained_here(
+    server: Server, tmp_path: Path, encoder: TextEncoder
+) -> None:
+    ingested(server, tmp_path)
+    small = {"steps": 2, "context": 32, "width": 16, "layers": 1, "tokens": 300}
+    with ragstone.open(server.workspace, encoder=encoder) as ws:
+        trained = ws.train_model("bert", "stones", "reads", small)
+    with server.start() as client:
+        done = client.reembed("stones", "model:reads")
+        assert done.encoder == "model:reads@1"
+        assert trained.digest[:8] in done.space
+        assert len(names(client, "stones")) == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

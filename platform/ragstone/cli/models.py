@@ -34,6 +34,7 @@ FAMILIES = {
     "diffusion": "Train a network that takes noise off images, and so makes them, on a version.",
     "encdec": "Train a transformer that translates, or shortens, on pairs of texts of a version.",
     "wavenet": "Train a network that speaks, on the recordings of a version.",
+    "bert": "Train a transformer that fills gaps and embeds texts, on a version.",
 }
 
 
@@ -171,7 +172,10 @@ def model(
 def sample(
     context: typer.Context,
     name: Model,
-    prompt: Annotated[str, typer.Argument(help="Text to write on after, or to translate.")] = "",
+    prompt: Annotated[
+        str,
+        typer.Argument(help="Text to go on with, to translate, or with [MASK] for each gap."),
+    ] = "",
     *,
     tokens: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
     temperature: Annotated[
@@ -215,11 +219,11 @@ def sample(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Let a model make something: go on with a text, translate it, speak, draw.
+    """Let a model make something: go on with a text, translate it, fill its gaps, speak, draw.
 
     Example: ragstone sample stones-gpt "Granite is" --temperature 0.8
     """
-    from ragstone.models.families import INSTEAD, WITHOUT_TEXT, family
+    from ragstone.models.families import GOING_ON, WITHOUT_TEXT, family
     from ragstone.models.sampling import Sampler
 
     plain = Sampler(
@@ -250,7 +254,7 @@ def sample(
     elif out is not None:
         say(f"Written to {out}")
     else:
-        say(made.text if material in INSTEAD else f"{styled(made.prompt, 'bold')}{made.text}")
+        say(f"{styled(made.prompt, 'bold') if material in GOING_ON else ''}{made.text}")
 
 
 def evaluate(

@@ -24,7 +24,9 @@ def reembed(
     dataset: options.DatasetName,
     encoder: Annotated[
         str,
-        typer.Option(help="The new encoder: a folder, or a name in the local hub cache."),
+        typer.Option(
+            help="The new encoder: a folder, a name in the local hub cache, or model:NAME."
+        ),
     ],
     *,
     message: options.Message = "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ragstone.encoders.kept import Kept
 from ragstone.errors import EncoderUnavailable, SpaceMismatch
@@ -15,6 +15,32 @@ if TYPE_CHECKING:
     from ragstone.schemas.records import Modality
 
 
+class Opener(Protocol):
+    """What the encoders of a workspace are opened by; it knows the models that were made there."""
+
+    def settled(self, name: str) -> str:
+        """Return a name that stays that of the same vectors."""
+        ...
+
+    def open(self, settings: EncoderSettings) -> TextEncoder:
+        """Return the encoder that `settings` name."""
+        ...
+
+
+class Elsewhere:
+    """Opens encoders that no workspace made."""
+
+    def settled(self, name: str) -> str:
+        """Return the name: what is elsewhere has no numbers."""
+        return name
+
+    def open(self, settings: EncoderSettings) -> TextEncoder:
+        """See `open_text_encoder`."""
+        from ragstone.encoders.text import open_text_encoder
+
+        return open_text_encoder(settings)
+
+
 class Encoders:
     """Opens each encoder once; safe to share between threads.
 
@@ -22,11 +48,19 @@ class Encoders:
     ----------
     chosen
         Used instead of the one in the settings.
+    opener
+        Opens those that are named.
     """
 
-    def __init__(self, settings: EncoderSettings, chosen: TextEncoder | None = None) -> None:
+    def __init__(
+        self,
+        settings: EncoderSettings,
+        chosen: TextEncoder | None = None,
+        opener: Opener | None = None,
+    ) -> None:
         self._settings = settings
         self._chosen = chosen
+        self._opener = opener or Elsewhere()
         self._by_name: dict[str, TextEncoder] = {}
         self._media: dict[tuple[Modality, str], MediaEncoder] = {}
         self._rerankers: Kept[Reranker] = Kept(self._open_reranker, most=2)
@@ -50,13 +84,22 @@ class Encoders:
         EncoderUnavailable
             It is not on this machine.
         """
-        from ragstone.encoders.text import open_text_encoder
-
         with self._opening:
+            name = self.settled(name)
             if name not in self._by_name:
                 settings = self._settings.model_copy(update={"name": name})
-                self._by_name[name] = open_text_encoder(settings)
+                self._by_name[name] = self._opener.open(settings)
             return self._by_name[name]
+
+    def settled(self, name: str) -> str:
+        """Return what `name` is called when its vectors are to stay the same.
+
+        Raises
+        ------
+        EncoderUnavailable
+            It is to be a model of the workspace, and there is none.
+        """
+        return self._opener.settled(name)
 
     def media(self, dataset: str, modality: Modality, space: str, name: str) -> MediaEncoder:
         """Return the encoder that made the vectors of a dataset's images, or recordings.

@@ -160,7 +160,7 @@ class JobDesk:
         """Return what is asked for, with the settings it is asked with."""
         from ragstone.jobs.spec import ReembedSpec, absolute_model
 
-        name = absolute_model(encoder)
+        name = self._encoders.settled(absolute_model(encoder))
         return ReembedSpec(dataset, name, message, if_better, self._given, served)
 
     def ingest(

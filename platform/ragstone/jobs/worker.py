@@ -12,15 +12,16 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragstone.encoders.text import open_text_encoder
 from ragstone.errors import RagstoneError
 from ragstone.ingestion.engines import connection
 from ragstone.jobs.compute import IngestTask, compute
 from ragstone.jobs.embed import embed
 from ragstone.jobs.folder import JobFolder
 from ragstone.storage.files import make_folder
+from ragstone.training.encoding import WorkspaceEncoders
 
 if TYPE_CHECKING:
     from ragstone.config import EncoderSettings
@@ -47,7 +48,7 @@ def main() -> None:
 
 def _outcome(task: Task, tell: Callable[[object], None]) -> Outcome | RagstoneError:
     try:
-        encoder = _encoder(task.settings.encoder)
+        encoder = _encoder(task.settings.encoder, task.root)
         if isinstance(task, IngestTask):
             return compute(task, encoder, tell)
         return embed(task, encoder, tell)
@@ -62,8 +63,8 @@ def _outcome(task: Task, tell: Callable[[object], None]) -> Outcome | RagstoneEr
 
 
 @lru_cache(maxsize=1)
-def _encoder(settings: EncoderSettings) -> TextEncoder:
-    return open_text_encoder(settings)
+def _encoder(settings: EncoderSettings, root: Path) -> TextEncoder:
+    return WorkspaceEncoders(root / "models").open(settings)
 
 
 def _write_to_the_log(task: Task) -> None:

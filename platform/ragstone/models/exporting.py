@@ -36,10 +36,13 @@ def export(model: LanguageModel, tokenizer: Tokenizer, folder: Path) -> None:
     Raises
     ------
     InvalidArgument
-        Its family has no counterpart there.
+        Its family, or its activation, has no counterpart there.
     """
     if not isinstance(model, GPT):
         raise InvalidArgument("model", model.config.family, "of the family gpt")
+    if model.config.activation != "swiglu":
+        expected = "swiglu: the layout of Qwen 3 has no other; train one with activation=swiglu"
+        raise InvalidArgument("activation", model.config.activation, expected)
     tensors = {_name(name): values.contiguous() for name, values in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "model.safetensors").chmod(0o644)

@@ -9,6 +9,7 @@ from typing import Any
 from ragstone.errors import InvalidArgument
 from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
+from ragstone.models.bert import BERT, BERTConfig
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gpt import GPT, GPTConfig
@@ -29,7 +30,7 @@ class Family:
 
 
 WITHOUT_TEXT = frozenset({"images", "waves"})  # materials whose models make files
-INSTEAD = frozenset({"pairs"})  # and those that write for a text, not after it
+GOING_ON = frozenset({"text"})  # materials whose models write what follows the prompt
 # What the training of networks of images differs in.
 IMAGES = {"optimiser": "adamw", "batch": 64, "learning_rate": 1e-3, "weight_decay": 0.01}
 
@@ -62,6 +63,13 @@ FAMILIES = {
         "Dilated causal convolutions that speak, sample by sample.",
         "waves",
         {"steps": 5_000, "batch": 4, "schedule": "wsd"},
+    ),
+    "bert": Family(
+        BERTConfig,
+        BERT,
+        "Transformer that reads both ways, and fills gaps.",
+        "gaps",
+        {"batch": 16, "steps": 3_000},
     ),
 }
 

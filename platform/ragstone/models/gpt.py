@@ -14,7 +14,7 @@ from torch import nn
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.language import LanguageConfig, LanguageModel, State
-from ragstone.models.nn.transformer import Block, Cache, RMSNorm, rotation
+from ragstone.models.nn.transformer import FEEDS, Block, Cache, RMSNorm, rotation
 
 _SPREAD = 0.02  # of the weights, before training
 
@@ -26,7 +26,10 @@ class GPTConfig(LanguageConfig):
     Parameters
     ----------
     hidden
-        Width of the feed-forward maps; 0: eight thirds of `width`, to the next multiple of 8.
+        Width of the feed-forward maps; 0: eight thirds of `width`, to the next multiple of 8, or
+        four times `width` where there is no gate, so that both have as many parameters.
+    activation
+        Of the feed-forward maps: `swiglu`, or `relu2`, the square of what is above 0.
     rotary_base
         Of the longest wave of the positions.
     """
@@ -35,15 +38,20 @@ class GPTConfig(LanguageConfig):
 
     heads: int = 4
     hidden: int = 0
+    activation: str = "swiglu"
     rotary_base: float = 10_000.0
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise InvalidArgument("width", self.width, f"a multiple of twice {self.heads} heads")
+        if self.activation not in FEEDS:
+            raise InvalidArgument("activation", self.activation, "one of " + ", ".join(FEEDS))
 
     @property
     def feed_width(self) -> int:
         """Width of the feed-forward maps."""
+        if self.activation == "relu2":
+            return self.hidden or 4 * self.width
         return self.hidden or -(-self.width * 8 // 3 // 8) * 8
 
 
@@ -58,7 +66,13 @@ class GPT(LanguageModel):
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            Block(config.width, config.heads, config.feed_width, config.dropout)
+            Block(
+                config.width,
+                config.heads,
+                config.feed_width,
+                config.dropout,
+                config.activation,
+            )
             for _ in range(config.layers)
         )
         self.norm = RMSNorm(config.width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch.nn import functional
@@ -46,6 +46,15 @@ class State(Protocol):
     @property
     def room(self) -> int | None:
         """Tokens that can still be read; None: as many as one likes."""
+        ...
+
+
+@runtime_checkable
+class Reversible(State, Protocol):
+    """A state that can forget what it read last; that of a recurrent network cannot."""
+
+    def take_back(self, tokens: int) -> None:
+        """Be as if the last so many tokens had not been read."""
         ...
 
 

@@ -9,7 +9,8 @@ import torch
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.encdec import EncDec
-from ragstone.models.language import LanguageModel
+from ragstone.models.guessing import Lookup
+from ragstone.models.language import LanguageModel, Reversible, State
 
 # Logits (vocabulary,) and the `lookup` of the last token (width,) -> logits.
 Mixing = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -94,11 +95,23 @@ class Sampler:
 
 @torch.inference_mode()
 def write(
-    model: LanguageModel, prompt: Sequence[int], sampler: Sampler, mixing: Mixing | None = None
+    model: LanguageModel,
+    prompt: Sequence[int],
+    sampler: Sampler,
+    mixing: Mixing | None = None,
+    *,
+    guessing: bool = True,
 ) -> Iterator[int]:
     """Yield tokens that follow `prompt`, without end.
 
     When a model has no more room it goes on from the last half of what it can read.
+
+    Parameters
+    ----------
+    guessing
+        Read guesses at the next tokens together with the last one, where the model can take them
+        back. Each token is picked as without, with the same chance; only so many at once that the
+        rounding of sums may differ.
 
     Raises
     ------
@@ -110,18 +123,41 @@ def write(
     rng = torch.Generator().manual_seed(sampler.seed)
     tokens = list(prompt)
     state, fresh = model.new_state(1), tokens[-model.config.context :]
+    lookup = Lookup(tokens) if guessing and isinstance(state, Reversible) else None
     while True:
         if state.room is not None and state.room < len(fresh):
             state, fresh = model.new_state(1), tokens[-max(1, model.config.context // 2) :]
-        device = next(model.parameters()).device
-        last = model.read(torch.tensor([fresh], device=device), state)[0, -1]
-        logits = model.predict(last)
+        guess: Sequence[int] = ()
+        if lookup is not None and state.room is not None:
+            guess = lookup.guess(state.room - len(fresh))
+        logits = _logits(model, [*fresh, *guess], state, mixing, 1 + len(guess))
+        right = 0
+        for number, own in enumerate(logits):
+            token = sampler.pick(own, tokens, rng)
+            tokens.append(token)
+            if lookup is not None:
+                lookup.add(token)
+            yield token
+            if number == len(guess) or token != guess[number]:
+                break
+            right += 1
+        if lookup is not None and isinstance(state, Reversible) and guess:
+            lookup.judge(len(guess), right)
+            state.take_back(len(guess) - right)
+        fresh = tokens[-1:]
+
+
+def _logits(
+    model: LanguageModel, tokens: list[int], state: State, mixing: Mixing | None, last: int
+) -> Iterator[torch.Tensor]:
+    """Read tokens; yield the logits (vocabulary,) after each of the `last` ones."""
+    device = next(model.parameters()).device
+    states = model.read(torch.tensor([tokens], device=device), state)[0, -last:]
+    for number, logits in enumerate(model.predict(states)):
         if mixing is not None and state.lookup is not None:
-            logits = mixing(logits, state.lookup[0, -1])
-        token = sampler.pick(logits, tokens, rng)
-        tokens.append(token)
-        fresh = [token]
-        yield token
+            yield mixing(logits, state.lookup[0, number - last])
+        else:
+            yield logits
 
 
 @torch.inference_mode()

@@ -1,7 +1,8 @@
 """Blocks of transformers that read from left to right, as Qwen 3 has them, and both ways.
 
 RMSNorm (Zhang and Sennrich 2019), rotary positions (Su and others 2021), attention with normed
-queries and keys (Henry and others 2020), SwiGLU (Shazeer 2020).
+queries and keys (Henry and others 2020), SwiGLU (Shazeer 2020) or squared ReLU (So and others
+2021).
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class Cache:
     def room(self) -> int:
         """Tokens that can still be read."""
         return self.keys.shape[3] - self.length
+
+    def take_back(self, tokens: int) -> None:
+        """Forget the last so many tokens; the next ones are written over them."""
+        self.length -= tokens
 
     def follow(self, rows: torch.Tensor) -> None:
         """Go on in each row with what that row of `rows`, int64 (batch,), holds."""
@@ -198,14 +203,33 @@ class FeedForward(nn.Module):
         return mapped
 
 
+class SquaredReLU(nn.Module):
+    """One map, and the square of what is above 0."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Map (…, width) to the same shape."""
+        mapped: torch.Tensor = self.down(functional.relu(self.up(states)).square())
+        return mapped
+
+
+FEEDS = {"swiglu": FeedForward, "relu2": SquaredReLU}
+
+
 class Block(nn.Module):
     """Attention and feed-forward, each behind a norm and around a shortcut."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, heads: int, hidden: int, dropout: float, activation: str = "swiglu"
+    ) -> None:
         super().__init__()
         self.attention_norm, self.feed_norm = RMSNorm(width), RMSNorm(width)
         self.attention = Attention(width, heads, dropout)
-        self.feed = FeedForward(width, hidden)
+        self.feed = FEEDS[activation](width, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(

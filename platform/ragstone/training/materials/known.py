@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragstone.training.materials.base import Material
+from ragstone.training.materials.gaps import Gaps
 from ragstone.training.materials.images import ImageMaterial
 from ragstone.training.materials.pairs import Pairs
 from ragstone.training.materials.texts import Texts
@@ -10,6 +11,7 @@ from ragstone.training.materials.waves import Waves
 
 MATERIALS: dict[str, Material] = {
     "text": Texts(),
+    "gaps": Gaps(),
     "pairs": Pairs(),
     "images": ImageMaterial(),
     "waves": Waves(),
