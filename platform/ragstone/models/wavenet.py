@@ -88,7 +88,8 @@ class WaveNetConfig(Config):
     @property
     def field(self) -> int:
         """Samples before one that it hears."""
-        return self.frame * (1 + self.cycles * (2**self.depth - 1)) + self.window
+        dilated: int = 2**self.depth - 1
+        return self.frame * (1 + self.cycles * dilated) + self.window
 
 
 class WaveNet(GenerativeModel):

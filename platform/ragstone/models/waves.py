@@ -48,14 +48,16 @@ class WaveCodec:
         full = samples.astype(np.float32) / _FULL
         most = self.levels - 1
         bent = np.sign(full) * np.log1p(most * np.abs(full)) / np.log1p(most)
-        return np.clip(np.floor((bent + 1) / 2 * most + 0.5), 0, most).astype(np.uint8)
+        levels: NDArray[np.uint8] = np.floor((bent + 1) / 2 * most + 0.5).astype(np.uint8)
+        return levels
 
     def decode(self, levels: NDArray[np.integer]) -> NDArray[np.int16]:
         """Return the samples that levels stand for, of the same shape."""
         most = self.levels - 1
         bent = 2 * levels.astype(np.float64) / most - 1
         full = np.sign(bent) * np.expm1(np.abs(bent) * np.log1p(most)) / most
-        return np.rint(full * _FULL).astype(np.int16)
+        samples: NDArray[np.int16] = np.rint(full * _FULL).astype(np.int16)
+        return samples
 
     def number(self, name: str, value: str) -> int:
         """Return the number of a label or a speaker.

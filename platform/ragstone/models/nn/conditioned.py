@@ -74,9 +74,10 @@ class SelfAttention(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images."""
         side = images.shape[-1]
-        flat = self.parts(self.norm(images)).flatten(2).unflatten(1, (3, self.heads, -1))
+        parts: torch.Tensor = self.parts(self.norm(images))
+        flat = parts.view(len(images), 3, self.heads, -1, side * side)
         query, key, value = flat.transpose(-1, -2).unbind(1)
         seen = functional.scaled_dot_product_attention(query, key, value)
-        mixed = seen.transpose(-1, -2).flatten(1, 2).unflatten(2, (side, side))
+        mixed = seen.transpose(-1, -2).reshape(len(images), -1, side, side)
         mapped: torch.Tensor = images + self.output(mixed)
         return mapped

@@ -15,6 +15,7 @@ from ragstone.errors import InvalidArgument
 from ragstone.models.base import GenerativeModel
 from ragstone.models.bert import BERT
 from ragstone.models.filling import fill
+from ragstone.models.sampling import Sampler
 from ragstone.training.materials.base import Asked, Made, Prepared, Request
 from ragstone.training.materials.texts import TOKENIZER, TOKENS, Texts
 
@@ -56,7 +57,7 @@ class Gaps(Texts):
         tokens = [codec.end]
         for number, piece in enumerate(pieces):
             tokens += [network.gap] * (number > 0) + codec.encode(piece).tolist()
-        return Made(text=codec.decode(fill(network, tokens, request.sampler)))
+        return Made(text=codec.decode(fill(network, tokens, request.sampler or Sampler())))
 
     def measure(
         self,

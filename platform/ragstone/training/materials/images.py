@@ -71,7 +71,7 @@ class ImageMaterial(Material):
 
     def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
         """Make one image, or a sheet of `request.count`."""
-        sampler = request.sampler
+        sampler = request.sampler or Sampler()
         if sampler != Sampler(seed=sampler.seed):
             raise InvalidArgument("sampler", None, "a seed alone for a model of images")
         label = None

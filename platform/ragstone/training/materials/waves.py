@@ -20,6 +20,7 @@ from ragstone.models.sampling import Sampler
 from ragstone.models.wavenet import LENGTHS, WaveNet, WaveNetConfig
 from ragstone.models.waves import LABEL, SPEAKER, WaveCodec, wav
 from ragstone.schemas.models import ModelData
+from ragstone.schemas.records import Modality
 from ragstone.storage.files import remove
 from ragstone.training.clips import ClipData, Clips
 from ragstone.training.dividing import Division, Row, divide, living_rows, nothing_left
@@ -72,14 +73,15 @@ class Waves(Material):
 
     def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
         """Let it speak; what is not named, label or speaker, it is not told."""
-        sampler = request.sampler
+        sampler = request.sampler or Sampler()
         if sampler != Sampler(temperature=sampler.temperature, seed=sampler.seed):
             expected = "temperature and seed alone for a model of sound"
             raise InvalidArgument("sampler", None, expected)
         numbers = {name: codec.number(name, given) for name, given in request.conditions.items()}
         unknown = {LABEL: len(codec.labels), SPEAKER: len(codec.speakers)}
-        told = [torch.tensor([numbers.get(name, last)]) for name, last in unknown.items()]
-        made = cast("WaveNet", model).sample(*told, [sampler.seed], sampler.temperature)
+        label, speaker = (torch.tensor([numbers.get(n, last)]) for n, last in unknown.items())
+        network, seeds = cast("WaveNet", model), [sampler.seed]
+        made = network.sample(label, speaker, seeds, sampler.temperature)
         return Made(media=wav(codec.decode(made[0].numpy()), codec.rate), media_type="audio/wav")
 
     def measure(
@@ -109,7 +111,7 @@ class _Reading:
         self._fields = {name: str(asked.settings.get(name, "")) for name in (LABEL, SPEAKER)}
         synthetic = bool(asked.settings.get("synthetic", False))
         self.division: Division = divide(
-            store, manifest, lambda row: "sample_rate" in row["metadata"], synthetic=synthetic
+            store, manifest, lambda row: row["modality"] == Modality.AUDIO, synthetic=synthetic
         )
         rows = [
             row for row in living_rows(store, manifest) if row["item_id"] in self.division.held_out

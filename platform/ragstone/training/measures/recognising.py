@@ -89,7 +89,7 @@ class Recogniser:
                 some = torch.randint(len(wanted), (_BATCH,), generator=chance)
                 loss = functional.cross_entropy(network(vectors[some]), wanted[some])
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
         return network.eval()
 
@@ -101,4 +101,5 @@ def _with_noise(wave: NDArray[np.int16], chance: np.random.Generator) -> NDArray
 
 
 def _rounded(wave: NDArray[np.floating]) -> NDArray[np.int16]:
-    return np.rint(np.clip(wave, -_FULL, _FULL)).astype(np.int16)
+    rounded: NDArray[np.int16] = np.rint(np.clip(wave, -_FULL, _FULL)).astype(np.int16)
+    return rounded
