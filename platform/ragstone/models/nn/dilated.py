@@ -46,8 +46,9 @@ class Stack(nn.Module):
         )
         self.outputs = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
         self.skips = nn.Linear(layers * width, width)
-        for output in self.outputs:
-            nn.init.normal_(output.weight, std=(width * 2 * layers) ** -0.5)
+        for weight in self.outputs.parameters():
+            if weight.ndim == 2:
+                nn.init.normal_(weight, std=(width * 2 * layers) ** -0.5)
 
     def forward(self, states: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         """Return (batch, time, width) of states alike and conditions (batch, time, told)."""
