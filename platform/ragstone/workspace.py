@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from ragstone.schemas.records import Modality
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
+    from ragstone.training.progress import Plan, Progress
     from ragstone.training.registry import Registry
     from ragstone.training.reranker_files import TrainedReranker
-    from ragstone.training.trainer import Plan, Progress
 
 
 class Workspace:

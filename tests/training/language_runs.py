@@ -13,8 +13,9 @@ import torch
 
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.training.feeding import TokenData
+from ragstone.training.progress import Outcome, Progress
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Outcome, Progress, Trainer
+from ragstone.training.trainer import Trainer
 
 QUICK: dict[str, object] = {
     "steps": 30,

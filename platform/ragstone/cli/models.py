@@ -17,7 +17,7 @@ from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import ModelInfo
-    from ragstone.training.trainer import Plan
+    from ragstone.training.progress import Plan
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")

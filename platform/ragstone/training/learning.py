@@ -20,8 +20,9 @@ from ragstone.storage.files import remove
 from ragstone.training.materials.base import Asked, Prepared
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import write_model
+from ragstone.training.progress import Plan, Progress
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Plan, Progress, Trainer
+from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from ragstone.storage.store import Store

@@ -11,8 +11,9 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from time import monotonic
 from typing import Any, cast
 
@@ -25,49 +26,15 @@ from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged
 from ragstone.models.base import Batch, GenerativeModel
 from ragstone.storage.files import make_folder
 from ragstone.training.checkpoints import Checkpoint, Checkpoints
+from ragstone.training.divergence import Divergence, alone, names
 from ragstone.training.feeding import TrainingData
 from ragstone.training.optimising import Optimisers
 from ragstone.training.processes import Processes
+from ragstone.training.progress import Outcome, Plan, Progress
 from ragstone.training.settings import TrainingSettings
 
 _TRIED = 4  # steps that are timed for an estimate, the first of them aside
 _TOLD_EVERY = 10  # steps
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a training stands after a step."""
-
-    step: int  # done
-    steps: int
-    loss: float
-    gradient_norm: float
-    learning_rate: float
-    per_second: float  # examples
-    validation: float | None = None  # where it was validated now
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a training is going to do."""
-
-    begin: int  # steps that are done
-    steps: int
-    seconds: float  # that the others may take
-    parameters: int
-    damaged: tuple[str, ...]  # newer checkpoints that cannot be read, and why
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a training gave."""
-
-    steps: int = 0
-    losses: list[float] = field(default_factory=list)  # of each step
-    validations: dict[int, float] = field(default_factory=dict)  # after so many steps
-    best: float = math.inf
-    best_step: int = 0
-    seconds: float = 0.0  # over all times that it was started
 
 
 class Trainer:
@@ -147,7 +114,7 @@ class Trainer:
         ------
         TrainingDiverged
             A loss or gradient is not finite any more. The model has the weights of the last
-            checkpoint.
+            checkpoint, and the folder a report of the step (`Divergence`).
         """
         outcome, settings = self._outcome, self.settings
         begun, before = monotonic(), outcome.seconds
@@ -156,8 +123,8 @@ class Trainer:
             step = outcome.steps
             loss, norm = self._gradients(step)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                self._roll_back()
-                raise TrainingDiverged(step, loss, norm)
+                problem = f"the loss was {loss} and the norm of the gradients {norm}"
+                raise self._diverged(step, problem, step)
             self._optimisers.step(settings.rate(step))
             self._average_weights()
             outcome.steps += 1
@@ -166,7 +133,7 @@ class Trainer:
             validated = self._validate() if last or _due(step, settings.evaluate_every) else None
             outcome.seconds = before + monotonic() - begun
             if validated is not None or _due(step, _TOLD_EVERY):
-                self._tell(loss, norm, validated)
+                self._tell(norm, validated)
             if last or self._out_of_patience() or _due(step, settings.checkpoint_every):
                 self._save()
         self._take(self._best)
@@ -227,20 +194,19 @@ class Trainer:
         return total / weight
 
     def _validate(self) -> float:
-        outcome = self._outcome
         own = _copy(self.model) if self._mean else {}
         self._take(self._mean)
         found = self.validate()
-        outcome.validations[outcome.steps] = found
-        if found < outcome.best:
-            outcome.best, outcome.best_step = found, outcome.steps
+        if not math.isfinite(found):
+            problem = f"the loss on what is held out was {found}"
+            raise self._diverged(self._outcome.steps - 1, problem, None)
+        if self._outcome.validated(found):
             self._best = _copy(self.model)
         self._take(own)
         return found
 
     def _out_of_patience(self) -> bool:
-        since = [step for step in self._outcome.validations if step > self._outcome.best_step]
-        return 0 < self.settings.patience <= len(since)
+        return 0 < self.settings.patience <= self._outcome.since_best()
 
     @torch.no_grad()
     def _average_weights(self) -> None:
@@ -252,8 +218,9 @@ class Trainer:
         if weights:
             self.model.load_state_dict(dict(weights))
 
-    def _tell(self, loss: float, norm: float, validated: float | None) -> None:
+    def _tell(self, norm: float, validated: float | None) -> None:
         steps, settings = self._outcome.steps, self.settings
+        loss = fmean(self._outcome.losses[-_TOLD_EVERY:])
         (told, then), now = self._told, monotonic()
         self._told = steps, now
         rate = settings.learning_rate * settings.rate(steps - 1)
@@ -310,16 +277,40 @@ class Trainer:
         )
         return damaged
 
-    def _roll_back(self) -> None:
+    def _diverged(self, step: int, problem: str, fed: int | None) -> TrainingDiverged:
+        """Keep what there is to know, and take the weights of the last checkpoint.
+
+        Parameters
+        ----------
+        fed
+            Step whose examples are at fault, or it is not known which are.
+        """
+        examples, bad = [], []
+        if fed is not None:
+            batch = self._data.batch(fed, self.settings.batch, self.settings.seed)
+            examples = names(self._data, self.settings, fed)
+            bad = [examples[number] for number in alone(batch, self._measure)]
+        kept, data = self._roll_back(), self._data.digest
+        found = Divergence(step, problem, examples, bad, kept, data, self.settings.seed)
+        if self._processes.first:
+            found.keep(self._folder)
+        return found.error(self._folder)
+
+    def _measure(self, batch: Batch) -> tuple[float, float]:
+        """Return the loss of a batch, and the norm of its gradients."""
+        self.model.zero_grad(set_to_none=True)
+        step = self.model.training_step(self._placed(batch), self._chance(0, 0), "train")
+        torch.autograd.backward(step.value)
+        return float(step.value.detach()), float(nn.utils.clip_grad_norm_(self._parameters, math.inf))
+
+    def _roll_back(self) -> int:
+        """Take the weights of the last checkpoint, if any; return how many steps it has made."""
         found, _ = self._checkpoints.newest()
-        if found is not None:
-            self._take(
-                {
-                    name.removeprefix("model."): values
-                    for name, values in found.tensors.items()
-                    if name.startswith("model.")
-                }
-            )
+        if found is None:
+            return 0
+        weights = found.tensors.items()
+        self._take({n.removeprefix("model."): v for n, v in weights if n.startswith("model.")})
+        return found.step
 
     def _identity(self) -> dict[str, Any]:
         return {
