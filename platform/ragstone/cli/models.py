@@ -11,7 +11,7 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import print_json, print_table, say, styled
-from ragstone.cli.progress import clock, stepping
+from ragstone.cli.progress import clock, learning
 from ragstone.cli.session import opened
 from ragstone.errors import InvalidArgument
 
@@ -65,7 +65,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
         as_json: options.Json = False,
     ) -> None:
         values = dict(_pair("set", one) for one in settings or ())
-        with opened(context, workspace) as ws, stepping(as_json=as_json) as show:
+        with opened(context, workspace) as ws, learning(as_json=as_json) as show:
             made = ws.train_model(
                 family,
                 dataset,
@@ -73,7 +73,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
                 values,
                 restart=restart,
                 on_plan=lambda plan: None if as_json else _announce(plan),
-                on_progress=lambda p: show(f"loss {p.loss:.3f}", p.step, p.steps),
+                on_progress=show,
             )
         if as_json:
             print_json(made)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,9 @@ class Progress:
     gradient_norm: float
     learning_rate: float
     per_second: float  # examples
+    tokens_per_second: float  # or samples, or pixels: what the network is applied to
+    mfu: float | None  # part of what the device can do, where that is known
+    seconds_left: float
     validation: float | None = None  # where it was validated now
 
 
@@ -48,6 +53,29 @@ class Outcome:
             return False
         self.best, self.best_step = loss, self.steps
         return True
+
+    def state(self) -> dict[str, Any]:
+        """Return it as JSON, but for the steps."""
+        best = self.best if self.validations else None
+        return {
+            "validations": self.validations,
+            "best": best,
+            "best_step": self.best_step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+        }
+
+    @classmethod
+    def of(cls, steps: int, state: Mapping[str, Any]) -> Outcome:
+        """Return what `state` was made of."""
+        return cls(
+            steps=steps,
+            losses=list(state["losses"]),
+            validations={int(step): value for step, value in state["validations"].items()},
+            best=math.inf if state["best"] is None else state["best"],
+            best_step=state["best_step"],
+            seconds=state["seconds"],
+        )
 
     def since_best(self) -> int:
         """Return how many validations came after the best one."""
