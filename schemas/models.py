@@ -57,6 +57,7 @@ class ModelInfo:
     datastore: DatastoreInfo | None = None
     material: dict[str, Any] = field(default_factory=dict)  # settings of the data
     measures: dict[str, float] = field(default_factory=dict)  # of `ragstone evaluate model`
+    run: str = ""  # that it came of; models of before there were runs have none
 
 
 @dataclass(frozen=True, slots=True)

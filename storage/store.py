@@ -26,7 +26,15 @@ from ragstone.errors import (
     VersionConflict,
     WorkspaceInUse,
 )
-from ragstone.storage import living, manifests, parts, projection, references, retention
+from ragstone.storage import (
+    living,
+    manifests,
+    parts,
+    projection,
+    references,
+    retention,
+    runs,
+)
 from ragstone.storage.allowed import Allowances
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import must_reopen, now
@@ -83,7 +91,7 @@ class Store:
         self.shared_sources = lru_cache(maxsize=16)(self._shared)
         self.live_chunks = lru_cache(maxsize=16)(self._live_chunks)
         self._heads: dict[str, Manifest] = {}
-        self._end_lost_jobs()
+        self._end_lost()
         self.load_heads()
 
     def close(self) -> None:
@@ -354,12 +362,13 @@ class Store:
         projection.forget(self.catalog, dataset_id)
         projection.catch_up(self.catalog, self.root, self.erasures)
 
-    def _end_lost_jobs(self) -> None:
-        """Mark jobs whose process is gone: nobody but the owner runs any."""
+    def _end_lost(self) -> None:
+        """Mark jobs and runs whose process is gone: nobody but the owner has any."""
         if self.catalog.rows("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1"):
             self.catalog.write(
                 "UPDATE jobs SET state = 'interrupted', ended = ? WHERE state = 'running'", [now()]
             )
+        runs.end_lost(self.catalog)
 
     @property
     def tidy(self) -> bool:

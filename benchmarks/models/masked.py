@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from ragstone.models.bert import BERT, BERTConfig
 from ragstone.models.tokenizers import make_tokenizer
 from ragstone.training.feeding import TokenData
+from ragstone.training.progress import Progress
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Progress, Trainer
+from ragstone.training.trainer import Trainer
 
 TEXTS = ("war_and_peace", "tinyshakespeare")
 GOAL = 2.0  # nats below the entropy

@@ -25,8 +25,9 @@ from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.tokenizers import Tokenizer, make_tokenizer
 from ragstone.training.feeding_pairs import Padding, PairData
 from ragstone.training.measures.pairs import nearness, translated
+from ragstone.training.progress import Progress
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Progress, Trainer
+from ragstone.training.trainer import Trainer
 
 TOKENS, CONTEXT = 5_000, 96
 RECIPE = {"schedule": "wsd", "evaluate_every": 300, "checkpoint_every": 100}

@@ -71,7 +71,7 @@ the exit status of the command line, and whether the same call may succeed when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any, ClassVar
@@ -189,12 +189,25 @@ class TrainingDiverged(InvalidInput):
 
     code = "training_diverged"
 
-    def __init__(self, step: int, loss: float, norm: float) -> None:
-        self.step = step
+    def __init__(
+        self,
+        step: int,
+        problem: str,
+        examples: Sequence[str],
+        at_fault: Sequence[str],
+        checkpoint: int,
+        report: Path,
+    ) -> None:
+        self.step, self.examples, self.at_fault = step, tuple(examples), tuple(at_fault)
+        self.checkpoint, self.report = checkpoint, report
+        kept = f"What {checkpoint:,} steps taught it is kept" if checkpoint else "Nothing is kept"
+        if at_fault:
+            way = f"These examples alone give that: {_some(at_fault)}. Mend or delete them"
+        else:
+            way = "Take a smaller learning_rate or matrix_rate, or a longer warmup"
         super().__init__(
-            f"The training diverged: in step {step} the loss was {loss} and the gradients' norm "
-            f"{norm}. What was learnt up to the last checkpoint is kept",
-            "Train with a smaller learning_rate or matrix_rate, or a longer warmup.",
+            f"The training diverged: in step {step} {problem}. {kept}",
+            f"{way}, and begin anew (--restart). {report} names all examples of the step.",
         )
 
 
@@ -224,6 +237,11 @@ _SHOWN = 200  # characters of an address in a message
 def shown_address(url: str) -> str:
     """Return an address as one line of printable characters."""
     return repr(url if len(url) <= _SHOWN else f"{url[: _SHOWN - 1]}…")
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _suggest(known: Iterable[str], kind: str) -> str:

@@ -19,6 +19,7 @@ from ragstone.measuring import Judges, Measuring
 from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.schemas.feedback import LOCAL_OWNER
+from ragstone.storage import runs
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
@@ -38,11 +39,12 @@ if TYPE_CHECKING:
     from ragstone.schemas.feedback import Feedback, FeedbackExport
     from ragstone.schemas.models import DatastoreInfo, ModelInfo, ModelMeasures, Sample
     from ragstone.schemas.records import Modality
+    from ragstone.schemas.runs import Run, RunCurve
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
+    from ragstone.training.progress import Plan, Progress
     from ragstone.training.registry import Registry
     from ragstone.training.reranker_files import TrainedReranker
-    from ragstone.training.trainer import Plan, Progress
 
 
 class Workspace:
@@ -1152,6 +1154,20 @@ class Workspace:
     def models(self) -> list[ModelInfo]:
         """Return the models that were trained here, by name and number."""
         return self._models.all()
+
+    def runs(self) -> list[Run]:
+        """Return all trainings of models that were begun here, newest first."""
+        return runs.listed(self._store.catalog)
+
+    def run(self, run: str) -> RunCurve:
+        """Return a training with all that was measured in it, by its id or how that begins.
+
+        Raises
+        ------
+        UnknownId
+            There is none, or the beginning fits several.
+        """
+        return runs.find(self._store.catalog, run)
 
     def model(self, model: str) -> ModelInfo:
         """Return what is known of a model: NAME, its newest, or NAME@NUMBER.

@@ -20,6 +20,7 @@ from ragstone.cli.snippet import snippet, window
 from ragstone.config import CONFIG_FILE
 from ragstone.schemas.api import Highlight, Hit, IngestProgress, ItemCounts, ReembedProgress
 from ragstone.storage.owner import OWNER_FILE
+from ragstone.training.progress import Progress as Training
 
 
 def hit(text: str, *words: str, title: str = "", heading: str = "", page: int | None = None) -> Hit:
@@ -182,6 +183,40 @@ def test_the_bar_of_a_re_embedding_counts_chunks() -> None:
     assert "embedding" in shown
     assert "30/40" in shown
     assert "7.5/s" in shown
+
+
+def _trained(step: int, validation: float | None = None) -> Training:
+    return Training(step, 50, 2.0 / step, 0.5, 3e-3, 8.0, 1234.5, 0.413, 65.0, validation)
+
+
+def test_a_terminal_gets_one_line_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "console", lambda **_: out)
+    with progress.learning(as_json=False) as show:
+        show(_trained(10, validation=1.75))
+        show(_trained(20))
+    shown = cast("io.StringIO", out.file).getvalue()
+    assert "step 20 of 50 · loss 0.100 · validation 1.750 · rate 0.003 · gradients 0.5" in shown
+    assert "1,234 tokens/s · MFU 41% · 1:05 left" in shown
+
+
+def test_a_log_gets_a_line_of_a_training_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, out = 0.0, Console(file=io.StringIO(), width=160)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(progress, "console", lambda **_: out)
+    with progress.learning(as_json=False) as show:
+        for step in range(1, 32):
+            now = float(step)
+            show(_trained(step, validation=1.25 if step == 20 else None))
+    lines = cast("io.StringIO", out.file).getvalue().splitlines()
+    assert [line.split(" · ")[0] for line in lines] == ["step 15 of 50", "step 30 of 50"]
+    assert ["validation 1.250" in line for line in lines] == [False, True]
+
+
+def test_programs_are_told_the_result_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.learning(as_json=True) as show:
+        show(_trained(10))
+    assert capsys.readouterr() == ("", "")
 
 
 # ---------------------------------------------------------------- which workspace

@@ -1,4 +1,7 @@
-"""A small training, for tests and as a program that they kill: DIRECTORY [SETTINGS AS JSON]."""
+"""A small training, for tests and as a program that they kill.
+
+DIRECTORY [SETTINGS AS JSON] [CATALOG]
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ragstone.config import StorageSettings
 from ragstone.models.gpt import GPT, GPTConfig
+from ragstone.storage.catalog import Catalog
 from ragstone.training.feeding import TokenData
+from ragstone.training.progress import Outcome, Progress
+from ragstone.training.recording import Recorder, run_of
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Outcome, Progress, Trainer
+from ragstone.training.trainer import Trainer
 
 QUICK: dict[str, object] = {
     "steps": 30,
@@ -38,13 +45,40 @@ def trainer(
     heard: Callable[[Progress], None] = lambda _: None,
     data_seed: int = 0,
     dropout: float = 0.1,
+    recorder: Recorder | None = None,
     **settings: object,
 ) -> Trainer:
     """Return a trainer of a small network."""
     torch.manual_seed(1)
     config = GPTConfig(vocabulary=12, context=16, width=16, layers=2, heads=2, dropout=dropout)
     chosen = TrainingSettings.of({**QUICK, **settings})
-    return Trainer(GPT(config), data(data_seed), chosen, folder, heard, "cpu")
+    if recorder is None:
+        return Trainer(GPT(config), data(data_seed), chosen, folder, heard, "cpu")
+
+    def both(progress: Progress) -> None:
+        recorder.measured(progress)
+        heard(progress)
+
+    return Trainer(
+        GPT(config),
+        data(data_seed),
+        chosen,
+        folder,
+        both,
+        "cpu",
+        before_saving=recorder.write,
+        run=recorder.run,
+    )
+
+
+def recorded(made: Trainer, recorder: Recorder) -> Outcome:
+    """Train, with a record in the recorder's catalog."""
+    plan = made.plan()
+    run = run_of(made, "small", "gpt", "stones", 3)
+    with recorder.recording("01STONES", run, plan.begin):
+        outcome = made.fit()
+        recorder.done("small@1")
+    return outcome
 
 
 def weights(made: Trainer) -> dict[str, torch.Tensor]:
@@ -61,7 +95,11 @@ def main() -> None:
     def heard(progress: Progress) -> None:
         print(progress.step, flush=True)  # noqa: T201
 
-    outcome: Outcome = trainer(folder, heard, **settings).fit()
+    if len(sys.argv) > 3:
+        recorder = Recorder(Catalog(Path(sys.argv[3]), StorageSettings()))
+        outcome = recorded(trainer(folder, heard, recorder=recorder, **settings), recorder)
+    else:
+        outcome = trainer(folder, heard, **settings).fit()
     if os.environ.get("RANK", "0") == "0":
         (folder / "losses.json").write_text(json.dumps(outcome.losses))
 

@@ -34,8 +34,8 @@ from ragstone.training.feeding import TokenData
 from ragstone.training.feeding_notes import NoteData
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.measures.texts import copying
+from ragstone.training.progress import Plan
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Plan
 from ragstone.workspace import Workspace
 
 QUICK = {"steps": 60, "batch": 8, "context": 32, "width": 32, "layers": 2, "heads": 2}

@@ -23,8 +23,9 @@ from ragstone.schemas.models import ModelInfo
 from ragstone.training.cards import card
 from ragstone.training.feeding_pairs import Padding, Pair, PairData
 from ragstone.training.measures.pairs import nearness
+from ragstone.training.progress import Progress
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Progress, Trainer
+from ragstone.training.trainer import Trainer
 from ragstone.workspace import Workspace
 
 END = 0

@@ -29,6 +29,7 @@ from ragstone.cli import (
     quarantined,
     receipts,
     reembed,
+    runs,
     serving,
     train,
     tune,
@@ -168,6 +169,8 @@ for name, about in models.FAMILIES.items():
 training.command("knnlm")(models.knnlm)
 app.command(rich_help_panel=_MODELS)(models.models)
 app.command(rich_help_panel=_MODELS)(models.model)
+app.command(rich_help_panel=_MODELS)(runs.runs)
+app.command(rich_help_panel=_MODELS)(runs.run)
 app.command(rich_help_panel=_MODELS)(models.sample)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command("import-model", rich_help_panel=_MODELS)(models.import_model)

@@ -11,13 +11,13 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import print_json, print_table, say, styled
-from ragstone.cli.progress import clock, stepping
+from ragstone.cli.progress import clock, learning
 from ragstone.cli.session import opened
 from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import ModelInfo
-    from ragstone.training.trainer import Plan
+    from ragstone.training.progress import Plan
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")
@@ -65,7 +65,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
         as_json: options.Json = False,
     ) -> None:
         values = dict(_pair("set", one) for one in settings or ())
-        with opened(context, workspace) as ws, stepping(as_json=as_json) as show:
+        with opened(context, workspace) as ws, learning(as_json=as_json) as show:
             made = ws.train_model(
                 family,
                 dataset,
@@ -73,7 +73,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
                 values,
                 restart=restart,
                 on_plan=lambda plan: None if as_json else _announce(plan),
-                on_progress=lambda p: show(f"loss {p.loss:.3f}", p.step, p.steps),
+                on_progress=show,
             )
         if as_json:
             print_json(made)

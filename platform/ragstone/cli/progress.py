@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragstone.cli.output import console, plural, print_json
 from ragstone.schemas.api import IngestProgress, JobProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ragstone.training.progress import Progress as Training
 
 JSON_SECONDS = 1.0  # at most one line of progress per second
 LOG_SECONDS = 15.0
@@ -50,6 +52,26 @@ def stepping(*, as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
+def learning(*, as_json: bool) -> Iterator[Callable[[Training], None]]:
+    """Yield what shows how a training goes: one line, redrawn on a terminal, else now and then."""
+    out = console(stderr=True)
+    told = _Told()
+    if as_json:
+        yield lambda _: None
+    elif out.is_terminal:
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(console=out, transient=True) as live:
+            yield lambda progress: live.update(
+                Text(told(progress), no_wrap=True, overflow="ellipsis")
+            )
+    else:
+        lines = _Lines(LOG_SECONDS, lambda line: out.print(line, soft_wrap=True))
+        yield lambda progress: lines(told(progress))
+
+
+@contextmanager
 def interruptible(job: str | None, *, as_json: bool) -> Iterator[None]:
     """Say what Ctrl-C leaves behind: `job` goes on in a server; without one, work is kept."""
     try:
@@ -82,14 +104,36 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+class _Told:
+    """Says in one line how a training goes, with its last validation."""
+
+    def __init__(self) -> None:
+        self._validation = ""
+
+    def __call__(self, progress: Training) -> str:
+        if progress.validation is not None:
+            self._validation = f"validation {progress.validation:.3f}"
+        parts = (
+            f"step {progress.step:,} of {progress.steps:,}",
+            f"loss {progress.loss:.3f}",
+            self._validation,
+            f"rate {progress.learning_rate:.2g}",
+            f"gradients {progress.gradient_norm:.2g}",
+            f"{progress.tokens_per_second:,.0f} tokens/s",
+            "" if progress.mfu is None else f"MFU {progress.mfu:.0%}",
+            f"{clock(progress.seconds_left)} left",
+        )
+        return " · ".join(part for part in parts if part)
+
+
 class _Lines:
     """Writes a line when the last one is `pause` seconds old: short jobs stay silent."""
 
-    def __init__(self, pause: float, write: Reporter) -> None:
+    def __init__(self, pause: float, write: Callable[[Any], None]) -> None:
         self._pause, self._write = pause, write
         self._last = time.monotonic()
 
-    def __call__(self, progress: JobProgress) -> None:
+    def __call__(self, progress: Any) -> None:
         now = time.monotonic()
         if now - self._last >= self._pause:
             self._last = now

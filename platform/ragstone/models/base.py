@@ -113,6 +113,17 @@ class GenerativeModel(nn.Module, ABC):
         """Numbers that are trained, shared ones once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    def positions(self, batch: Batch) -> int:
+        """Return at how many places of a batch the network is applied: tokens, samples, pixels."""
+        return max(values.numel() for values in batch.values())
+
+    def flops(self, batch: Batch) -> float:
+        """Estimate the floating-point operations of a step of training on a batch.
+
+        Six for each weight and position: two forwards, four backwards (Kaplan and others, 2020).
+        """
+        return 6.0 * self.parameters_count * self.positions(batch)
+
 
 def _fits(value: Any, kind: str) -> bool:
     if kind == "float":

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ragstone.errors import InvalidArgument
+from ragstone.models.base import Batch
 from ragstone.models.language import LanguageConfig, LanguageModel, State
 from ragstone.models.nn.transformer import FEEDS, Block, Cache, RMSNorm, rotation
 
@@ -115,3 +116,8 @@ class GPT(LanguageModel):
     def predict(self, states: torch.Tensor) -> torch.Tensor:
         """See `LanguageModel.predict`."""
         return nn.functional.linear(states, self.embedding.weight)
+
+    def flops(self, batch: Batch) -> float:
+        """As all networks, and what attention adds (Chowdhery and others, 2022, appendix B)."""
+        each = 12.0 * self.config.layers * self.config.width * batch["tokens"].shape[1]
+        return super().flops(batch) + each * self.positions(batch)

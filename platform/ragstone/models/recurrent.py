@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 import torch
 from torch import nn
 
+from ragstone.models.base import Batch
 from ragstone.models.language import LanguageConfig, LanguageModel, State
 
 
@@ -89,6 +90,10 @@ class Recurrent(LanguageModel):
         """See `LanguageModel.predict`."""
         logits: torch.Tensor = self.head(states)
         return logits
+
+    def flops(self, batch: Batch) -> float:
+        """As all networks, but for the token vectors, which are only looked up."""
+        return super().flops(batch) - 6.0 * self.embedding.weight.numel() * self.positions(batch)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """All to one optimiser: Muon is not for stacked gates."""

@@ -64,6 +64,7 @@ class Tokens:
     training: NDArray[np.integer]
     held_out: NDArray[np.integer]
     held_out_bytes: int  # of the texts in UTF-8
+    items: list[tuple[int, str]]  # to train on: where each begins, and its id
 
 
 def read_corpus(store: Store, manifest: Manifest, *, synthetic: bool = False) -> Corpus:
@@ -100,7 +101,16 @@ def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> Tokens:
         for side, name in ((False, "training"), (True, "held-out"))
     )
     remove(raw)
-    return Tokens(training, held_out_tokens, size)
+    return Tokens(training, held_out_tokens, size, _begins(found[False]))
+
+
+def _begins(places: list[tuple[str, int, int]]) -> list[tuple[int, str]]:
+    """Return where each item begins when they are ordered, and its id."""
+    at, found = 0, []
+    for item, begin, end in sorted(places):
+        found.append((at, item))
+        at += end - begin
+    return found
 
 
 def _ordered(

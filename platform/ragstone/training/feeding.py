@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
-from typing import Protocol
+from operator import itemgetter
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -52,6 +54,15 @@ def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
+@runtime_checkable
+class NamedData(Protocol):
+    """Training data that can say which examples a step reads, for when it goes wrong."""
+
+    def names(self, step: int, size: int, seed: int) -> Sequence[str]:
+        """Return what tells the examples of `TrainingData.batch` from others, in their order."""
+        ...
+
+
 class TokenData:
     """Stretches of tokens.
 
@@ -63,6 +74,8 @@ class TokenData:
         Tokens, integers of shape (tokens,); may be mapped from a file.
     context
         Tokens of a stretch.
+    items
+        Where each item's tokens to train on begin, ascending, and its id; may be left out.
 
     Raises
     ------
@@ -71,9 +84,14 @@ class TokenData:
     """
 
     def __init__(
-        self, training: NDArray[np.integer], held_out: NDArray[np.integer], context: int
+        self,
+        training: NDArray[np.integer],
+        held_out: NDArray[np.integer],
+        context: int,
+        items: Sequence[tuple[int, str]] = (),
     ) -> None:
         self._training, self._held_out, self._context = training, held_out, context
+        self._items = items
         if len(training) < 2 * context + 1 or len(held_out) < 2:
             expected = f"with more text: it has {len(training):,} tokens to train on and "
             expected += f"{len(held_out):,} to validate by, for stretches of {context}"
@@ -90,6 +108,20 @@ class TokenData:
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
         """Return `tokens` and the `targets` after them, int64 (size, context)."""
+        return self._stretch(self._training, self._begins(step, size, seed), self._context)
+
+    def names(self, step: int, size: int, seed: int) -> list[str]:
+        """Return the place of each stretch, and the ids of the items that it is of."""
+        found = []
+        for begin in self._begins(step, size, seed).tolist():
+            end = begin + self._context
+            first = max(0, bisect_right(self._items, begin, key=itemgetter(0)) - 1)
+            last = bisect_left(self._items, end, key=itemgetter(0))
+            ids = " and ".join(item for _, item in self._items[first:last])
+            found.append(f"tokens {begin:,} to {end:,}" + (f" of item {ids}" if ids else ""))
+        return found
+
+    def _begins(self, step: int, size: int, seed: int) -> NDArray[np.int64]:
         numbers = np.arange(step * size, (step + 1) * size)
         begins = np.empty(size, np.int64)
         for place, (epoch, number) in enumerate(
@@ -97,7 +129,7 @@ class TokenData:
         ):
             order, shift = self._pass(seed, int(epoch))
             begins[place] = order[number] * self._context + shift
-        return self._stretch(self._training, begins, self._context)
+        return begins
 
     def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
         """Yield the held-out text in stretches side by side, the last one as long as it is."""

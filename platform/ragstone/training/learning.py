@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,10 +22,13 @@ from ragstone.storage.files import remove
 from ragstone.training.materials.base import Asked, Prepared
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import write_model
+from ragstone.training.progress import Outcome, Plan, Progress
+from ragstone.training.recording import Recorder, run_of
 from ragstone.training.settings import TrainingSettings
-from ragstone.training.trainer import Plan, Progress, Trainer
+from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
 
@@ -76,40 +81,101 @@ def train_model(
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> ModelInfo:
     """See `Workspace.train_model`."""
-    known = family(family_name)
-    chosen = Chosen.of(known, values)
+    chosen = Chosen.of(family(family_name), values)
     folder = registry.training_folder(name)
     if restart:
         remove(folder)
-    with store.shared():
-        asked = Asked(settings=chosen.material, folder=folder)
-        prepared = MATERIALS[known.material].prepare(store, store.resolve(reference), asked)
-    config = known.config.of({**prepared.decided, **chosen.network})
-    torch.manual_seed(chosen.training.seed)
-    model = known.build(config)
-    trainer = Trainer(model, prepared.feed(config), chosen.training, folder, on_progress)
-    on_plan(trainer.plan())
-    outcome = trainer.fit()
-    info = ModelInfo(
-        name=name,
-        number=registry.next_number(name),
-        family=family_name,
-        digest="",
-        parameters=model.parameters_count,
-        config=json.loads(config.to_json()),
-        training=json.loads(trainer.settings.to_json()),
-        tokenizer=prepared.codec.about,
-        material=chosen.material,
-        data=prepared.data,
-        steps=outcome.steps,
-        best_step=outcome.best_step,
-        loss=outcome.best,
-        bits_per_byte=bits(outcome.best, prepared, model),
-        seconds=round(outcome.seconds, 1),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        ragstone=version("ragstone"),
-    )
-    return registry.add(info, lambda place: write_model(place, model, prepared.codec))
+    task = Task.of(store, reference, family_name, name, chosen, folder)
+    recorder = Recorder(store.catalog)
+    trainer = task.trainer(chosen, folder, recorder, on_progress)
+    plan = trainer.plan()
+    on_plan(plan)
+    with task.recording(recorder, trainer):
+        outcome = trainer.fit()
+        made = task.keep(registry, chosen, trainer, outcome)
+        recorder.done(f"{made.name}@{made.number}")
+    return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A family that is to learn a version, which is prepared for it, under a name."""
+
+    family: str
+    name: str
+    manifest: Manifest
+    prepared: Prepared
+
+    @classmethod
+    def of(
+        cls, store: Store, reference: str, family_name: str, name: str, chosen: Chosen, folder: Path
+    ) -> Task:
+        """Prepare a version; files that are needed meanwhile go to `folder`."""
+        material = MATERIALS[family(family_name).material]
+        with store.shared():
+            manifest = store.resolve(reference)
+            asked = Asked(settings=chosen.material, folder=folder)
+            prepared = material.prepare(store, manifest, asked)
+        return cls(family=family_name, name=name, manifest=manifest, prepared=prepared)
+
+    def trainer(
+        self,
+        chosen: Chosen,
+        folder: Path,
+        recorder: Recorder,
+        on_progress: Callable[[Progress], None],
+    ) -> Trainer:
+        """Return the trainer of a new network, or of one whose training stands in `folder`."""
+        known = family(self.family)
+        config = known.config.of({**self.prepared.decided, **chosen.network})
+        torch.manual_seed(chosen.training.seed)
+
+        def heard(progress: Progress) -> None:
+            recorder.measured(progress)
+            on_progress(progress)
+
+        return Trainer(
+            known.build(config),
+            self.prepared.feed(config),
+            chosen.training,
+            folder,
+            heard,
+            before_saving=recorder.write,
+            run=recorder.run,
+        )
+
+    def recording(self, recorder: Recorder, trainer: Trainer) -> AbstractContextManager[None]:
+        """Keep what is trained in a `with` block as a run."""
+        manifest = self.manifest
+        run = run_of(trainer, self.name, self.family, manifest.dataset, manifest.version)
+        return recorder.recording(manifest.dataset_id, run, trainer.steps)
+
+    def keep(
+        self, registry: Registry, chosen: Chosen, trainer: Trainer, outcome: Outcome
+    ) -> ModelInfo:
+        """Keep the network as the next number of the name."""
+        model, prepared = trainer.model, self.prepared
+        info = ModelInfo(
+            name=self.name,
+            number=registry.next_number(self.name),
+            family=self.family,
+            digest="",
+            parameters=model.parameters_count,
+            config=json.loads(model.config.to_json()),
+            training=json.loads(trainer.settings.to_json()),
+            tokenizer=prepared.codec.about,
+            material=chosen.material,
+            data=prepared.data,
+            steps=outcome.steps,
+            best_step=outcome.best_step,
+            loss=outcome.best,
+            bits_per_byte=bits(outcome.best, prepared, model),
+            seconds=round(outcome.seconds, 1),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            ragstone=version("ragstone"),
+            run=trainer.run,
+        )
+        return registry.add(info, lambda place: write_model(place, model, prepared.codec))
 
 
 def bits(loss: float, prepared: Prepared, model: GenerativeModel) -> float | None:

@@ -10,6 +10,7 @@ from torch.optim import AdamW, Muon, Optimizer
 
 from ragstone.models.base import GenerativeModel
 from ragstone.training.settings import TrainingSettings
+from ragstone.training.sharding import parted
 
 _BETAS = (0.9, 0.95)
 
@@ -50,10 +51,11 @@ class Optimisers:
         """Take over the state that `tensors` gave."""
         for name, (optimiser, _) in self._each.items():
             state: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in tensors.items():
+            for key, value in sorted(tensors.items()):  # all processes ask for them in one order
                 own, number, field = key.split(".", 2)
                 if own == name:
-                    state.setdefault(int(number), {})[field] = value
+                    like = optimiser.param_groups[0]["params"][int(number)]
+                    state.setdefault(int(number), {})[field] = parted(value, like)
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 

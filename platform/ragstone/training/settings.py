@@ -12,6 +12,7 @@ from ragstone.models.base import Config
 _OPTIMISERS = ("adamw", "muon")
 _SCHEDULES = ("cosine", "wsd")
 _PRECISIONS = ("auto", "float32", "bfloat16")
+_SHARDINGS = ("none", "full")
 _DECAYING = 0.2  # part of the steps at whose end the rate of `wsd` falls
 
 
@@ -40,6 +41,8 @@ class TrainingSettings(Config):
         Steps; 0: at the end alone.
     patience
         Evaluations without a better one until it ends early; 0: it does not.
+    sharding
+        Of several processes: `none`, each has the whole network; `full`, each a part of it.
     minutes
         Of this machine: fewer steps are made when they would take longer; 0: as long as it takes.
     """
@@ -63,6 +66,7 @@ class TrainingSettings(Config):
     minutes: float = 0.0
     precision: str = "auto"
     compile: bool = False
+    sharding: str = "none"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -70,6 +74,7 @@ class TrainingSettings(Config):
             ("optimiser", _OPTIMISERS),
             ("schedule", _SCHEDULES),
             ("precision", _PRECISIONS),
+            ("sharding", _SHARDINGS),
         ):
             if getattr(self, name) not in known:
                 raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))

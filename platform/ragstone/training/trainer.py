@@ -11,8 +11,9 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from time import monotonic
 from typing import Any, cast
 
@@ -25,49 +26,17 @@ from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged
 from ragstone.models.base import Batch, GenerativeModel
 from ragstone.storage.files import make_folder
 from ragstone.training.checkpoints import Checkpoint, Checkpoints
+from ragstone.training.divergence import Divergence, alone, names
 from ragstone.training.feeding import TrainingData
 from ragstone.training.optimising import Optimisers
 from ragstone.training.processes import Processes
+from ragstone.training.progress import Outcome, Plan, Progress
 from ragstone.training.settings import TrainingSettings
+from ragstone.training.sharding import parted_all, shard, whole
+from ragstone.training.speed import Speedometer
 
 _TRIED = 4  # steps that are timed for an estimate, the first of them aside
 _TOLD_EVERY = 10  # steps
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a training stands after a step."""
-
-    step: int  # done
-    steps: int
-    loss: float
-    gradient_norm: float
-    learning_rate: float
-    per_second: float  # examples
-    validation: float | None = None  # where it was validated now
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a training is going to do."""
-
-    begin: int  # steps that are done
-    steps: int
-    seconds: float  # that the others may take
-    parameters: int
-    damaged: tuple[str, ...]  # newer checkpoints that cannot be read, and why
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a training gave."""
-
-    steps: int = 0
-    losses: list[float] = field(default_factory=list)  # of each step
-    validations: dict[int, float] = field(default_factory=dict)  # after so many steps
-    best: float = math.inf
-    best_step: int = 0
-    seconds: float = 0.0  # over all times that it was started
 
 
 class Trainer:
@@ -79,6 +48,10 @@ class Trainer:
         Holds checkpoints; a training that stands there goes on.
     on_progress
         Called every ten steps, and after each validation.
+    before_saving
+        Called before a checkpoint is written.
+    run
+        Id of the run; a training that goes on keeps the one that it was begun with.
 
     Raises
     ------
@@ -94,26 +67,38 @@ class Trainer:
         folder: Path,
         on_progress: Callable[[Progress], None] = lambda _: None,
         device: str = "auto",
+        *,
+        before_saving: Callable[[], None] = lambda: None,
+        run: str = "",
     ) -> None:
         limit_threads()
-        self._device = choose_device(device)
-        self.model = model.to(self._device)
-        self._data, self._asked, self._folder = data, settings, folder
+        self.device = choose_device(device)
+        self.model = model.to(self.device)
+        self.data, self._asked, self._folder = data, settings, folder
         self.settings = settings  # with as many steps as there will be
-        self._heard = on_progress
+        self._heard, self._before_saving, self.run = on_progress, before_saving, run
         self._processes = Processes()
+        self._sharded = settings.sharding == "full" and self._processes.count > 1
+        if self._sharded:
+            shard(self.model, self.device, self._processes.count)
         self._checkpoints = Checkpoints(folder / "checkpoints")
         self._optimisers = Optimisers(model, settings)
         self._parameters = [p for group in model.parameter_groups().values() for p in group]
         self._mean = _copy(model) if settings.ema else {}
         self._best: dict[str, torch.Tensor] = {}
         self._outcome = Outcome()
+        self._speed = Speedometer(model, self.device, self._processes.count)
         if settings.batch % (self._processes.count * settings.accumulate):
             expected = f"a multiple of {self._processes.count} processes and {settings.accumulate}"
             raise InvalidArgument("batch", settings.batch, expected)
         step_of = cast("Callable[..., Any]", model.training_step)
         self._step_of = torch.compile(step_of) if settings.compile else step_of
         self._damaged = self._resume()
+
+    @property
+    def steps(self) -> int:
+        """Steps that were made."""
+        return self._outcome.steps
 
     # ------------------------------------------------------------ the loop
 
@@ -136,7 +121,7 @@ class Trainer:
         for number in range(_TRIED):
             if number == 1:
                 begun = monotonic()
-            self._gradients(number)
+            self._gradients(number, self._batch(number))
             self.model.zero_grad(set_to_none=True)
         return (monotonic() - begun) / (_TRIED - 1)
 
@@ -147,67 +132,74 @@ class Trainer:
         ------
         TrainingDiverged
             A loss or gradient is not finite any more. The model has the weights of the last
-            checkpoint.
+            checkpoint, and the folder a report of the step (`Divergence`).
         """
         outcome, settings = self._outcome, self.settings
         begun, before = monotonic(), outcome.seconds
-        self._told = outcome.steps, begun
+        first = outcome.steps
         while outcome.steps < settings.steps and not self._out_of_patience():
             step = outcome.steps
-            loss, norm = self._gradients(step)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                self._roll_back()
-                raise TrainingDiverged(step, loss, norm)
-            self._optimisers.step(settings.rate(step))
-            self._average_weights()
+            with self._speed.step():
+                batch = self._batch(step)
+                loss, norm = self._gradients(step, batch)
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    problem = f"the loss was {loss} and the norm of the gradients {norm}"
+                    raise self._diverged(step, problem, batch)
+                self._optimisers.step(settings.rate(step))
+                self._average_weights()
+            self._speed.read(batch)
             outcome.steps += 1
             outcome.losses.append(loss)
             last = outcome.steps == settings.steps
             validated = self._validate() if last or _due(step, settings.evaluate_every) else None
             outcome.seconds = before + monotonic() - begun
             if validated is not None or _due(step, _TOLD_EVERY):
-                self._tell(loss, norm, validated)
+                each = (monotonic() - begun) / (outcome.steps - first)
+                self._tell(norm, validated, each * (settings.steps - outcome.steps))
             if last or self._out_of_patience() or _due(step, settings.checkpoint_every):
                 self._save()
         self._take(self._best)
         return outcome
 
-    def _gradients(self, step: int) -> tuple[float, float]:
+    def _batch(self, step: int) -> Batch:
+        return self.data.batch(step, self.settings.batch, self.settings.seed)
+
+    def _gradients(self, step: int, batch: Batch) -> tuple[float, float]:
         """Compute the gradients of a step; return loss and norm of the gradients."""
         settings = self.settings
         self.model.train()
-        batch = self._processes.share(self._data.batch(step, settings.batch, settings.seed))
+        batch = self._processes.share(batch)
         pieces = [
             {name: values.chunk(settings.accumulate)[number] for name, values in batch.items()}
             for number in range(settings.accumulate)
         ]
-        total = torch.zeros((), device=self._device)
+        total = torch.zeros((), device=self.device)
         for number, piece in enumerate(pieces):
             rng = self._chance(step, number)
             with self._casting():
                 loss = self._step_of(self._placed(piece), rng, "train").value / len(pieces)
             loss.backward()
             total += loss.detach()
-        self._processes.average_gradients(self._parameters)
-        limit = settings.clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self._parameters, limit)
-        return self._processes.mean(total), float(norm)
+        if not self._sharded:  # else that is done
+            self._processes.average_gradients(self._parameters)
+        norm = nn.utils.clip_grad_norm_(self._parameters, settings.clip or math.inf)
+        return self._processes.mean(total), float(whole(norm))
 
     def _chance(self, step: int, piece: int) -> torch.Generator:
         """Return the generator of a piece of a step, and seed torch's own alike."""
-        key = f"{self._data.digest} {self.settings.seed} {step} {piece} {self._processes.number}"
+        key = f"{self.data.digest} {self.settings.seed} {step} {piece} {self._processes.number}"
         seed = int.from_bytes(blake3(key.encode()).digest()[:7])
         torch.manual_seed(seed)
-        return torch.Generator(self._device).manual_seed(seed)
+        return torch.Generator(self.device).manual_seed(seed)
 
     def _placed(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return {name: values.to(self._device) for name, values in batch.items()}
+        return {name: values.to(self.device) for name, values in batch.items()}
 
     def _casting(self) -> AbstractContextManager[Any]:
         precision = self.settings.precision
         # Without AMX a CPU is slower in bfloat16.
-        if precision == "bfloat16" or (precision == "auto" and self._device.type == "cuda"):
-            return torch.autocast(self._device.type, torch.bfloat16)
+        if precision == "bfloat16" or (precision == "auto" and self.device.type == "cuda"):
+            return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
     # ------------------------------------------------------------ validation
@@ -217,7 +209,7 @@ class Trainer:
         """Return the mean loss over all that is held out."""
         self.model.eval()
         total, weight = 0.0, 0
-        for number, (batch, own) in enumerate(self._data.validation(self.settings.batch)):
+        for number, (batch, own) in enumerate(self.data.validation(self.settings.batch)):
             with self._casting():
                 loss = self.model.training_step(
                     self._placed(batch), self._chance(-1, number), "validate"
@@ -227,20 +219,19 @@ class Trainer:
         return total / weight
 
     def _validate(self) -> float:
-        outcome = self._outcome
         own = _copy(self.model) if self._mean else {}
         self._take(self._mean)
         found = self.validate()
-        outcome.validations[outcome.steps] = found
-        if found < outcome.best:
-            outcome.best, outcome.best_step = found, outcome.steps
+        if not math.isfinite(found):
+            problem = f"the loss on what is held out was {found}"
+            raise self._diverged(self._outcome.steps - 1, problem, None)
+        if self._outcome.validated(found):
             self._best = _copy(self.model)
         self._take(own)
         return found
 
     def _out_of_patience(self) -> bool:
-        since = [step for step in self._outcome.validations if step > self._outcome.best_step]
-        return 0 < self.settings.patience <= len(since)
+        return 0 < self.settings.patience <= self._outcome.since_best()
 
     @torch.no_grad()
     def _average_weights(self) -> None:
@@ -250,38 +241,55 @@ class Trainer:
 
     def _take(self, weights: Mapping[str, torch.Tensor]) -> None:
         if weights:
-            self.model.load_state_dict(dict(weights))
+            self.model.load_state_dict(parted_all(weights, self.model.state_dict()))
 
-    def _tell(self, loss: float, norm: float, validated: float | None) -> None:
-        steps, settings = self._outcome.steps, self.settings
-        (told, then), now = self._told, monotonic()
-        self._told = steps, now
-        rate = settings.learning_rate * settings.rate(steps - 1)
-        speed = settings.batch * (steps - told) / max(1e-9, now - then)
+    def _tell(self, norm: float, validated: float | None, left: float) -> None:
+        steps, settings, speed = self._outcome.steps, self.settings, self._speed.speed()
+        progress = Progress(
+            step=steps,
+            steps=settings.steps,
+            loss=fmean(self._outcome.losses[-_TOLD_EVERY:]),
+            gradient_norm=norm,
+            learning_rate=settings.learning_rate * settings.rate(steps - 1),
+            per_second=speed.examples,
+            tokens_per_second=speed.positions,
+            mfu=speed.mfu,
+            seconds_left=left,
+            validation=validated,
+        )
         if self._processes.first:
-            self._heard(Progress(steps, settings.steps, loss, norm, rate, speed, validated))
+            self._heard(progress)
 
     # ------------------------------------------------------------ going on
 
     def _save(self) -> None:
+        tensors = self._tensors() if self._sharded or self._processes.first else {}
         if not self._processes.first:
             return
-        outcome = self._outcome
-        tensors = {f"model.{name}": values for name, values in self.model.state_dict().items()}
-        tensors |= {f"mean.{name}": values for name, values in self._mean.items()}
-        tensors |= {f"best.{name}": values for name, values in self._best.items()}
-        tensors |= {f"optimiser.{name}": v for name, v in self._optimisers.tensors().items()}
-        state = {
-            "identity": self._identity(),
-            "steps": self.settings.steps,
-            "validations": outcome.validations,
-            "best": outcome.best if outcome.validations else None,
-            "best_step": outcome.best_step,
-            "seconds": outcome.seconds,
-            "losses": outcome.losses,
-        }
+        self._before_saving()
+        head = {"identity": self._identity(), "run": self.run, "steps": self.settings.steps}
+        state = {**head, **self._outcome.state()}
         make_folder(self._folder)
-        self._checkpoints.save(Checkpoint(outcome.steps, _unshared(tensors), state))
+        self._checkpoints.save(Checkpoint(self._outcome.steps, _unshared(tensors), state))
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Return all that a checkpoint holds, whole, on the first process, and nothing on others.
+
+        A tensor that is parted has to be asked for by all of them.
+        """
+        parts = {
+            "model": self.model.state_dict(),
+            "mean": self._mean,
+            "best": self._best,
+            "optimiser": self._optimisers.tensors(),
+        }
+        found = {}
+        for kind, tensors in parts.items():
+            for name, values in tensors.items():
+                complete = whole(values)
+                if self._processes.first:
+                    found[f"{kind}.{name}"] = complete
+        return found
 
     def _resume(self) -> list[DamagedFile]:
         """Take over the newest checkpoint, if any; return what is wrong with newer ones."""
@@ -294,39 +302,59 @@ class Trainer:
         parts: dict[str, dict[str, torch.Tensor]] = {}
         for name, values in found.tensors.items():
             kind, _, own = name.partition(".")
-            parts.setdefault(kind, {})[own] = values.to(self._device)
+            parts.setdefault(kind, {})[own] = values.to(self.device)
         self._take(parts["model"])
-        self._mean, self._best = parts.get("mean", {}), parts.get("best", {})
+        like = self.model.state_dict()
+        self._mean, self._best = (parted_all(parts.get(k, {}), like) for k in ("mean", "best"))
         self._optimisers.load(parts.get("optimiser", {}))
         state = found.state
         self.settings = replace(self._asked, steps=state["steps"])
-        self._outcome = Outcome(
-            steps=found.step,
-            losses=list(state["losses"]),
-            validations={int(step): value for step, value in state["validations"].items()},
-            best=math.inf if state["best"] is None else state["best"],
-            best_step=state["best_step"],
-            seconds=state["seconds"],
-        )
+        self.run = state.get("run") or self.run  # there was none in the first checkpoints
+        self._outcome = Outcome.of(found.step, state)
         return damaged
 
-    def _roll_back(self) -> None:
+    def _diverged(self, step: int, problem: str, batch: Batch | None) -> TrainingDiverged:
+        """Keep what there is to know, and take the weights of the last checkpoint.
+
+        Parameters
+        ----------
+        batch
+            Of the step, when it may be at fault.
+        """
+        examples, bad = [], []
+        if batch is not None:
+            examples = names(self.data, self.settings, step)
+            bad = [examples[number] for number in alone(batch, self._measure)]
+        kept, data = self._roll_back(), self.data.digest
+        found = Divergence(step, problem, examples, bad, kept, data, self.settings.seed)
+        if self._processes.first:
+            found.keep(self._folder)
+        return found.error(self._folder)
+
+    def _measure(self, batch: Batch) -> tuple[float, float]:
+        """Return the loss of a batch, and the norm of its gradients."""
+        self.model.zero_grad(set_to_none=True)
+        step = self.model.training_step(self._placed(batch), self._chance(0, 0), "train")
+        torch.autograd.backward(step.value)
+        norm = nn.utils.clip_grad_norm_(self._parameters, math.inf)
+        return float(step.value.detach()), float(whole(norm))
+
+    def _roll_back(self) -> int:
+        """Take the weights of the last checkpoint, if any; return how many steps it has made."""
         found, _ = self._checkpoints.newest()
-        if found is not None:
-            self._take(
-                {
-                    name.removeprefix("model."): values
-                    for name, values in found.tensors.items()
-                    if name.startswith("model.")
-                }
-            )
+        if found is None:
+            return 0
+        weights = found.tensors.items()
+        self._take({n.removeprefix("model."): v for n, v in weights if n.startswith("model.")})
+        return found.step
 
     def _identity(self) -> dict[str, Any]:
+        # How long it may take, how often it is kept and where it is done change no step.
+        identical = replace(self._asked, checkpoint_every=0, minutes=0.0, sharding="none")
         return {
-            "data": self._data.digest,
+            "data": self.data.digest,
             "model": json.loads(self.model.config.to_json()),
-            # How long it may take and how often it is looked at changes no step.
-            "settings": json.loads(replace(self._asked, checkpoint_every=0, minutes=0.0).to_json()),
+            "settings": json.loads(identical.to_json()),
         }
 
 

@@ -64,7 +64,7 @@ class Texts(Material):
     def _feed(self, tokens: Tokens, config: LanguageConfig, semitones: int) -> TrainingData:
         if semitones:
             return NoteData(tokens.training, tokens.held_out, config.context, semitones)
-        return TokenData(tokens.training, tokens.held_out, config.context)
+        return TokenData(tokens.training, tokens.held_out, config.context, tokens.items)
 
     def open_codec(self, folder: Path) -> Codec:
         """See `Material.open_codec`."""
