@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ulid import ULID
 
 from ragstone.errors import RagstoneError
-from ragstone.generation.generators import model_digests, open_generator
-from ragstone.generation.ground import Grounded, Stopped, prepare, write
-from ragstone.generation.prompts import GROUNDED
+from ragstone.generation.ground import Grounded, Prepared, prepare, write
+from ragstone.generation.prompts import FOLLOWUP, GROUNDED, Template
+from ragstone.generation.watching import Stopped
 from ragstone.listing import show
 from ragstone.schemas.answers import (
     Answer,
@@ -25,6 +25,7 @@ from ragstone.schemas.answers import (
     AnswerText,
     NearPassage,
     Receipt,
+    Rewriting,
     StoredAnswer,
     Tokens,
 )
@@ -97,6 +98,7 @@ def receipt_of(
     where: Sequence[str],
     settings: RetrievalSettings,
     digests: dict[str, str],
+    rewriting: Rewriting | None,
 ) -> Receipt:
     """Return the receipt of a search, before anything is written."""
     return Receipt(
@@ -107,6 +109,7 @@ def receipt_of(
         fusion=found.fusion,
         digests=digests,
         release=version("ragstone"),
+        rewriting=rewriting,
     )
 
 
@@ -129,20 +132,11 @@ def _in_words(store: Store, hit: Hit) -> Hit:
 def answer_stream(
     store: Store,
     asked: Asked,
-    generator: str | None,
+    writer: Writer,
     encoder: TextEncoder,
     settings: GenerationSettings,
 ) -> AnswerStream:
-    """Answer a question from its hits, and store all that made the answer.
-
-    Raises
-    ------
-    InvalidArgument, GeneratorUnavailable
-        There is no such generator.
-    """
-    writer = open_generator(
-        generator or settings.generator, encoder, settings, store.root / "models"
-    )
+    """Let `writer` answer a question from its hits, and store all that made the answer."""
     stopped = threading.Event()
     return AnswerStream(_events(store, asked, writer, encoder, settings, stopped), stopped)
 
@@ -172,7 +166,7 @@ def _events(
     receipt = _Keeper(store, asked, writer, settings)
     try:
         prepared = prepare(asked.found.query, asked.found.hits, writer, encoder, settings)
-        receipt.prompt = prepared.prompt.text
+        receipt.begin(prepared)
         grounded = yield from _texts(write(prepared, writer, settings, stopped))
     except Stopped:
         receipt.keep(None, "cancelled")
@@ -208,8 +202,15 @@ class _Keeper:
         self._store, self._asked = store, asked
         self._writer, self._settings = writer, settings
         self._started = monotonic()
+        self._receipt = asked.receipt
         self.answer_id = str(ULID())
         self.prompt = ""  # until it is written
+
+    def begin(self, prepared: Prepared) -> None:
+        """Note what is going to make the answer; files that change later made no part of it."""
+        self.prompt = prepared.prompt.text
+        digests = {**self._receipt.digests, **prepared.digests(self._writer)}
+        self._receipt = replace(self._receipt, digests=digests)
 
     def keep(
         self, grounded: Grounded | None, state: AnswerState, error: AnswerError | None = None
@@ -225,17 +226,10 @@ class _Keeper:
             state=state,
             error=error,
             template=GROUNDED.digest if self.prompt else "",
-            receipt=self._receipt(grounded),
+            receipt=replace(self._receipt, raw=grounded.raw if grounded else ""),
         )
         self._insert(stored)
         return answer
-
-    def _receipt(self, grounded: Grounded | None) -> Receipt:
-        begun = self._asked.receipt
-        if grounded is None:
-            return begun
-        digests = {**begun.digests, **model_digests(self._writer, self._settings)}
-        return replace(begun, digests=digests, raw=grounded.raw)
 
     def _answer(self, grounded: Grounded | None, state: AnswerState) -> Answer:
         asked, found = self._asked, self._asked.found
@@ -266,13 +260,18 @@ class _Keeper:
         with self._store.catalog.transaction() as cursor:
             if session is not None:
                 session.begin(cursor, answer.created)
-            cursor.execute(
-                "INSERT INTO prompts SELECT ?, ?, ?, ? "
-                "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",
-                [GROUNDED.digest, GROUNDED.name, GROUNDED.text, answer.created, GROUNDED.digest],
-            )
+            for used in self._templates():
+                cursor.execute(
+                    "INSERT INTO prompts SELECT ?, ?, ?, ? "
+                    "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",
+                    [used.digest, used.name, used.text, answer.created, used.digest],
+                )
             dataset_id = self._store.head(answer.dataset).dataset_id
             answers.insert(cursor, dataset_id, stored)
+
+    def _templates(self) -> list[Template]:
+        rewriting = self._receipt.rewriting
+        return [GROUNDED, FOLLOWUP] if rewriting and rewriting.template else [GROUNDED]
 
 
 def _nearest(hits: Sequence[Hit]) -> list[NearPassage]:

@@ -364,25 +364,30 @@ class Workspace:
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """
         from ragstone.answers import Asked, answer_stream, receipt_of, with_words
-        from ragstone.generation.followup import self_contained
-        from ragstone.sessions import find_session, told_turns, turns_of
+        from ragstone.generation.generators import open_generator
+        from ragstone.sessions import conversation
 
-        settings, entered = self.settings.generation, None
-        asked = self_contained(question, told_turns(history))
-        if session is not None:
-            dataset_id = self._store.resolve(dataset).dataset_id
-            entered = find_session(self._store, dataset_id, session)
-            asked = self_contained(question, turns_of(self._store, entered))
+        settings = self.settings.generation
+        version = self._store.resolve(dataset)
+        encoder = self._encoder_of(version)
+        name, models = generator or settings.generator, self._store.root / "models"
+        writer = open_generator(name, encoder, settings, models)
+        talk = conversation(self._store, version.dataset_id, session, history)
+        alone, rewriting = talk.alone(question, writer, settings)
         found = self.search(
-            asked, dataset, k=settings.passages, where=where, neighbours=settings.neighbours
+            alone,
+            f"{version.dataset}@{version.version}",
+            k=settings.passages,
+            where=where,
+            neighbours=settings.neighbours,
         )
         found = with_words(self._store, found)
-        version = self._store.resolve(f"{found.dataset}@{found.version}")
-        encoder = self._encoder_of(version)
         digests = {"encoder": encoder.identity.digest, **self._retriever.digests(found.fusion)}
-        receipt = receipt_of(found, settings.passages, where, self.settings.retrieval, digests)
-        put = Asked(question, found, version.digest, receipt, entered)
-        return answer_stream(self._store, put, generator, encoder, settings)
+        receipt = receipt_of(
+            found, settings.passages, where, self.settings.retrieval, digests, rewriting
+        )
+        put = Asked(question, found, version.digest, receipt, talk.session)
+        return answer_stream(self._store, put, writer, encoder, settings)
 
     # ------------------------------------------------------------ receipts
 
