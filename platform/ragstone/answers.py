@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from ragstone.errors import RagstoneError
-from ragstone.generation.ground import Grounded, Prepared, prepare, write
+from ragstone.evaluation.replies import FAILURES
+from ragstone.generation.ground import Grounded, Prepared, prepare, write, write_many
 from ragstone.generation.prompts import FOLLOWUP, GROUNDED, Template
 from ragstone.generation.watching import Stopped
 from ragstone.listing import show
@@ -25,7 +25,6 @@ from ragstone.schemas.answers import (
     AnswerText,
     NearPassage,
     Receipt,
-    Rewriting,
     StoredAnswer,
     Tokens,
 )
@@ -34,7 +33,7 @@ from ragstone.storage import answers
 from ragstone.storage.catalog import now
 
 if TYPE_CHECKING:
-    from ragstone.config import GenerationSettings, RetrievalSettings
+    from ragstone.config import GenerationSettings
     from ragstone.encoders.base import TextEncoder
     from ragstone.generation.base import Generator as Writer
     from ragstone.schemas.api import Hit, SearchResult
@@ -92,27 +91,6 @@ class AnswerStream(Iterator[AnswerEvent]):
                 self._turn.release()
 
 
-def receipt_of(
-    found: SearchResult,
-    k: int,
-    where: Sequence[str],
-    settings: RetrievalSettings,
-    digests: dict[str, str],
-    rewriting: Rewriting | None,
-) -> Receipt:
-    """Return the receipt of a search, before anything is written."""
-    return Receipt(
-        raw="",
-        k=k,
-        where=list(where),
-        retrieval=settings.model_dump(),
-        fusion=found.fusion,
-        digests=digests,
-        release=version("ragstone"),
-        rewriting=rewriting,
-    )
-
-
 def with_words(store: Store, found: SearchResult) -> SearchResult:
     """Return the hits so that those without a text have the captions and texts beside them.
 
@@ -138,7 +116,8 @@ def answer_stream(
 ) -> AnswerStream:
     """Let `writer` answer a question from its hits, and store all that made the answer."""
     stopped = threading.Event()
-    return AnswerStream(_events(store, asked, writer, encoder, settings, stopped), stopped)
+    keeper = _Keeper(store, asked, writer, settings)
+    return AnswerStream(_events(keeper, encoder, stopped), stopped)
 
 
 def whole(events: AnswerStream, on_text: Callable[[str], None] | None = None) -> Answer:
@@ -155,30 +134,47 @@ def whole(events: AnswerStream, on_text: Callable[[str], None] | None = None) ->
     raise RuntimeError(problem)
 
 
-def _events(
+def answer_many(
     store: Store,
-    asked: Asked,
+    asked: Sequence[Asked],
     writer: Writer,
     encoder: TextEncoder,
     settings: GenerationSettings,
-    stopped: threading.Event,
+) -> Iterator[Answer | AnswerError]:
+    """Yield the answer to each of `asked`, all of them written at once where `writer` can.
+
+    What failed is kept as any answer is, and its error stands in its place.
+    """
+    keepers = [_Keeper(store, one, writer, settings) for one in asked]
+    prepared: dict[int, Prepared] = {}
+    problems: dict[int, RagstoneError] = {}
+    for number, keeper in enumerate(keepers):
+        try:
+            prepared[number] = keeper.prepared(encoder)
+        except RagstoneError as error:
+            problems[number] = error
+    streams = dict(zip(prepared, write_many([*prepared.values()], writer, settings), strict=True))
+    for number, keeper in enumerate(keepers):
+        pieces = streams.get(number) or _failing(problems[number])
+        try:
+            yield whole(AnswerStream(keeper.kept(pieces), threading.Event()))
+        except FAILURES as error:
+            yield AnswerError(error.code, error.message, error.hint)
+
+
+def _failing(error: RagstoneError) -> Generator[str, None, Grounded]:
+    yield ""
+    raise error
+
+
+def _events(
+    keeper: _Keeper, encoder: TextEncoder, stopped: threading.Event
 ) -> Generator[AnswerEvent, None, None]:
-    receipt = _Keeper(store, asked, writer, settings)
-    try:
-        prepared = prepare(asked.found.query, asked.found.hits, writer, encoder, settings)
-        receipt.begin(prepared)
-        grounded = yield from _texts(write(prepared, writer, settings, stopped))
-    except Stopped:
-        receipt.keep(None, "cancelled")
-        return
-    except (GeneratorExit, KeyboardInterrupt):
-        receipt.keep(None, "cancelled")
-        raise
-    except RagstoneError as error:
-        receipt.keep(None, "failed", AnswerError(error.code, error.message, error.hint))
-        error.kept_as(receipt.answer_id)
-        raise
-    yield AnswerDone(receipt.keep(grounded, "done"))
+    def pieces() -> Generator[str, None, Grounded]:
+        prepared = keeper.prepared(encoder)
+        return (yield from write(prepared, keeper.writer, keeper.settings, stopped))
+
+    yield from keeper.kept(pieces())
 
 
 def _texts(pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, Grounded]:
@@ -200,17 +196,39 @@ class _Keeper:
         self, store: Store, asked: Asked, writer: Writer, settings: GenerationSettings
     ) -> None:
         self._store, self._asked = store, asked
-        self._writer, self._settings = writer, settings
+        self.writer, self.settings = writer, settings
         self._started = monotonic()
         self._receipt = asked.receipt
         self.answer_id = str(ULID())
         self.prompt = ""  # until it is written
 
-    def begin(self, prepared: Prepared) -> None:
-        """Note what is going to make the answer; files that change later made no part of it."""
+    def prepared(self, encoder: TextEncoder) -> Prepared:
+        """Pack the prompt, and note what is going to make the answer.
+
+        Files that change later made no part of it.
+        """
+        found = self._asked.found
+        prepared = prepare(found.query, found.hits, self.writer, encoder, self.settings)
         self.prompt = prepared.prompt.text
-        digests = {**self._receipt.digests, **prepared.digests(self._writer)}
+        digests = {**self._receipt.digests, **prepared.digests(self.writer)}
         self._receipt = replace(self._receipt, digests=digests)
+        return prepared
+
+    def kept(self, pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, None]:
+        """Yield `pieces` as events, then the answer; store it however it ends."""
+        try:
+            grounded = yield from _texts(pieces)
+        except Stopped:
+            self.keep(None, "cancelled")
+            return
+        except (GeneratorExit, KeyboardInterrupt):
+            self.keep(None, "cancelled")
+            raise
+        except RagstoneError as error:
+            self.keep(None, "failed", AnswerError(error.code, error.message, error.hint))
+            error.kept_as(self.answer_id)
+            raise
+        yield AnswerDone(self.keep(grounded, "done"))
 
     def keep(
         self, grounded: Grounded | None, state: AnswerState, error: AnswerError | None = None
@@ -221,7 +239,7 @@ class _Keeper:
             answer=answer,
             prompt=self.prompt,
             hits=self._asked.found.hits,
-            settings=self._settings.model_dump(),
+            settings=self.settings.model_dump(),
             version_digest=self._asked.version_digest,
             state=state,
             error=error,
@@ -243,14 +261,14 @@ class _Keeper:
             citations=grounded.citations if grounded else [],
             dataset=found.dataset,
             version=found.version,
-            generator=self._writer.id,
+            generator=self.writer.id,
             evidence=grounded.evidence if grounded else 0.0,
             short=grounded.short if grounded else "",
             created=now(),
             seconds=round(monotonic() - self._started, 3),
             session=asked.session.session_id if asked.session else "",
             rewritten=found.query if found.query != asked.question else "",
-            policy=self._settings.policy,
+            policy=self.settings.policy,
             nearest=_nearest(found.hits) if state == "done" and not answered else [],
             tokens=grounded.tokens if grounded else Tokens(),
         )

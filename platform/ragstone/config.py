@@ -292,6 +292,12 @@ class GenerationSettings(_Section):
         description="What happens to a sentence without a supporting quote: 'strict' drops it, "
         "'flag' marks it, 'off' leaves it.",
     )
+    batch: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Prompts that a model of 'hf:' is given at once where many are asked.",
+    )
     rewrite: Literal["auto", "rules", "off"] = Field(
         "auto",
         description="Who makes a question that follows on others one that stands alone: the "

@@ -19,7 +19,7 @@ from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
 from ragstone.encoders.readers import Reader
 from ragstone.encoders.verifiers import Verifier, find_verifier
-from ragstone.generation.base import Generator, Prompt, Sampling, model_digest
+from ragstone.generation.base import Batching, Generator, Prompt, Sampling, model_digest
 from ragstone.generation.claims import ClaimReader, RawClaim
 from ragstone.generation.evidence import Evidence, reader_for, weigh
 from ragstone.generation.extractive import ExtractiveReader
@@ -155,6 +155,45 @@ def write(
     if not draft.written:
         yield NOT_FOUND
     return draft.grounded(prepared, generator)
+
+
+def write_many(
+    prepared: Sequence[Prepared], generator: Generator, settings: GenerationSettings
+) -> list[Stream[str, None, Grounded]]:
+    """Return for each of `prepared` what `write` does; they are to be read in this order.
+
+    A generator that can writes them at once, and has the time of all of them for it.
+    """
+    worthy = [one for one in prepared if one.enough]
+    if not isinstance(generator, Batching) or len(worthy) < 2:
+        return [write(one, generator, settings) for one in prepared]
+    streams = generator.stream_many([one.prompt for one in worthy], worthy[0].sampling)
+    given = {id(one): _Given(generator, s) for one, s in zip(worthy, streams, strict=True)}
+    seconds = settings.timeout_seconds * len(worthy)
+    patient = settings.model_copy(update={"timeout_seconds": seconds})
+    return [write(one, given.get(id(one), generator), patient) for one in prepared]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A generator whose text for one prompt is being written with those of others."""
+
+    generator: Generator
+    written: Iterator[str]
+
+    @property
+    def id(self) -> str:
+        return self.generator.id
+
+    @property
+    def context_length(self) -> int:
+        return self.generator.context_length
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return self.generator.count_tokens(prompt)
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:  # noqa: ARG002
+        return self.written
 
 
 class _Draft:
