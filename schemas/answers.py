@@ -97,6 +97,18 @@ class AnswerError:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewriting:
+    """How a question that follows on others was made one that stands alone."""
+
+    by: Literal["rules", "model"]
+    follows: list[str]  # ids of the answers, newest first; none: somebody else keeps them
+    template: str = ""  # digest of the prompt's template; empty: no model was asked
+    prompt: str = ""  # as the model got it
+    raw: str = ""  # as the model wrote it, as far as it was read
+    problem: str = ""  # why it is not the model's
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What else an answer was made from, so that it can be made again."""
 
@@ -107,6 +119,7 @@ class Receipt:
     fusion: FusionChoice | None
     digests: dict[str, str]  # of what took part: encoder, generator, reranker, synonyms
     release: str  # of Ragstone
+    rewriting: Rewriting | None = None  # None: it follows on nothing, or is older than this field
 
 
 @dataclass(frozen=True, slots=True)

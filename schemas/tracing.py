@@ -27,6 +27,7 @@ DifferenceKind = Literal[
     "verifier",
     "template",  # of the prompt
     "retrieval",  # it cannot be searched
+    "rewriting",  # of a question that follows on others
     "hits",
     "prompt",
     "raw",  # what the generator wrote

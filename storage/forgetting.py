@@ -48,7 +48,8 @@ logger = logging.getLogger(__name__)
 _LEANING = (
     "SELECT later.answer_id FROM answers later JOIN answers earlier USING (session_id) "
     "WHERE session_id <> '' AND list_contains(?, earlier.answer_id) "
-    "AND later.answer_id > earlier.answer_id AND (later.record->'answer'->>'rewritten') <> ''"
+    "AND later.answer_id > earlier.answer_id AND ((later.record->'answer'->>'rewritten') <> '' "
+    "OR (later.record->'receipt'->'rewriting'->>'prompt') <> '')"
 )
 
 
@@ -154,8 +155,8 @@ class _Erasure:
     def _answers(self) -> list[str]:
         """Return the stored answers whose hits, prompt or citations hold one of the items.
 
-        So do later ones of the same session whose question was rewritten: it may have words of an
-        earlier answer.
+        So do later ones of the same session whose question was rewritten, or put to a model to be:
+        it may have words of an earlier answer.
         """
         found: set[str] = set()
         for item in self.items:

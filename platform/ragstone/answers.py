@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ulid import ULID
 
 from ragstone.errors import RagstoneError
-from ragstone.generation.generators import model_digests, open_generator
-from ragstone.generation.ground import Grounded, Stopped, prepare, write
-from ragstone.generation.prompts import GROUNDED
+from ragstone.evaluation.replies import FAILURES
+from ragstone.generation.ground import Grounded, Prepared, prepare, write, write_many
+from ragstone.generation.prompts import FOLLOWUP, GROUNDED, Template
+from ragstone.generation.watching import Stopped
 from ragstone.listing import show
 from ragstone.schemas.answers import (
     Answer,
@@ -33,7 +33,7 @@ from ragstone.storage import answers
 from ragstone.storage.catalog import now
 
 if TYPE_CHECKING:
-    from ragstone.config import GenerationSettings, RetrievalSettings
+    from ragstone.config import GenerationSettings
     from ragstone.encoders.base import TextEncoder
     from ragstone.generation.base import Generator as Writer
     from ragstone.schemas.api import Hit, SearchResult
@@ -91,25 +91,6 @@ class AnswerStream(Iterator[AnswerEvent]):
                 self._turn.release()
 
 
-def receipt_of(
-    found: SearchResult,
-    k: int,
-    where: Sequence[str],
-    settings: RetrievalSettings,
-    digests: dict[str, str],
-) -> Receipt:
-    """Return the receipt of a search, before anything is written."""
-    return Receipt(
-        raw="",
-        k=k,
-        where=list(where),
-        retrieval=settings.model_dump(),
-        fusion=found.fusion,
-        digests=digests,
-        release=version("ragstone"),
-    )
-
-
 def with_words(store: Store, found: SearchResult) -> SearchResult:
     """Return the hits so that those without a text have the captions and texts beside them.
 
@@ -129,22 +110,14 @@ def _in_words(store: Store, hit: Hit) -> Hit:
 def answer_stream(
     store: Store,
     asked: Asked,
-    generator: str | None,
+    writer: Writer,
     encoder: TextEncoder,
     settings: GenerationSettings,
 ) -> AnswerStream:
-    """Answer a question from its hits, and store all that made the answer.
-
-    Raises
-    ------
-    InvalidArgument, GeneratorUnavailable
-        There is no such generator.
-    """
-    writer = open_generator(
-        generator or settings.generator, encoder, settings, store.root / "models"
-    )
+    """Let `writer` answer a question from its hits, and store all that made the answer."""
     stopped = threading.Event()
-    return AnswerStream(_events(store, asked, writer, encoder, settings, stopped), stopped)
+    keeper = _Keeper(store, asked, writer, settings)
+    return AnswerStream(_events(keeper, encoder, stopped), stopped)
 
 
 def whole(events: AnswerStream, on_text: Callable[[str], None] | None = None) -> Answer:
@@ -161,30 +134,47 @@ def whole(events: AnswerStream, on_text: Callable[[str], None] | None = None) ->
     raise RuntimeError(problem)
 
 
-def _events(
+def answer_many(
     store: Store,
-    asked: Asked,
+    asked: Sequence[Asked],
     writer: Writer,
     encoder: TextEncoder,
     settings: GenerationSettings,
-    stopped: threading.Event,
+) -> Iterator[Answer | AnswerError]:
+    """Yield the answer to each of `asked`, all of them written at once where `writer` can.
+
+    What failed is kept as any answer is, and its error stands in its place.
+    """
+    keepers = [_Keeper(store, one, writer, settings) for one in asked]
+    prepared: dict[int, Prepared] = {}
+    problems: dict[int, RagstoneError] = {}
+    for number, keeper in enumerate(keepers):
+        try:
+            prepared[number] = keeper.prepared(encoder)
+        except RagstoneError as error:
+            problems[number] = error
+    streams = dict(zip(prepared, write_many([*prepared.values()], writer, settings), strict=True))
+    for number, keeper in enumerate(keepers):
+        pieces = streams.get(number) or _failing(problems[number])
+        try:
+            yield whole(AnswerStream(keeper.kept(pieces), threading.Event()))
+        except FAILURES as error:
+            yield AnswerError(error.code, error.message, error.hint)
+
+
+def _failing(error: RagstoneError) -> Generator[str, None, Grounded]:
+    yield ""
+    raise error
+
+
+def _events(
+    keeper: _Keeper, encoder: TextEncoder, stopped: threading.Event
 ) -> Generator[AnswerEvent, None, None]:
-    receipt = _Keeper(store, asked, writer, settings)
-    try:
-        prepared = prepare(asked.found.query, asked.found.hits, writer, encoder, settings)
-        receipt.prompt = prepared.prompt.text
-        grounded = yield from _texts(write(prepared, writer, settings, stopped))
-    except Stopped:
-        receipt.keep(None, "cancelled")
-        return
-    except (GeneratorExit, KeyboardInterrupt):
-        receipt.keep(None, "cancelled")
-        raise
-    except RagstoneError as error:
-        receipt.keep(None, "failed", AnswerError(error.code, error.message, error.hint))
-        error.kept_as(receipt.answer_id)
-        raise
-    yield AnswerDone(receipt.keep(grounded, "done"))
+    def pieces() -> Generator[str, None, Grounded]:
+        prepared = keeper.prepared(encoder)
+        return (yield from write(prepared, keeper.writer, keeper.settings, stopped))
+
+    yield from keeper.kept(pieces())
 
 
 def _texts(pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, Grounded]:
@@ -206,10 +196,39 @@ class _Keeper:
         self, store: Store, asked: Asked, writer: Writer, settings: GenerationSettings
     ) -> None:
         self._store, self._asked = store, asked
-        self._writer, self._settings = writer, settings
+        self.writer, self.settings = writer, settings
         self._started = monotonic()
+        self._receipt = asked.receipt
         self.answer_id = str(ULID())
         self.prompt = ""  # until it is written
+
+    def prepared(self, encoder: TextEncoder) -> Prepared:
+        """Pack the prompt, and note what is going to make the answer.
+
+        Files that change later made no part of it.
+        """
+        found = self._asked.found
+        prepared = prepare(found.query, found.hits, self.writer, encoder, self.settings)
+        self.prompt = prepared.prompt.text
+        digests = {**self._receipt.digests, **prepared.digests(self.writer)}
+        self._receipt = replace(self._receipt, digests=digests)
+        return prepared
+
+    def kept(self, pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, None]:
+        """Yield `pieces` as events, then the answer; store it however it ends."""
+        try:
+            grounded = yield from _texts(pieces)
+        except Stopped:
+            self.keep(None, "cancelled")
+            return
+        except (GeneratorExit, KeyboardInterrupt):
+            self.keep(None, "cancelled")
+            raise
+        except RagstoneError as error:
+            self.keep(None, "failed", AnswerError(error.code, error.message, error.hint))
+            error.kept_as(self.answer_id)
+            raise
+        yield AnswerDone(self.keep(grounded, "done"))
 
     def keep(
         self, grounded: Grounded | None, state: AnswerState, error: AnswerError | None = None
@@ -220,22 +239,15 @@ class _Keeper:
             answer=answer,
             prompt=self.prompt,
             hits=self._asked.found.hits,
-            settings=self._settings.model_dump(),
+            settings=self.settings.model_dump(),
             version_digest=self._asked.version_digest,
             state=state,
             error=error,
             template=GROUNDED.digest if self.prompt else "",
-            receipt=self._receipt(grounded),
+            receipt=replace(self._receipt, raw=grounded.raw if grounded else ""),
         )
         self._insert(stored)
         return answer
-
-    def _receipt(self, grounded: Grounded | None) -> Receipt:
-        begun = self._asked.receipt
-        if grounded is None:
-            return begun
-        digests = {**begun.digests, **model_digests(self._writer, self._settings)}
-        return replace(begun, digests=digests, raw=grounded.raw)
 
     def _answer(self, grounded: Grounded | None, state: AnswerState) -> Answer:
         asked, found = self._asked, self._asked.found
@@ -249,14 +261,14 @@ class _Keeper:
             citations=grounded.citations if grounded else [],
             dataset=found.dataset,
             version=found.version,
-            generator=self._writer.id,
+            generator=self.writer.id,
             evidence=grounded.evidence if grounded else 0.0,
             short=grounded.short if grounded else "",
             created=now(),
             seconds=round(monotonic() - self._started, 3),
             session=asked.session.session_id if asked.session else "",
             rewritten=found.query if found.query != asked.question else "",
-            policy=self._settings.policy,
+            policy=self.settings.policy,
             nearest=_nearest(found.hits) if state == "done" and not answered else [],
             tokens=grounded.tokens if grounded else Tokens(),
         )
@@ -266,13 +278,18 @@ class _Keeper:
         with self._store.catalog.transaction() as cursor:
             if session is not None:
                 session.begin(cursor, answer.created)
-            cursor.execute(
-                "INSERT INTO prompts SELECT ?, ?, ?, ? "
-                "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",
-                [GROUNDED.digest, GROUNDED.name, GROUNDED.text, answer.created, GROUNDED.digest],
-            )
+            for used in self._templates():
+                cursor.execute(
+                    "INSERT INTO prompts SELECT ?, ?, ?, ? "
+                    "WHERE NOT EXISTS (SELECT 1 FROM prompts WHERE digest = ?)",
+                    [used.digest, used.name, used.text, answer.created, used.digest],
+                )
             dataset_id = self._store.head(answer.dataset).dataset_id
             answers.insert(cursor, dataset_id, stored)
+
+    def _templates(self) -> list[Template]:
+        rewriting = self._receipt.rewriting
+        return [GROUNDED, FOLLOWUP] if rewriting and rewriting.template else [GROUNDED]
 
 
 def _nearest(hits: Sequence[Hit]) -> list[NearPassage]:

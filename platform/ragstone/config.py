@@ -292,6 +292,21 @@ class GenerationSettings(_Section):
         description="What happens to a sentence without a supporting quote: 'strict' drops it, "
         "'flag' marks it, 'off' leaves it.",
     )
+    batch: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Prompts that a model of 'hf:' is given at once where many are asked.",
+    )
+    rewrite: Literal["auto", "rules", "off"] = Field(
+        "auto",
+        description="Who makes a question that follows on others one that stands alone: the "
+        "generator where it is a language model, else rules ('auto'), rules alone ('rules'), or "
+        "nobody ('off').",
+    )
+    rewrite_seconds: float = Field(
+        30.0, gt=0, description="Time for a language model to do so; after it, rules do."
+    )
     timeout_seconds: float = Field(
         300.0, gt=0, description="Time for one answer; a language model is loaded within it."
     )

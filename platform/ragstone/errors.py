@@ -796,7 +796,7 @@ class GeneratorFailed(Unavailable):
     retryable = True
 
     def __init__(self, name: str, reason: str) -> None:
-        self.name = name
+        self.name, self.reason = name, reason
         super().__init__(
             f"The generator {name!r} failed: {reason}",
             "Ask again, or use another generator; 'extractive' needs nothing.",

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 from ulid import ULID
 
 from ragstone.errors import InvalidArgument
+from ragstone.generation.extractive import ExtractiveReader
 from ragstone.generation.followup import Turn, self_contained
 from ragstone.generation.ground import without_marks
 from ragstone.generation.prompts import NOT_FOUND
+from ragstone.generation.rewriting import Rewritten, rewritten
+from ragstone.schemas.answers import Rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duckdb import DuckDBPyConnection
 
+    from ragstone.config import GenerationSettings
+    from ragstone.generation.base import Generator
     from ragstone.storage.store import Store
 
 _TURNS = 5  # earlier questions that a new one may lean on
@@ -65,17 +70,79 @@ def find_session(store: Store, dataset_id: str, named: str) -> Session:
     return found
 
 
-def turns_of(store: Store, session: Session) -> list[Turn]:
-    """Return the last questions and answers of a session, the newest first."""
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a question follows on."""
+
+    session: Session | None  # None: somebody else keeps it, or there is none
+    turns: list[Turn]  # the newest first
+    follows: list[str]  # ids of their answers, where they are of the session
+
+    def alone(
+        self, question: str, writer: Generator, settings: GenerationSettings
+    ) -> tuple[str, Rewriting | None]:
+        """Return `question` as it can be searched, and how it came to be so."""
+        if not self.turns or settings.rewrite == "off":
+            return question, None
+        able = settings.rewrite == "auto" and not isinstance(writer, ExtractiveReader)
+        made = rewritten(question, self.turns, writer if able else None, settings)
+        return made.question, self._told(made)
+
+    def _told(self, made: Rewritten) -> Rewriting:
+        """Return what is kept of a rewriting.
+
+        The words of a conversation that somebody else keeps are not: nobody could tell, when an
+        item is to be forgotten, that they are of it.
+        """
+        own = self.session is not None
+        return Rewriting(
+            by=made.by,
+            follows=self.follows,
+            template=made.template,
+            prompt=made.prompt if own else "",
+            raw=made.raw if own else "",
+            problem=made.problem,
+        )
+
+
+def conversation(
+    store: Store, dataset_id: str, session: str | None, history: Sequence[tuple[str, str]]
+) -> Conversation:
+    """Return what a question follows on: the session with this id or name, or else `history`.
+
+    Raises
+    ------
+    InvalidArgument
+        There can be no such session, or not of this dataset.
+    """
+    if session is None:
+        return Conversation(None, told_turns(history), [])
+    entered = find_session(store, dataset_id, session)
+    follows = _last_answers(store, entered)
+    return Conversation(entered, turns_of(store, follows), follows)
+
+
+def _last_answers(store: Store, session: Session) -> list[str]:
+    """Return the ids of the last answers of a session, the newest first."""
+    rows = store.catalog.rows(
+        "SELECT answer_id FROM answers WHERE session_id = ? AND state = 'done' "
+        "ORDER BY answer_id DESC LIMIT ?",
+        [session.session_id, _TURNS],
+    )
+    return [str(answer_id) for (answer_id,) in rows]
+
+
+def turns_of(store: Store, follows: Sequence[str]) -> list[Turn]:
+    """Return the questions and answers with these ids, the newest first; not what is gone."""
     rows = store.catalog.rows(
         "SELECT record->'answer'->>'rewritten', record->'answer'->>'question', "
         "record->'answer'->>'answer', CAST(record->'answer'->>'found' AS BOOLEAN) FROM answers "
-        "WHERE session_id = ? AND state = 'done' ORDER BY answer_id DESC LIMIT ?",
-        [session.session_id, _TURNS],
+        "WHERE list_contains(?, answer_id) ORDER BY answer_id DESC",
+        [list(follows)],
     )
     return [
-        Turn(rewritten or question, without_marks(answer) if found else "")
-        for rewritten, question, answer, found in rows
+        Turn(alone or question, without_marks(answer) if found else "")
+        for alone, question, answer, found in rows
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragstone.answers import AnswerStream
+    from ragstone.asking import Asking
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
     from ragstone.models.sampling import Sampler
     from ragstone.schemas import api
-    from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
+    from ragstone.schemas.answers import Answer, AnswerError, GeneratorInfo, StoredAnswer
     from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
     from ragstone.schemas.feedback import Feedback, FeedbackExport
     from ragstone.schemas.models import DatastoreInfo, ModelInfo, ModelMeasures, Sample
@@ -365,26 +366,29 @@ class Workspace:
         GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """
-        from ragstone.answers import Asked, answer_stream, receipt_of, with_words
-        from ragstone.generation.followup import self_contained
-        from ragstone.sessions import find_session, told_turns, turns_of
+        return self._asking(dataset, generator, where).stream(question, session, history)
 
-        settings, entered = self.settings.generation, None
-        asked = self_contained(question, told_turns(history))
-        if session is not None:
-            dataset_id = self._store.resolve(dataset).dataset_id
-            entered = find_session(self._store, dataset_id, session)
-            asked = self_contained(question, turns_of(self._store, entered))
-        found = self.search(
-            asked, dataset, k=settings.passages, where=where, neighbours=settings.neighbours
-        )
-        found = with_words(self._store, found)
-        version = self._store.resolve(f"{found.dataset}@{found.version}")
-        encoder = self._encoder_of(version)
-        digests = {"encoder": encoder.identity.digest, **self._retriever.digests(found.fusion)}
-        receipt = receipt_of(found, settings.passages, where, self.settings.retrieval, digests)
-        put = Asked(question, found, version.digest, receipt, entered)
-        return answer_stream(self._store, put, generator, encoder, settings)
+    def ask_many(
+        self,
+        questions: Sequence[str],
+        dataset: str,
+        *,
+        generator: str | None = None,
+        where: Sequence[str] = (),
+    ) -> Iterator[Answer | AnswerError]:
+        """Yield the answer to each of `questions`, in their order, all from the same version.
+
+        A generator that can (`hf:`) writes `generation.batch` answers at once; any other one after
+        the other. Each is stored as of `ask`; where one fails, its error stands in its place, and
+        the others come all the same.
+
+        Raises
+        ------
+        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion,
+        GeneratorUnavailable
+            The call is wrong, and the message says how.
+        """
+        return self._asking(dataset, generator, where).many(list(questions))
 
     # ------------------------------------------------------------ receipts
 
@@ -1422,6 +1426,19 @@ class Workspace:
     def _encode_queries(self, queries: Sequence[str], manifest: Manifest) -> NDArray[np.float32]:
         asked = [without_stops(query) for query in queries]
         return self._encoder_of(manifest).encode_queries(asked)
+
+    def _asking(self, dataset: str, generator: str | None, where: Sequence[str]) -> Asking:
+        from ragstone.asking import Asking
+
+        return Asking.of(
+            self._store,
+            self.settings,
+            self._retriever,
+            self._encoder_of,
+            dataset,
+            generator,
+            where,
+        )
 
     def _media_encoder(self, manifest: Manifest, modality: Modality) -> MediaEncoder:
         held = manifest.media[modality.value]

@@ -20,9 +20,10 @@ from ragstone.errors import GeneratorTimeout, GeneratorUnavailable, InvalidArgum
 from ragstone.generation.base import Generator, Passage, Prompt, Sampling
 from ragstone.generation.claims import split_claims
 from ragstone.generation.generators import open_generator
-from ragstone.generation.ground import UNSUPPORTED, Grounded, Stopped, ground, prepare, write
+from ragstone.generation.ground import UNSUPPORTED, Grounded, ground, prepare, write
 from ragstone.generation.prompts import NOT_FOUND
 from ragstone.generation.verification import Verification
+from ragstone.generation.watching import Stopped
 from ragstone.schemas.api import Hit
 
 NO_MODELS = Path("no-models")

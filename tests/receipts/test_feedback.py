@@ -107,7 +107,7 @@ def test_an_answer_that_was_stopped_takes_none(
     def opened(*_: object) -> Generator:
         return Broken()
 
-    monkeypatch.setattr("ragstone.answers.open_generator", opened)
+    monkeypatch.setattr("ragstone.asking.open_generator", opened)
     stream = stones.ask_stream(FROST, "stones")
     next(stream)
     stream.close()

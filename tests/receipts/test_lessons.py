@@ -109,7 +109,7 @@ def written(stones: Workspace, monkeypatch: pytest.MonkeyPatch) -> Answer:
     def opened(*_: object) -> Generator:
         return Saying(f"{SAID} [1]")
 
-    monkeypatch.setattr("ragstone.answers.open_generator", opened)
+    monkeypatch.setattr("ragstone.asking.open_generator", opened)
     answer = stones.ask(FROST, "stones")
     assert [claim.text for claim in answer.claims] == [SAID]
     return answer

@@ -110,7 +110,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Endless]:
         def opened(*_: object) -> Generator:
             return made
 
-        monkeypatch.setattr("ragstone.answers.open_generator", opened)
+        monkeypatch.setattr("ragstone.asking.open_generator", opened)
         return made
 
     return make

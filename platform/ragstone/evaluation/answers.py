@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragstone.evaluation.bootstrap import difference, interval, resampled_means
-from ragstone.evaluation.replies import Reply, Respondent, reply
+from ragstone.evaluation.replies import Reply, Respondent, replies
 from ragstone.evaluation.retrieval import DIGITS
 from ragstone.schemas.api import Difference
 from ragstone.schemas.evaluations import (
@@ -81,12 +81,12 @@ class Run:
 
 
 def answered(respondent: Respondent, judge: Judge, asked: Sequence[Expected]) -> Run:
-    """Ask all questions, one after the other, and measure."""
-    replies = [reply(respondent, one.question) for one in asked]
-    rows = [_shares(one, said, judge) for one, said in zip(asked, replies, strict=True)]
+    """Ask all questions and measure."""
+    said_to = replies(respondent, [one.question for one in asked])
+    rows = [_shares(one, said, judge) for one, said in zip(asked, said_to, strict=True)]
     scores = {name: np.asarray([row[name] for row in rows], np.float64) for name in MEASURES}
-    points = [_points(one, said) for one, said in zip(asked, replies, strict=True)]
-    return Run(respondent, judge, replies, scores, np.asarray(points, np.float64))
+    points = [_points(one, said) for one, said in zip(asked, said_to, strict=True)]
+    return Run(respondent, judge, said_to, scores, np.asarray(points, np.float64))
 
 
 def told(run: Run, asked: Sequence[Expected]) -> AnswerRun:
@@ -225,10 +225,10 @@ def _difference(before: NDArray[np.float64], after: NDArray[np.float64]) -> Diff
     return difference(float(_value(before)), float(_value(after)), drawn)
 
 
-def _latency(replies: Sequence[Reply]) -> Latency:
-    first = [said.first for said in replies if said.first is not None]
+def _latency(said_to: Sequence[Reply]) -> Latency:
+    first = [said.first for said in said_to if said.first is not None]
     median, late = _seconds(first) if first else (None, None)
-    return Latency(median, late, *_seconds([said.whole for said in replies]))
+    return Latency(median, late, *_seconds([said.whole for said in said_to]))
 
 
 def _seconds(values: Sequence[float]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,9 +15,19 @@ from ragstone.errors import (
     InvalidQuery,
     RagstoneError,
 )
-from ragstone.generation.ground import Grounded, prepare, without_marks, write
+from ragstone.generation.base import Batching
+from ragstone.generation.ground import (
+    Grounded,
+    Prepared,
+    prepare,
+    without_marks,
+    write,
+    write_many,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Generator as Stream
+
     from ragstone.config import GenerationSettings
     from ragstone.encoders.base import TextEncoder
     from ragstone.generation.base import Generator
@@ -91,11 +101,53 @@ def reply(respondent: Respondent, question: str, without: Sequence[str] = ()) ->
     return Reply(hits, grounded, None, min(first, default=None), monotonic() - started)
 
 
+def replies(respondent: Respondent, questions: Sequence[str]) -> list[Reply]:
+    """Ask each question as `reply` does, so many at once as the generator and its settings allow.
+
+    The time of answers that were written together is that of all, shared equally; there is none to
+    a first sentence.
+    """
+    if not isinstance(respondent.writer, Batching) or respondent.settings.batch == 1:
+        return [reply(respondent, question) for question in questions]
+    size = respondent.settings.batch
+    batches = [questions[at : at + size] for at in range(0, len(questions), size)]
+    return [said for batch in batches for said in _together(respondent, batch)]
+
+
+def _together(respondent: Respondent, questions: Sequence[str]) -> list[Reply]:
+    started = monotonic()
+    found: list[Reply] = []
+    prepared: dict[int, Prepared] = {}
+    for number, question in enumerate(questions):
+        hits: list[Hit] = []
+        try:
+            hits = respondent.find(question, ())
+            prepared[number] = _prepared(respondent, question, hits)
+            found.append(Reply(hits))
+        except FAILURES as error:
+            found.append(Reply(hits, error=error))
+    streams = write_many([*prepared.values()], respondent.writer, respondent.settings)
+    for number, stream in zip(prepared, streams, strict=True):
+        try:
+            found[number] = replace(found[number], grounded=_read(stream, lambda: None))
+        except FAILURES as error:
+            found[number] = replace(found[number], error=error)
+    share = (monotonic() - started) / len(questions)
+    return [replace(said, whole=share) for said in found]
+
+
 def _written(
     respondent: Respondent, question: str, hits: Sequence[Hit], on_piece: Callable[[], None]
 ) -> Grounded:
-    prepared = prepare(question, hits, respondent.writer, respondent.encoder, respondent.settings)
-    stream = write(prepared, respondent.writer, respondent.settings)
+    prepared = _prepared(respondent, question, hits)
+    return _read(write(prepared, respondent.writer, respondent.settings), on_piece)
+
+
+def _prepared(respondent: Respondent, question: str, hits: Sequence[Hit]) -> Prepared:
+    return prepare(question, hits, respondent.writer, respondent.encoder, respondent.settings)
+
+
+def _read(stream: Stream[str, None, Grounded], on_piece: Callable[[], None]) -> Grounded:
     while True:
         try:
             next(stream)

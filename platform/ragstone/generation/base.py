@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -76,6 +76,19 @@ class Generator(Protocol):
         What a model thinks before it answers stands between `<think>` and `</think>`.
         While it waits for a model it yields empty pieces, `PULSE_SECONDS` apart, so that whoever
         asked can stop it or run out of patience; closing the iterator stops the model.
+        """
+        ...
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A generator that writes the answers to several prompts at once."""
+
+    def stream_many(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Iterator[str]]:
+        """Return for each prompt what `stream` does, with the same text and errors.
+
+        All are written when the first of them is read; closing that one before its text is there
+        stops all.
         """
         ...
 

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from ragstone.config import API_KEY_VARIABLE, GenerationSettings
 from ragstone.encoders.base import TextEncoder
-from ragstone.encoders.verifiers import find_verifier
 from ragstone.errors import GeneratorUnavailable, InvalidArgument
-from ragstone.generation.base import Generator, model_digest
+from ragstone.generation.base import Generator
 from ragstone.generation.evidence import reader_for
 from ragstone.generation.extractive import ExtractiveReader
 
@@ -66,16 +65,6 @@ def open_generator(
 
         return TrainedGenerator(id.removeprefix(TRAINED), models)
     raise InvalidArgument("generator", id, _KINDS)
-
-
-def model_digests(generator: Generator, settings: GenerationSettings) -> dict[str, str]:
-    """Return what tells the networks apart that made an answer; empty where there was none."""
-    reader, verifier = reader_for(settings), find_verifier(settings.verifier)
-    return {
-        "generator": model_digest(generator),
-        "reader": reader.id if reader else "",
-        "verifier": verifier.id if verifier else "",
-    }
 
 
 @lru_cache(maxsize=1)  # a server is asked again and again, and loading takes longer than answering

@@ -14,28 +14,24 @@ import threading
 from collections.abc import Generator as Stream
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from time import monotonic
 
 from ragstone.config import GenerationSettings
 from ragstone.encoders.base import TextEncoder
+from ragstone.encoders.readers import Reader
 from ragstone.encoders.verifiers import Verifier, find_verifier
-from ragstone.errors import GeneratorTimeout
-from ragstone.generation.base import Generator, Prompt, Sampling
+from ragstone.generation.base import Batching, Generator, Prompt, Sampling, model_digest
 from ragstone.generation.claims import ClaimReader, RawClaim
 from ragstone.generation.evidence import Evidence, reader_for, weigh
 from ragstone.generation.extractive import ExtractiveReader
 from ragstone.generation.output import Spoken
 from ragstone.generation.prompts import NOT_FOUND, build_prompt, in_reading_order, pack
 from ragstone.generation.verification import Verification
+from ragstone.generation.watching import watched
 from ragstone.schemas.answers import Citation, Claim, Policy, Tokens
 from ragstone.schemas.api import Hit
 
 UNSUPPORTED = "[unsupported]"  # stands behind a sentence that the policy `flag` keeps
 _MARKS = re.compile(rf" (?:\[\d+\]|{re.escape(UNSUPPORTED)})")
-
-
-class Stopped(Exception):
-    """The one who asked does not want the answer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,16 @@ class Prepared:
     sampling: Sampling
     evidence: Evidence
     enough: bool
+    reader: Reader | None  # as opened for this answer
+    verifier: Verifier | None
+
+    def digests(self, generator: Generator) -> dict[str, str]:
+        """Return what tells the networks apart that make the answer; empty where there is none."""
+        return {
+            "generator": model_digest(generator),
+            "reader": self.reader.id if self.reader else "",
+            "verifier": self.verifier.id if self.verifier else "",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,10 @@ def prepare(
     )
     if settings.order == "reading":
         prompt = in_reading_order(prompt)
-    weighed = weigh(question, prompt.passages, encoder, reader_for(settings))
+    reader, verifier = reader_for(settings), find_verifier(settings.verifier)
+    weighed = weigh(question, prompt.passages, encoder, reader)
     enough = bool(prompt.passages) and weighed.chance >= settings.min_evidence
-    return Prepared(prompt, sampling, weighed, enough)
+    return Prepared(prompt, sampling, weighed, enough, reader, verifier)
 
 
 def write(
@@ -130,17 +137,17 @@ def write(
     GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
         The generator gave no answer; what was yielded before stands.
     ReaderUnavailable
-        The verifier cannot be loaded.
+        The verifier's weights cannot be loaded.
     Stopped
         `stopped` was set.
     """
     # The extractive generator obeys nobody and has no thoughts: a document about prompts, or about
     # the tags of thoughts, may be quoted as any other.
     wary = not isinstance(generator, ExtractiveReader)
-    verifier = find_verifier(settings.verifier)
-    draft = _Draft(prepared.prompt, settings.policy, verifier, wary=wary)
+    draft = _Draft(prepared.prompt, settings.policy, prepared.verifier, wary=wary)
     if prepared.enough:
-        for piece in _pieces(prepared, generator, settings.timeout_seconds, stopped):
+        seconds = settings.timeout_seconds
+        for piece in watched(generator, prepared.prompt, prepared.sampling, seconds, stopped):
             yield from draft.feed(piece)
             if draft.declined:
                 break
@@ -150,23 +157,43 @@ def write(
     return draft.grounded(prepared, generator)
 
 
-def _pieces(
-    prepared: Prepared, generator: Generator, seconds: float, stopped: threading.Event | None
-) -> Iterator[str]:
-    """Yield what the generator writes, watching the time and whether it is still wanted."""
-    deadline = monotonic() + seconds
-    stream = generator.stream(prepared.prompt, prepared.sampling)
-    try:
-        for piece in stream:
-            if stopped is not None and stopped.is_set():
-                raise Stopped
-            if monotonic() > deadline:
-                raise GeneratorTimeout(generator.id, seconds)
-            yield piece
-    finally:
-        close = getattr(stream, "close", None)  # a plain iterator has nothing to stop
-        if close is not None:
-            close()
+def write_many(
+    prepared: Sequence[Prepared], generator: Generator, settings: GenerationSettings
+) -> list[Stream[str, None, Grounded]]:
+    """Return for each of `prepared` what `write` does; they are to be read in this order.
+
+    A generator that can writes them at once, and has the time of all of them for it.
+    """
+    worthy = [one for one in prepared if one.enough]
+    if not isinstance(generator, Batching) or len(worthy) < 2:
+        return [write(one, generator, settings) for one in prepared]
+    streams = generator.stream_many([one.prompt for one in worthy], worthy[0].sampling)
+    given = {id(one): _Given(generator, s) for one, s in zip(worthy, streams, strict=True)}
+    seconds = settings.timeout_seconds * len(worthy)
+    patient = settings.model_copy(update={"timeout_seconds": seconds})
+    return [write(one, given.get(id(one), generator), patient) for one in prepared]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A generator whose text for one prompt is being written with those of others."""
+
+    generator: Generator
+    written: Iterator[str]
+
+    @property
+    def id(self) -> str:
+        return self.generator.id
+
+    @property
+    def context_length(self) -> int:
+        return self.generator.context_length
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return self.generator.count_tokens(prompt)
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:  # noqa: ARG002
+        return self.written
 
 
 class _Draft:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,7 +101,37 @@ class TransformersGenerator:
             It ends without a word.
         """
         ids = self._fitting(prompt, self.context_length - sampling.max_new_tokens)
-        written = self._loaded().stream(ids, sampling)
+        return self._readable(prompt, self._loaded().stream(ids, sampling), sampling)
+
+    def stream_many(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Iterator[str]]:
+        """Return a stream for each prompt, as of `stream`; all are written at once.
+
+        At temperature 0 the text is that of `stream`, but where two tokens are as likely but for
+        the rounding of numbers, which depends on how many are computed together.
+
+        Raises
+        ------
+        GeneratorUnavailable
+            The model cannot be loaded. What is wrong with one prompt, its own stream raises.
+        """
+        room = self.context_length - sampling.max_new_tokens
+        rows: dict[int, list[int]] = {}
+        refused: dict[int, Iterator[str]] = {}
+        for number, prompt in enumerate(prompts):
+            try:
+                rows[number] = self._fitting(prompt, room)
+            except GeneratorUnavailable as error:
+                refused[number] = _raising(error)
+        streams = self._loaded().stream_many(list(rows.values()), sampling)
+        written = {
+            number: self._readable(prompts[number], stream, sampling)
+            for number, stream in zip(rows, streams, strict=True)
+        }
+        return [(written | refused)[number] for number in range(len(prompts))]
+
+    def _readable(
+        self, prompt: Prompt, written: Iterator[str], sampling: Sampling
+    ) -> Iterator[str]:
         if self._begins_thinking(prompt):
             written = _thinking(written)
         return readable(written, self.id, sampling.stop)
@@ -192,6 +222,11 @@ def _thinking(written: Iterator[str]) -> Iterator[str]:
     """Yield the tag that the prompt ends with in front of what is written after it."""
     yield THINK
     yield from written
+
+
+def _raising(error: GeneratorUnavailable) -> Iterator[str]:
+    yield ""
+    raise error
 
 
 def _folder(name: str) -> Path:

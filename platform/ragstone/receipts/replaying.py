@@ -18,18 +18,21 @@ from pydantic import ValidationError
 from ragstone.answers import with_words
 from ragstone.config import GenerationSettings, RetrievalSettings
 from ragstone.errors import DamagedFile, RagstoneError
-from ragstone.generation.generators import model_digests, open_generator
+from ragstone.generation.generators import open_generator
 from ragstone.generation.ground import Grounded, prepare, write
-from ragstone.generation.prompts import GROUNDED
+from ragstone.generation.prompts import FOLLOWUP, GROUNDED
+from ragstone.generation.rewriting import rewritten
 from ragstone.receipts.comparing import Differences
 from ragstone.receipts.finding import find_answer
 from ragstone.retrieval.question import Question
 from ragstone.schemas.tracing import Replay
+from ragstone.sessions import turns_of
 from ragstone.storage import answers
 from ragstone.storage.citing import Cited, Quotes
 
 if TYPE_CHECKING:
     from ragstone.encoders.base import TextEncoder
+    from ragstone.generation.base import Generator as Writer
     from ragstone.retrieval.search import Retriever
     from ragstone.schemas.answers import StoredAnswer
     from ragstone.schemas.api import Hit
@@ -236,9 +239,7 @@ class _Run:
         writer = open_generator(
             stored.answer.generator, encoder, settings, self.of.store.root / "models"
         )
-        if stored.state == "done":  # the receipt of any other does not name what wrote it
-            parts: tuple[_Part, ...] = ("generator", "reader", "verifier")
-            self._compare_digests(model_digests(writer, settings), parts)
+        self._rewrite(writer, settings)
         if stored.template and stored.template != GROUNDED.digest:
             self.differences.add(
                 "template",
@@ -247,6 +248,7 @@ class _Run:
                 after=GROUNDED.digest,
             )
         prepared = prepare(query, hits, writer, encoder, settings)
+        self._compare_digests(prepared.digests(writer), ("generator", "reader", "verifier"))
         if stored.prompt:
             self.differences.text("prompt", stored.prompt, prepared.prompt.text)
         if stored.state != "done":
@@ -259,6 +261,33 @@ class _Run:
             except StopIteration as end:
                 grounded: Grounded = end.value
                 return grounded
+
+    def _rewrite(self, writer: Writer, settings: GenerationSettings) -> None:
+        """Make the question that follows on others stand alone again."""
+        receipt, answer = self.stored.receipt, self.stored.answer
+        rewriting = receipt.rewriting if receipt else None
+        if rewriting is None:  # it follows on nothing, or nothing is known of what it followed on
+            return
+        turns = turns_of(self.of.store, rewriting.follows)
+        if not turns or len(turns) != len(rewriting.follows):
+            self.missing.append("the conversation that the question followed on")
+            return
+        if rewriting.template and rewriting.template != FOLLOWUP.digest:
+            self.differences.add(
+                "template",
+                "the words around question and conversation have changed",
+                before=rewriting.template,
+                after=FOLLOWUP.digest,
+            )
+        # A model that failed then, or took too long, may do better now: its part is not repeated.
+        model = writer if rewriting.by == "model" else None
+        now = rewritten(answer.question, turns, model, settings)
+        if rewriting.by != now.by:
+            self.differences.add("rewriting", now.problem, None, rewriting.by, now.by)
+        if model is not None:
+            self.differences.text("rewriting", rewriting.prompt, now.prompt)
+            self.differences.text("rewriting", rewriting.raw, now.raw)
+        self.differences.text("rewriting", answer.rewritten or answer.question, now.question)
 
     def _settings(self, kind: type[_Section], values: dict[str, Any]) -> _Section | None:
         try:
