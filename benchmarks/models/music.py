@@ -159,7 +159,9 @@ def _train(name: str, parts: dict[str, list[Piece]], seed: int) -> None:
     begun, used = monotonic(), process_time()
 
     def trainer(held_out: NDArray[np.integer], folder: str) -> Trainer:
-        return Trainer(model, NoteData(tokens["train"], held_out, CONTEXT, 6), recipe, Path(folder))
+        return Trainer(
+            model, NoteData(tokens["train"], held_out, CONTEXT, (), 6), recipe, Path(folder)
+        )
 
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         outcome = trainer(tokens["valid"], first).fit()

@@ -341,7 +341,7 @@ def test_music_is_heard_in_other_keys_and_measured(workspace: Workspace, tmp_pat
 
 def test_the_keys_of_a_batch_are_a_function_of_the_step() -> None:
     tune = np.tile(np.array([64, 68, 71, 2, 131, 3, 0], np.int32), 40)
-    data = NoteData(tune, tune, 14, 5)
+    data = NoteData(tune, tune, 14, (), 5)
     first, again = data.batch(3, 6, 0), data.batch(3, 6, 0)
     plain = TokenData(tune, tune, 14).batch(3, 6, 0)
     for name, tokens in first.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -29,6 +29,8 @@ class Clips:
         Where each lies in `levels`, int64 (clips,).
     labels, speakers
         By their numbers, int64 (clips,).
+    ids
+        Of their items; may be left out.
     """
 
     levels: NDArray[np.uint8]
@@ -36,6 +38,7 @@ class Clips:
     lengths: NDArray[np.int64]
     labels: NDArray[np.int64]
     speakers: NDArray[np.int64]
+    ids: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -98,8 +101,17 @@ class ClipData:
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
         """Return `size` clips, of lengths that are nearly alike."""
+        return self.training.batch(self._numbers(step, size, seed))
+
+    def names(self, step: int, size: int, seed: int) -> list[str]:
+        """Return the ids of the items of a batch."""
+        numbers = self._numbers(step, size, seed).tolist()
+        return [self.training.ids[n] if self.training.ids else f"clip {n}" for n in numbers]
+
+    def _numbers(self, step: int, size: int, seed: int) -> NDArray[np.int64]:
         epoch, place = divmod(step, max(1, len(self.training) // size))
-        return self.training.batch(self._pass(seed, epoch, size)[place])
+        numbers: NDArray[np.int64] = self._pass(seed, epoch, size)[place]
+        return numbers
 
     def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
         """Yield what is held out, short ones first, up to `size` clips at once, and its samples."""

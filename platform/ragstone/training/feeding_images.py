@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,11 +30,14 @@ class Images:
         Where each lies in `pixels`, int64 (images,).
     labels
         int64 (images,).
+    ids
+        Of their items; may be left out.
     """
 
     pixels: NDArray[np.uint8]
     places: NDArray[np.int64]
     labels: NDArray[np.int64]
+    ids: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,6 +89,11 @@ class ImageData:
             images = found["images"]
             found["images"] = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         return found
+
+    def names(self, step: int, size: int, seed: int) -> list[str]:
+        """Return the ids of the items of a batch."""
+        numbers = passes(len(self.training), step, size, seed).tolist()
+        return [self.training.ids[n] if self.training.ids else f"image {n}" for n in numbers]
 
     def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
         """Yield what is held out, up to `size` images at once, and how many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -28,9 +29,10 @@ class NoteData(TokenData):
         training: NDArray[np.integer],
         held_out: NDArray[np.integer],
         context: int,
+        items: Sequence[tuple[int, str]],
         semitones: int,
     ) -> None:
-        super().__init__(training, held_out, context)
+        super().__init__(training, held_out, context, items)
         self._semitones = semitones
 
     @cached_property

@@ -72,6 +72,11 @@ class PairData:
     sorted by length before they are cut into batches, so that little of a batch is padding; then
     the batches are shuffled. The first pairs of a pass fill its last batch.
 
+    Parameters
+    ----------
+    ids
+        Of the items of the pairs to train on; may be left out.
+
     Raises
     ------
     InvalidArgument
@@ -79,9 +84,14 @@ class PairData:
     """
 
     def __init__(
-        self, training: Sequence[Pair], held_out: Sequence[Pair], padding: Padding
+        self,
+        training: Sequence[Pair],
+        held_out: Sequence[Pair],
+        padding: Padding,
+        ids: Sequence[str] = (),
     ) -> None:
         self._training, self._held_out, self._padding = training, held_out, padding
+        self._ids = ids
         if not training or not held_out:
             expected = f"with more pairs: it has {len(training):,} to train on and "
             expected += f"{len(held_out):,} to validate by"
@@ -100,9 +110,16 @@ class PairData:
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
         """Return what `Padding.batch` makes of `size` pairs."""
-        epoch, number = divmod(step, self._batches(size))
-        rows = self._pass(seed, epoch, size)[number]
-        return self._padding.batch([self._training[row] for row in rows])
+        return self._padding.batch([self._training[n] for n in self._numbers(step, size, seed)])
+
+    def names(self, step: int, size: int, seed: int) -> list[str]:
+        """Return the ids of the items of a batch."""
+        numbers = self._numbers(step, size, seed)
+        return [self._ids[n] if self._ids else f"pair {n}" for n in numbers]
+
+    def _numbers(self, step: int, size: int, seed: int) -> list[int]:
+        epoch, place = divmod(step, self._batches(size))
+        return [int(number) for number in self._pass(seed, epoch, size)[place]]
 
     def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
         """Yield what is held out, by length, and how many targets it has."""

@@ -16,6 +16,7 @@ from ragstone.training.feeding import TrainingData
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
+    from ragstone.training.dividing import Division
 
 
 class Codec(Protocol):
@@ -153,3 +154,34 @@ class Material(ABC):
         samples
             Things that the model makes, to be measured.
         """
+
+
+def facts(
+    manifest: Manifest,
+    division: Division,
+    tokens: tuple[int, int],
+    held_out_bytes: int,
+    left_out: Mapping[str, int] | None = None,
+    held_out: str = "",
+) -> ModelData:
+    """Return what the card says of a version.
+
+    Parameters
+    ----------
+    tokens
+        To train on, and held out.
+    left_out, held_out
+        Where they differ from those of `division`.
+    """
+    return ModelData(
+        dataset=manifest.dataset,
+        version=manifest.version,
+        digest=manifest.digest,
+        items=manifest.items,
+        held_out=held_out or division.how,
+        tokens=tokens[0],
+        validation_tokens=tokens[1],
+        validation_bytes=held_out_bytes,
+        licences=division.licences,
+        left_out=dict(division.left_out if left_out is None else left_out),
+    )

@@ -17,12 +17,19 @@ from ragstone.ingestion.parsers.pixels import decode
 from ragstone.models.base import GenerativeModel
 from ragstone.models.images import LABEL, ImageCodec, ImageModel, png, unscaled
 from ragstone.models.sampling import Sampler
-from ragstone.schemas.models import ModelData
 from ragstone.schemas.records import Modality
 from ragstone.storage.files import remove
 from ragstone.training.dividing import Division, Row, divide, living_rows
 from ragstone.training.feeding_images import ImageData, Images
-from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
+from ragstone.training.materials.base import (
+    Asked,
+    Codec,
+    Made,
+    Material,
+    Prepared,
+    Request,
+    facts,
+)
 from ragstone.training.measures.images import measure
 
 if TYPE_CHECKING:
@@ -53,6 +60,7 @@ class ImageMaterial(Material):
         reading = _Reading(store, manifest, asked)
         training, held_out = (reading.images(held_out=side) for side in (False, True))
         codec, flip = reading.codec, bool(asked.settings.get(_FLIP, False))
+        each = codec.channels * codec.size**2
         return Prepared(
             codec=codec,
             decided={
@@ -61,7 +69,13 @@ class ImageMaterial(Material):
                 "labels": len(codec.labels),
             },
             feed=lambda _: ImageData(training, held_out, flip=flip),
-            data=reading.facts(manifest, training, held_out),
+            data=facts(
+                manifest,
+                reading.division,
+                (len(training) * each, len(held_out) * each),
+                len(held_out) * each,
+                reading.left_out,
+            ),
             per_byte=1.0,  # a colour of a pixel is a byte
         )
 
@@ -175,22 +189,7 @@ class _Reading:
             pixels=self._pixels,
             places=_column(place for _, place, _ in chosen),
             labels=_column(label for _, _, label in chosen),
-        )
-
-    def facts(self, manifest: Manifest, training: Images, held_out: Images) -> ModelData:
-        """Return what the card says."""
-        each = self.codec.channels * self.codec.size**2
-        return ModelData(
-            dataset=manifest.dataset,
-            version=manifest.version,
-            digest=manifest.digest,
-            items=manifest.items,
-            held_out=self.division.how,
-            tokens=len(training) * each,
-            validation_tokens=len(held_out) * each,
-            validation_bytes=len(held_out) * each,
-            licences=self.division.licences,
-            left_out=dict(self.left_out),
+            ids=tuple(item for item, _, _ in chosen),
         )
 
 

@@ -12,14 +12,12 @@ import numpy as np
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import GenerativeModel
 from ragstone.models.beams import Beams, search
-from ragstone.models.encdec import EncDec, EncDecConfig
+from ragstone.models.encdec import EncDec
 from ragstone.models.sampling import Sampler, write_for
 from ragstone.models.tokenizers import Tokenizer, make_tokenizer
-from ragstone.schemas.models import ModelData
-from ragstone.training.dividing import Division, divide, living_rows
-from ragstone.training.feeding import TrainingData
+from ragstone.training.dividing import divide, living_rows
 from ragstone.training.feeding_pairs import Padding, Pair, PairData
-from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
+from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request, facts
 from ragstone.training.measures.pairs import translation
 
 if TYPE_CHECKING:
@@ -56,21 +54,27 @@ class Pairs(Material):
         pairs = _read(store, manifest, settings.get("source", _TEXT), settings.get("target", ""))
         synthetic = settings.get("synthetic", False)
         division = divide(store, manifest, lambda row: row["item_id"] in pairs, synthetic=synthetic)
-        training, held_out = (
-            [pairs[item] for item, side in division.held_out.items() if side == wanted]
+        ids, others_ids = (
+            [item for item, side in division.held_out.items() if side == wanted]
             for wanted in (False, True)
         )
+        training, held_out = ([pairs[item] for item in items] for items in (ids, others_ids))
         tokenizer = asked.codec or make_tokenizer(
             settings.get("tokenizer", "bpe"),
             (text for pair in training for text in pair),
             settings.get("tokens", 4096),
         )
         tokens, others = _tokens(tokenizer, training), _tokens(tokenizer, held_out)
-        data = _data(manifest, division, tokens, others, held_out)
+        read = sum(len(source) + len(target) for source, target in tokens)
+        written = sum(len(target) + 1 for _, target in others)  # with its end
+        size = sum(len(target.encode()) for _, target in held_out)
+        data = facts(manifest, division, (read, written), size)
         return PreparedPairs(
             codec=tokenizer,
             decided={"vocabulary": tokenizer.size},
-            feed=lambda config: _feed(tokenizer, tokens, others, config),
+            feed=lambda config: PairData(
+                tokens, others, Padding(tokenizer.end, config.context), ids
+            ),
             data=data,
             per_byte=data.validation_tokens / max(1, data.validation_bytes),
             texts=lambda side: (target for _, target in (held_out if side else training)),
@@ -139,30 +143,3 @@ def _tokens(tokenizer: Tokenizer, pairs: Iterable[TextPair]) -> list[Pair]:
         return tokenizer.encode(text).astype(_TOKEN)
 
     return [(encoded(source), encoded(target)) for source, target in pairs]
-
-
-def _feed(
-    tokenizer: Tokenizer, training: list[Pair], held_out: list[Pair], config: EncDecConfig
-) -> TrainingData:
-    return PairData(training, held_out, Padding(tokenizer.end, config.context))
-
-
-def _data(
-    manifest: Manifest,
-    division: Division,
-    training: list[Pair],
-    held_out: list[Pair],
-    texts: list[TextPair],
-) -> ModelData:
-    return ModelData(
-        dataset=manifest.dataset,
-        version=manifest.version,
-        digest=manifest.digest,
-        items=manifest.items,
-        held_out=division.how,
-        tokens=sum(len(source) + len(target) for source, target in training),
-        validation_tokens=sum(len(target) + 1 for _, target in held_out),  # with its end
-        validation_bytes=sum(len(target.encode()) for _, target in texts),
-        licences=division.licences,
-        left_out=division.left_out,
-    )

@@ -12,11 +12,18 @@ from ragstone.models.base import GenerativeModel
 from ragstone.models.language import LanguageConfig, LanguageModel
 from ragstone.models.sampling import Sampler, write
 from ragstone.models.tokenizers import Tokenizer, make_tokenizer
-from ragstone.schemas.models import ModelData
-from ragstone.training.corpus import Corpus, Tokens, read_corpus, write_tokens
+from ragstone.training.corpus import Tokens, read_corpus, write_tokens
 from ragstone.training.feeding import TokenData, TrainingData
 from ragstone.training.feeding_notes import NoteData
-from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
+from ragstone.training.materials.base import (
+    Asked,
+    Codec,
+    Made,
+    Material,
+    Prepared,
+    Request,
+    facts,
+)
 from ragstone.training.measures.music import likeness
 from ragstone.training.measures.texts import copying, variety
 
@@ -56,15 +63,22 @@ class Texts(Material):
             codec=tokenizer,
             decided={"vocabulary": tokenizer.size},
             feed=lambda config: self._feed(tokens, config, semitones),
-            data=_data(manifest, corpus, tokens),
+            data=facts(
+                manifest,
+                corpus.division,
+                (len(tokens.training), len(tokens.held_out)),
+                size,
+                held_out=corpus.how,
+            ),
             per_byte=(len(tokens.held_out) - 1) / size if size else 0.0,
             texts=lambda held_out: corpus.texts(held_out=held_out),
         )
 
     def _feed(self, tokens: Tokens, config: LanguageConfig, semitones: int) -> TrainingData:
+        stretches = tokens.training, tokens.held_out, config.context, tokens.items
         if semitones:
-            return NoteData(tokens.training, tokens.held_out, config.context, semitones)
-        return TokenData(tokens.training, tokens.held_out, config.context, tokens.items)
+            return NoteData(*stretches, semitones)
+        return TokenData(*stretches)
 
     def open_codec(self, folder: Path) -> Codec:
         """See `Material.open_codec`."""
@@ -94,19 +108,3 @@ def _until(end: int, tokens: Iterator[int]) -> Iterator[int]:
         if token == end:
             return
         yield token
-
-
-def _data(manifest: Manifest, corpus: Corpus, tokens: Tokens) -> ModelData:
-    division = corpus.division
-    return ModelData(
-        dataset=manifest.dataset,
-        version=manifest.version,
-        digest=manifest.digest,
-        items=manifest.items,
-        held_out=corpus.how,
-        tokens=len(tokens.training),
-        validation_tokens=len(tokens.held_out),
-        validation_bytes=tokens.held_out_bytes,
-        licences=division.licences,
-        left_out=division.left_out,
-    )

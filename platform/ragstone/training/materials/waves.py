@@ -19,12 +19,19 @@ from ragstone.models.base import GenerativeModel
 from ragstone.models.sampling import Sampler
 from ragstone.models.wavenet import LENGTHS, WaveNet, WaveNetConfig
 from ragstone.models.waves import LABEL, SPEAKER, WaveCodec, wav
-from ragstone.schemas.models import ModelData
 from ragstone.schemas.records import Modality
 from ragstone.storage.files import remove
 from ragstone.training.clips import ClipData, Clips
 from ragstone.training.dividing import Division, Row, divide, living_rows, nothing_left
-from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request
+from ragstone.training.materials.base import (
+    Asked,
+    Codec,
+    Made,
+    Material,
+    Prepared,
+    Request,
+    facts,
+)
 from ragstone.training.measures.waves import measure
 
 if TYPE_CHECKING:
@@ -63,7 +70,13 @@ class Waves(Material):
             codec=codec,
             decided=decided,
             feed=lambda config: _feed(training, held_out, config),
-            data=_data(manifest, reading, training, held_out),
+            data=facts(
+                manifest,
+                reading.division,
+                (training.samples, held_out.samples),
+                held_out.samples,
+                reading.left_out,
+            ),
             per_byte=1.0,  # a level is kept as a byte
         )
 
@@ -139,6 +152,7 @@ class _Reading:
             lengths=column("length"),
             labels=column("label"),
             speakers=column("speaker"),
+            ids=tuple(place.item for place in chosen),
         )
 
     def _codec(self, rows: Iterable[Row]) -> WaveCodec:
@@ -198,18 +212,3 @@ class _Reading:
 def _feed(training: Clips, held_out: Clips, config: WaveNetConfig) -> ClipData:
     """Return the clips; of those that are longer than a model knows, the beginning."""
     return ClipData(training.within(config.longest), held_out.within(config.longest))
-
-
-def _data(manifest: Manifest, reading: _Reading, training: Clips, held_out: Clips) -> ModelData:
-    return ModelData(
-        dataset=manifest.dataset,
-        version=manifest.version,
-        digest=manifest.digest,
-        items=manifest.items,
-        held_out=reading.division.how,
-        tokens=training.samples,
-        validation_tokens=held_out.samples,
-        validation_bytes=held_out.samples,
-        licences=reading.division.licences,
-        left_out=dict(reading.left_out),
-    )
