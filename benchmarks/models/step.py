@@ -106,7 +106,7 @@ def plain(size: Size, tokens: torch.Tensor, targets: torch.Tensor) -> tuple[Step
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        return float(loss)
+        return float(loss.detach())
 
     return step, sum(p.numel() for p in model.parameters())
 
@@ -133,7 +133,7 @@ def own(
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimisers.step(1.0)
-        return float(loss)
+        return float(loss.detach())
 
     return step, model.parameters_count
 
