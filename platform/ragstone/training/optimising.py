@@ -68,4 +68,4 @@ def _optimiser(
     # Norms, biases and token vectors are not drawn to 0.
     decay = settings.weight_decay if name == "matrices" else 0.0
     rate = settings.learning_rate
-    return AdamW(parameters, lr=rate, betas=_BETAS, weight_decay=decay), rate
+    return AdamW(parameters, lr=rate, betas=_BETAS, weight_decay=decay, fused=True), rate

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ragstone.models.nn.norming import rms_norm
+
 EPSILON = 1e-6
 
 
@@ -59,8 +61,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Norm the last dimension."""
-        weight = self.weight.to(states.dtype)  # under autocast states may be of less precision
-        return functional.rms_norm(states, (weight.shape[0],), weight, EPSILON)
+        return rms_norm(states, self.weight, EPSILON)
 
 
 def rotation(positions: torch.Tensor, width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
