@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from ragstone.schemas.models import ModelInfo
+
 # A run is stopped when it ended before its last step without an error: killed, or interrupted.
 RunState = Literal["running", "done", "stopped", "failed"]
 
@@ -59,3 +61,23 @@ class RunCurve:
 
     run: Run
     points: list[RunPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One of the trainings of a search for settings."""
+
+    number: int  # from 0
+    settings: dict[str, Any]  # that were searched
+    run: str = ""  # the last one of it
+    steps: int = 0
+    loss: float | None = None  # the best on what is held out; None: it diverged
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a search for settings gave."""
+
+    trials: list[Trial]
+    best: int  # number of the trial that made the model
+    model: ModelInfo

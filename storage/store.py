@@ -26,15 +26,7 @@ from ragstone.errors import (
     VersionConflict,
     WorkspaceInUse,
 )
-from ragstone.storage import (
-    living,
-    manifests,
-    parts,
-    projection,
-    references,
-    retention,
-    runs,
-)
+from ragstone.storage import living, manifests, parts, projection, references, retention
 from ragstone.storage.allowed import Allowances
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import must_reopen, now
@@ -47,6 +39,7 @@ from ragstone.storage.merging import segment_keys
 from ragstone.storage.opening import open_files
 from ragstone.storage.owner import Owner
 from ragstone.storage.rebasing import rebase
+from ragstone.storage.runs import end_lost
 from ragstone.storage.segments import Segments
 from ragstone.storage.sharing import SharedLock
 from ragstone.storage.tags import Tags
@@ -368,7 +361,7 @@ class Store:
             self.catalog.write(
                 "UPDATE jobs SET state = 'interrupted', ended = ? WHERE state = 'running'", [now()]
             )
-        runs.end_lost(self.catalog)
+        end_lost(self.catalog)
 
     @property
     def tidy(self) -> bool:

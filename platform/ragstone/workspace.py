@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ragstone.schemas.feedback import Feedback, FeedbackExport
     from ragstone.schemas.models import DatastoreInfo, ModelInfo, ModelMeasures, Sample
     from ragstone.schemas.records import Modality
-    from ragstone.schemas.runs import Run, RunCurve
+    from ragstone.schemas.runs import Run, RunCurve, Tuning
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
     from ragstone.training.progress import Plan, Progress
@@ -1137,6 +1137,50 @@ class Workspace:
             settings or {},
             restart=restart,
             on_plan=on_plan,
+            on_progress=on_progress,
+        )
+
+    def tune_model(
+        self,
+        family: str,
+        dataset: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        *,
+        search: Mapping[str, str],
+        trials: int = 9,
+        restart: bool = False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Tuning:
+        """Search for the settings of a model, and keep the best one as a number of `name`.
+
+        Trials draw their settings at random and are trained in turns: the better third of them goes
+        on to three times as many steps, until one has made all. What was stopped goes on.
+
+        Parameters
+        ----------
+        settings
+            As `train_model`; the same for all trials.
+        search
+            By setting of network or trainer: `LOW..HIGH`, or `A,B,C`.
+
+        Raises
+        ------
+        InvalidArgument, UnknownDataset, UnknownVersion, TrainingDiverged
+            As `train_model`; or another search of this name was begun, or every trial diverged.
+        """
+        from ragstone.training.trials import tune_model
+
+        return tune_model(
+            self._store,
+            self._models,
+            family,
+            dataset,
+            name or dataset.partition("@")[0].lower(),
+            settings or {},
+            search,
+            trials,
+            restart=restart,
             on_progress=on_progress,
         )
 

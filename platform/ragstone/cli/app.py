@@ -32,6 +32,7 @@ from ragstone.cli import (
     runs,
     serving,
     train,
+    trials,
     tune,
     versions,
 )
@@ -167,6 +168,7 @@ training.command("verifier")(train.verifier)
 for name, about in models.FAMILIES.items():
     training.command(name)(models.trainer_of(name, about))
 training.command("knnlm")(models.knnlm)
+app.command("tune-model", rich_help_panel=_MODELS)(trials.tune_model)
 app.command(rich_help_panel=_MODELS)(models.models)
 app.command(rich_help_panel=_MODELS)(models.model)
 app.command(rich_help_panel=_MODELS)(runs.runs)

@@ -64,7 +64,7 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
         workspace: options.Workspace = None,
         as_json: options.Json = False,
     ) -> None:
-        values = dict(_pair("set", one) for one in settings or ())
+        values = dict(pair("set", one) for one in settings or ())
         with opened(context, workspace) as ws, learning(as_json=as_json) as show:
             made = ws.train_model(
                 family,
@@ -241,7 +241,7 @@ def sample(
             prompt,
             tokens=tokens,
             sampler=sampler,
-            conditions=dict(_pair("condition", one) for one in conditions or ()),
+            conditions=dict(pair("condition", one) for one in conditions or ()),
             beams=beams,
             count=count,
             neighbours=neighbours,
@@ -337,7 +337,8 @@ def export_model(
         say(f"Written to {folder}")
 
 
-def _pair(option: str, given: str) -> tuple[str, str]:
+def pair(option: str, given: str) -> tuple[str, str]:
+    """Part NAME=VALUE, as `--option` was given it."""
     name, equals, value = given.partition("=")
     if not equals:
         raise InvalidArgument(option, given, "NAME=VALUE")

@@ -33,6 +33,8 @@ class Divergence:
         Steps whose weights are kept.
     data, seed
         Digest of the data, and seed: with the step, they are what the examples follow from.
+    run
+        Id of the run, where it is kept.
     """
 
     step: int
@@ -42,6 +44,7 @@ class Divergence:
     checkpoint: int
     data: str
     seed: int
+    run: str
 
     def keep(self, folder: Path) -> None:
         """Write it into the folder of a training."""

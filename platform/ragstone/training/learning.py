@@ -148,7 +148,7 @@ class Task:
         """Keep what is trained in a `with` block as a run."""
         manifest = self.manifest
         run = run_of(trainer, self.name, self.family, manifest.dataset, manifest.version)
-        return recorder.recording(manifest.dataset_id, run, trainer.steps)
+        return recorder.recording(manifest.dataset_id, run, trainer.outcome.steps)
 
     def keep(
         self, registry: Registry, chosen: Chosen, trainer: Trainer, outcome: Outcome

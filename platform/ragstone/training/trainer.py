@@ -96,9 +96,9 @@ class Trainer:
         self._damaged = self._resume()
 
     @property
-    def steps(self) -> int:
-        """Steps that were made."""
-        return self._outcome.steps
+    def outcome(self) -> Outcome:
+        """What it gave so far."""
+        return self._outcome
 
     # ------------------------------------------------------------ the loop
 
@@ -125,8 +125,13 @@ class Trainer:
             self.model.zero_grad(set_to_none=True)
         return (monotonic() - begun) / (_TRIED - 1)
 
-    def fit(self) -> Outcome:
+    def fit(self, until: int | None = None) -> Outcome:
         """Train to the end, and leave the best weights in the model.
+
+        Parameters
+        ----------
+        until
+            Stop after so many steps, with a validation and a checkpoint to go on from.
 
         Raises
         ------
@@ -136,8 +141,8 @@ class Trainer:
         """
         outcome, settings = self._outcome, self.settings
         begun, before = monotonic(), outcome.seconds
-        first = outcome.steps
-        while outcome.steps < settings.steps and not self._out_of_patience():
+        first, end = outcome.steps, min(settings.steps, until or settings.steps)
+        while outcome.steps < end and not self._out_of_patience():
             step = outcome.steps
             with self._speed.step():
                 batch = self._batch(step)
@@ -150,7 +155,7 @@ class Trainer:
             self._speed.read(batch)
             outcome.steps += 1
             outcome.losses.append(loss)
-            last = outcome.steps == settings.steps
+            last = outcome.steps == end
             validated = self._validate() if last or _due(step, settings.evaluate_every) else None
             outcome.seconds = before + monotonic() - begun
             if validated is not None or _due(step, _TOLD_EVERY):
@@ -326,7 +331,7 @@ class Trainer:
             examples = names(self.data, self.settings, step)
             bad = [examples[number] for number in alone(batch, self._measure)]
         kept, data = self._roll_back(), self.data.digest
-        found = Divergence(step, problem, examples, bad, kept, data, self.settings.seed)
+        found = Divergence(step, problem, examples, bad, kept, data, self.settings.seed, self.run)
         if self._processes.first:
             found.keep(self._folder)
         return found.error(self._folder)
