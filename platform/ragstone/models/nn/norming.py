@@ -38,10 +38,11 @@ class _RMSNorm(torch.autograd.Function):
         factor = squares.div_(states.shape[-1]).add_(epsilon).rsqrt_()
         normed = states * factor
         ctx.save_for_backward(normed, factor, weight)
-        return normed * weight
+        scaled: torch.Tensor = normed * weight
+        return scaled
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         ctx: Any,
         gradient: torch.Tensor,
@@ -50,5 +51,5 @@ class _RMSNorm(torch.autograd.Function):
         normed, factor, weight = ctx.saved_tensors
         products = gradient * normed
         along = (products @ weight)[..., None] / weight.shape[0]  # what the norm takes away
-        own = (gradient * weight).addcmul_(normed, along, value=-1).mul_(factor)
+        own: torch.Tensor = (gradient * weight).addcmul_(normed, along, value=-1).mul_(factor)
         return own, products.flatten(0, -2).sum(dim=0), None
