@@ -87,7 +87,8 @@ class TrainedGenerator:
 
     def _pieces(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
         model, tokenizer = open_language_model(self._folder)
-        room = max(1, self.context_length // 2)
+        context = self.context_length
+        room = max(1, context // 2, context - sampling.max_new_tokens)
         while prompt.passages and self.count_tokens(prompt) > room:
             prompt = without_last(prompt)
         asked = tokenizer.encode(prompt.text).tolist()[-room:]
