@@ -135,6 +135,7 @@ class StoredAnswer:
     error: AnswerError | None = None  # of one that failed
     template: str = ""  # digest of the prompt's template, whose text the catalog keeps
     receipt: Receipt | None = None  # None in records that are older than receipts
+    said: str = ""  # of one that failed or was cancelled: what was given out until then
 
 
 @dataclass(frozen=True, slots=True)

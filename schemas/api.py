@@ -815,6 +815,8 @@ class ForgetReceipt:
     chunks: int
     versions: list[str]  # D@V, all that held an item
     answers: list[str]  # ids of stored answers that had used an item; erased with it
+    learnt: list[str] = field(default_factory=list)  # models and datastores whose data held an item
+    deleted: list[str] = field(default_factory=list)  # those of them that were deleted with it
 
 
 # ---------------------------------------------------------------- export, import, backup

@@ -32,6 +32,10 @@ class DatastoreInfo:
     temperature: float
     without: float  # validation loss of the model alone, on the text not used for tuning, in nats
     with_: float  # and with the neighbours
+    # What it holds, D@V, and that version's digest; empty in older ones. No part of how it is
+    # told in the digests of answers.
+    data: str = field(default="", repr=False)
+    data_digest: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,15 @@ class ModelInfo:
     material: dict[str, Any] = field(default_factory=dict)  # settings of the data
     measures: dict[str, float] = field(default_factory=dict)  # of `ragstone evaluate model`
     run: str = ""  # that it came of; models of before there were runs have none
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedModel:
+    """A model whose files do not say what it is."""
+
+    name: str
+    number: int
+    damaged: str  # what is wrong with it
 
 
 @dataclass(frozen=True, slots=True)

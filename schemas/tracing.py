@@ -5,7 +5,7 @@ Plain frozen dataclasses, as in `ragstone.schemas.api`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -145,6 +145,18 @@ class TracedAnswer:
     chunks: list[str]  # ids of those that were found
 
 
+LearntSide = Literal["training", "held out", "both", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class LearntModel:
+    """A model, or the datastore beside one, whose data held an item."""
+
+    name: str  # NAME@NUMBER, NAME@NUMBER+knn, or NAME of one that is still being trained
+    data: str  # D@V; empty: not known
+    side: LearntSide  # "both": its beginning was learnt from, and its end held out
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What was made from an item, in whatever version."""
@@ -154,3 +166,4 @@ class Trace:
     answers: list[TracedAnswer]  # a page of them, the newest first
     total: int  # answers
     cited: int  # of these, answers that quote it
+    models: list[LearntModel] = field(default_factory=list)  # whose data held it

@@ -54,6 +54,8 @@ class Receipt:
     versions: dict[str, dict[str, Remainder]] = field(default_factory=dict)  # dataset id -> number
     format: int = RECEIPT_FORMAT
     digest: str = ""
+    learnt: list[str] = field(default_factory=list)  # models whose data held an item
+    deleted: list[str] = field(default_factory=list)  # of these
 
 
 class Erasures:

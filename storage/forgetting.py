@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +38,6 @@ from ragstone.storage.retention import staged_items
 from ragstone.storage.vectors import write_segment
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ragstone.storage.erasures import Erasures
     from ragstone.storage.store import Store
 
@@ -53,8 +51,21 @@ _LEANING = (
 )
 
 
-def forget(store: Store, items: Sequence[str], reason: str) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """Models that learnt from what is erased; `delete` are those that go with it."""
+
+    names: list[str] = field(default_factory=list)
+    delete: dict[str, Path] = field(default_factory=dict)  # name -> folder
+
+
+def forget(
+    store: Store, items: Sequence[str], reason: str, learnt: Learnt | None = None
+) -> Receipt:
     """Erase the items with the ids `items` from the whole workspace.
+
+    Models are deleted just before the erasure stands: after a crash between the two it can be asked
+    for again.
 
     Raises
     ------
@@ -69,7 +80,9 @@ def forget(store: Store, items: Sequence[str], reason: str) -> Receipt:
         known = len(store.erasures)
         try:
             work = _Erasure(store, frozenset(items))
-            receipt = store.erasures.publish(work.receipt(reason))
+            promised = work.receipt(reason, learnt or Learnt())
+            _delete([*learnt.delete.values()] if learnt else [])
+            receipt = store.erasures.publish(promised)
             finish(store.catalog, store.root, store.erasures, receipt)
         except BaseException as error:
             store.expect_leftovers()
@@ -111,7 +124,7 @@ class _Erasure:
                 self._rewrite_segments(dataset_id, history)
                 self._rewrite_keywords(dataset_id, history)
 
-    def receipt(self, reason: str) -> Receipt:
+    def receipt(self, reason: str, learnt: Learnt) -> Receipt:
         """Return the receipt of what was written."""
         return Receipt(
             id=str(ULID()),
@@ -125,6 +138,8 @@ class _Erasure:
             segments=self.segments,
             keywords=self.keywords,
             versions=self._versions(),
+            learnt=learnt.names,
+            deleted=sorted(learnt.delete),
         )
 
     # ------------------------------------------------------------ looking

@@ -177,11 +177,14 @@ def _events(
     yield from keeper.kept(pieces())
 
 
-def _texts(pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, Grounded]:
-    """Yield each piece as an event, and return what `pieces` returns."""
+def _texts(
+    pieces: Generator[str, None, Grounded], said: list[str]
+) -> Generator[AnswerEvent, None, Grounded]:
+    """Yield each piece as an event, note it in `said`, and return what `pieces` returns."""
     try:
         while True:
-            yield AnswerText(next(pieces))
+            said.append(next(pieces))
+            yield AnswerText(said[-1])
     except StopIteration as end:
         grounded: Grounded = end.value
         return grounded
@@ -201,6 +204,7 @@ class _Keeper:
         self._receipt = asked.receipt
         self.answer_id = str(ULID())
         self.prompt = ""  # until it is written
+        self._said: list[str] = []  # given out so far
 
     def prepared(self, encoder: TextEncoder) -> Prepared:
         """Pack the prompt, and note what is going to make the answer.
@@ -217,7 +221,7 @@ class _Keeper:
     def kept(self, pieces: Generator[str, None, Grounded]) -> Generator[AnswerEvent, None, None]:
         """Yield `pieces` as events, then the answer; store it however it ends."""
         try:
-            grounded = yield from _texts(pieces)
+            grounded = yield from _texts(pieces, self._said)
         except Stopped:
             self.keep(None, "cancelled")
             return
@@ -245,6 +249,7 @@ class _Keeper:
             error=error,
             template=GROUNDED.digest if self.prompt else "",
             receipt=replace(self._receipt, raw=grounded.raw if grounded else ""),
+            said="" if grounded else "".join(self._said),
         )
         self._insert(stored)
         return answer

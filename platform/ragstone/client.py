@@ -551,11 +551,12 @@ class Client:
             f"/datasets/{part(version)}/restore", api.VersionInfo, {"message": message}
         )
 
-    def forget(self, items: Sequence[str], *, reason: str = "") -> api.ForgetReceipt:
-        """Erase items for real, from every version and file of the workspace."""
-        return self._http.wait(
-            "/forget", api.ForgetReceipt, {"items": list(items), "reason": reason}
-        )
+    def forget(
+        self, items: Sequence[str], *, reason: str = "", models: bool = False
+    ) -> api.ForgetReceipt:
+        """Erase items for real; with `models`, delete also the models that learnt from them."""
+        body = {"items": list(items), "reason": reason, "models": models}
+        return self._http.wait("/forget", api.ForgetReceipt, body)
 
     def forgotten(self) -> list[api.ForgetReceipt]:
         """List the receipts of what was erased, newest first."""

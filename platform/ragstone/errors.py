@@ -912,7 +912,7 @@ class DamagedFile(StorageFault):
     code = "damaged_file"
 
     def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
+        self.path, self.reason = path, reason
         super().__init__(
             f"{path} is damaged: {reason}",
             "Run ragstone doctor; indexes and the catalog can be rebuilt, data files come from "

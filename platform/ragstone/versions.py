@@ -13,6 +13,8 @@ from ragstone.schemas.api import ForgetReceipt, TagInfo, VersionInfo
 from ragstone.storage import branches, forgetting
 from ragstone.storage.erasures import Receipt
 from ragstone.storage.tags import Tag
+from ragstone.training.descent import KNN, models_with
+from ragstone.training.registry import DATASTORE, Registry
 
 if TYPE_CHECKING:
     from ragstone.storage.store import Store
@@ -53,12 +55,27 @@ def restore(store: Store, version: str, message: str) -> VersionInfo:
     return listing.versions(store, made.dataset)[0]
 
 
-def forget(store: Store, items: Sequence[str], reason: str) -> ForgetReceipt:
+def forget(
+    store: Store, items: Sequence[str], reason: str, *, models: bool = False
+) -> ForgetReceipt:
     """Erase items, named by their ids or prefixes, from the whole workspace."""
     found = [listing.find_item(store, item) for item in items]
     if not found:
         raise InvalidArgument("items", list(items), "at least one item id")
-    return _receipt(store, forgetting.forget(store, found, reason))
+    return _receipt(store, forgetting.forget(store, found, reason, _learnt(store, found, models)))
+
+
+def _learnt(store: Store, items: Sequence[str], delete: bool) -> forgetting.Learnt:  # noqa: FBT001
+    """Return the models that have an item in their data, those that go first.
+
+    Trainings that are not finished are among them: they hold texts of a version that is not known.
+    """
+    registry = Registry(store.root / "models")
+    folders = {name: registry.training_folder(name) for name in registry.unfinished()}
+    for model in models_with(store, items):
+        folder = registry.folder(model.name.removesuffix(KNN))
+        folders[model.name] = folder / DATASTORE if model.name.endswith(KNN) else folder
+    return forgetting.Learnt(sorted(folders), folders if delete else {})
 
 
 def forgotten(store: Store) -> list[ForgetReceipt]:
@@ -82,6 +99,8 @@ def _receipt(store: Store, receipt: Receipt) -> ForgetReceipt:
         chunks=receipt.chunks,
         versions=versions,
         answers=receipt.answers,
+        learnt=receipt.learnt,
+        deleted=receipt.deleted,
     )
 
 

@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from ragstone.schemas.answers import Answer, AnswerError, GeneratorInfo, StoredAnswer
     from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
     from ragstone.schemas.feedback import Feedback, FeedbackExport
-    from ragstone.schemas.models import DatastoreInfo, ModelInfo, ModelMeasures, Sample
+    from ragstone.schemas.models import (
+        DamagedModel,
+        DatastoreInfo,
+        ModelInfo,
+        ModelMeasures,
+        Sample,
+    )
     from ragstone.schemas.records import Modality
     from ragstone.schemas.runs import Run, RunCurve, Tuning
     from ragstone.schemas.tracing import Explanation, Replay, Trace
@@ -347,7 +353,7 @@ class Workspace:
 
         An `AnswerText` has the next sentence with its markers, already checked; the last event is
         an `AnswerDone` with the answer, whose text is all pieces joined. `close` stops the
-        generator, and keeps no more than that the question was cancelled.
+        generator; the record says that it was cancelled, and what was said until then.
 
         Parameters
         ----------
@@ -427,6 +433,8 @@ class Workspace:
 
     def trace(self, item: str, *, limit: int = 50, offset: int = 0) -> Trace:
         """Return the answers that an item was found for, in whatever version, newest first.
+
+        `models` has those whose data held it.
 
         Parameters
         ----------
@@ -805,15 +813,25 @@ class Workspace:
         """Make a new version of a dataset that is equal to an old one ("D@V")."""
         return versions.restore(self._store, version, message)
 
-    def forget(self, items: Sequence[str], *, reason: str = "") -> api.ForgetReceipt:
+    def forget(
+        self, items: Sequence[str], *, reason: str = "", models: bool = False
+    ) -> api.ForgetReceipt:
         """Erase items (ids, or prefixes of 8 characters) for real, from every version and file.
+
+        What models have learnt stays in their weights; `learnt` of the receipt names those whose
+        data held an item.
+
+        Parameters
+        ----------
+        models
+            Delete these models and datastores, and trainings that are not finished.
 
         Raises
         ------
         UnknownId, WorkspaceInUse
             Nothing was changed.
         """
-        return versions.forget(self._store, items, reason)
+        return versions.forget(self._store, items, reason, models=models)
 
     def forgotten(self) -> list[api.ForgetReceipt]:
         """Return the receipts of what was erased, newest first."""
@@ -1203,6 +1221,10 @@ class Workspace:
         """Return the models that were trained here, by name and number."""
         return self._models.all()
 
+    def damaged_models(self) -> list[DamagedModel]:
+        """Return the models whose files do not say what they are, with the reason."""
+        return self._models.damaged()
+
     def runs(self) -> list[Run]:
         """Return all trainings of models that were begun here, newest first."""
         return runs.listed(self._store.catalog)
@@ -1355,8 +1377,9 @@ class Workspace:
     def doctor(self, *, rebuild: bool = False) -> api.DoctorReport:
         """Check every promise of the storage; with `rebuild` make catalog and indexes anew."""
         from ragstone.storage.doctor import examine
+        from ragstone.training.examining import with_models
 
-        return examine(self._store, rebuild=rebuild)
+        return with_models(examine(self._store, rebuild=rebuild), self._store.root)
 
     # ------------------------------------------------------------ jobs
 

@@ -70,6 +70,8 @@ def _show_stored(stored: StoredAnswer) -> None:
     else:
         why = f": {stored.error.message} ({stored.error.code})" if stored.error else ""
         say(styled(f"{stored.state}{why}", "yellow"))
+        if stored.said:
+            _field("said", stored.said)
     say("")
     _field("asked", f"{answer.created:%Y-%m-%d %H:%M:%S} UTC")
     _field("version", f"{answer.dataset}@{answer.version}, digest {stored.version_digest}")

@@ -111,13 +111,18 @@ def forget(
     ] = None,
     *,
     reason: Annotated[str, typer.Option(help="Why, kept in the receipt.")] = "",
+    models: Annotated[
+        bool,
+        typer.Option("--models", help="Delete the models and datastores that learnt from them."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
     """Erase items for real: from every version and every file of the workspace.
 
-    Versions that held them say so. Backups and exports made before still hold them.
+    Versions that held them say so. What models have learnt stays in their weights: they are named,
+    and deleted with --models. Backups and exports made before still hold them.
 
     Example: ragstone forget 3f9a2c41 --reason "withdrawn by its author"
     """
@@ -127,7 +132,7 @@ def forget(
         else:
             if not yes:
                 _ask_for_consent(len(items), as_json=as_json)
-            found = [ws.forget(items, reason=reason)]
+            found = [ws.forget(items, reason=reason, models=models)]
     if as_json:
         print_json(found)
         return
@@ -157,6 +162,16 @@ def _show_receipt(receipt: ForgetReceipt) -> None:
         styled(f"    items: {', '.join(item[:_ID_SHOWN] for item in receipt.items)}", "dim"),
         styled(f"    versions that held them: {', '.join(receipt.versions) or 'none'}", "dim"),
     )
+    left = [name for name in receipt.learnt if name not in receipt.deleted]
+    if receipt.deleted:
+        say(styled(f"    models deleted with them: {', '.join(receipt.deleted)}", "dim"))
+    if left:
+        say(
+            styled(
+                f"    models that learnt from them, and are still there: {', '.join(left)}",
+                "yellow",
+            )
+        )
 
 
 def gc(

@@ -129,9 +129,9 @@ def models(
     Example: ragstone models
     """
     with opened(context, workspace) as ws:
-        found = ws.models()
+        found, damaged = ws.models(), ws.damaged_models()
     if as_json:
-        print_json(found)
+        print_json([*found, *damaged])
         return
     rows = [
         (
@@ -145,7 +145,10 @@ def models(
         for info in found
     ]
     columns = ("model", "family", "data", "parameters", "loss", "bits per byte")
-    print_table(columns, rows, "No models. ragstone train gpt DATASET makes one.")
+    if rows or not damaged:
+        print_table(columns, rows, "No models. ragstone train gpt DATASET makes one.")
+    for one in damaged:
+        say(styled(f"{one.name}@{one.number} is damaged: {one.damaged}", "yellow"))
 
 
 def model(

@@ -124,6 +124,8 @@ def trace(
 ) -> None:
     """List the answers that an item was found for, in whatever version, newest first.
 
+    After them, the models that had it in the version that they learnt from.
+
     Example: ragstone trace 3f9a2c41
     """
     with reached(context, workspace) as ws:
@@ -132,6 +134,14 @@ def trace(
         print_json(found)
     else:
         _show_trace(found)
+
+
+_SIDES = {
+    "training": "learnt from it",
+    "held out": "was validated by it",
+    "both": "learnt from its beginning, and was validated by its end",
+    "unknown": "had it in its version",
+}
 
 
 def _show_trace(found: Trace) -> None:
@@ -150,3 +160,5 @@ def _show_trace(found: Trace) -> None:
         for answer in found.answers
     ]
     print_table(("answer", "when", "version", "", "question"), rows, "No answer used it.")
+    for model in found.models:
+        say(styled(f"model {model.name}  {_SIDES[model.side]}") + styled(f"  {model.data}", "dim"))

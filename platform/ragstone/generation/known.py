@@ -42,12 +42,20 @@ def known_generators(settings: GenerationSettings, models: Path) -> list[Generat
 def _trained_models(models: Path) -> Iterator[GeneratorInfo]:
     from ragstone.training.registry import Registry
 
-    for info in Registry(models).all():
+    registry = Registry(models)
+    for info in registry.all():
+        from ragstone.models.families import goes_on  # takes torch: only where there are models
+
+        if not goes_on(info.family):
+            continue
         note = f"{info.family} trained on {info.data.dataset}@{info.data.version}"
         name = f"{TRAINED}{info.name}@{info.number}"
         yield GeneratorInfo(name, available=True, note=note)
         if info.datastore:
             yield GeneratorInfo(f"{name}+knn", available=True, note=f"{note}, with neighbours")
+    for broken in registry.damaged():
+        name = f"{TRAINED}{broken.name}@{broken.number}"
+        yield GeneratorInfo(name, available=False, note=f"damaged: {broken.damaged}")
 
 
 def _hub_models() -> Iterator[GeneratorInfo]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ragstone.errors import GeneratorUnavailable, UnknownModel
+from ragstone.errors import DamagedFile, GeneratorUnavailable, UnknownModel
 from ragstone.generation.base import Prompt, Sampling
 from ragstone.generation.output import readable
 from ragstone.generation.prompts import without_last
+from ragstone.models.families import goes_on
 from ragstone.models.sampling import Sampler, write
 from ragstone.storage.files import digest_bytes
 from ragstone.training.datastores import datastore_of
@@ -33,7 +34,8 @@ class TrainedGenerator:
     Raises
     ------
     GeneratorUnavailable
-        There is no such model, or no datastore beside it.
+        There is no such model, it is damaged or writes no texts, or there is no datastore beside
+        it.
     """
 
     def __init__(self, name: str, models: Path) -> None:
@@ -43,8 +45,12 @@ class TrainedGenerator:
         try:
             self._info = registry.info(own)
             self._folder = registry.folder(own)
-        except UnknownModel as error:
+        except (UnknownModel, DamagedFile) as error:
             raise GeneratorUnavailable(self.id, f"{error.message}. {error.hint}") from error
+        if not goes_on(self._info.family):
+            raise GeneratorUnavailable(
+                self.id, f"a model of the family {self._info.family} does not go on with a text"
+            )
         self._datastore = datastore_of(self._folder) if name != own else None
         if name != own and self._datastore is None:
             raise GeneratorUnavailable(

@@ -74,6 +74,11 @@ FAMILIES = {
 }
 
 
+def goes_on(name: str) -> bool:
+    """Tell whether the models of a family write what follows a text."""
+    return name in FAMILIES and FAMILIES[name].material in GOING_ON
+
+
 def family(name: str) -> Family:
     """Return the family called `name`.
 

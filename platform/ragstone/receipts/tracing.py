@@ -8,6 +8,7 @@ from ragstone.errors import InvalidArgument, UnknownId
 from ragstone.listing import MAX_OFFSET, MAX_PAGE, MIN_PREFIX
 from ragstone.schemas.tracing import Trace, TracedAnswer
 from ragstone.storage.catalog import utc
+from ragstone.training.descent import models_with
 
 if TYPE_CHECKING:
     from ragstone.storage.store import Store
@@ -36,6 +37,7 @@ def trace(store: Store, item: str, limit: int, offset: int) -> Trace:
         answers=_answers(store, item_id, limit, offset),
         total=int(total),
         cited=int(cited),
+        models=models_with(store, [item_id]),
     )
 
 

@@ -229,6 +229,7 @@ class ForgetRequest(_Request):
 
     items: list[str] = Field(description="Item ids, whole or as a prefix.")
     reason: str = Field("", description="Kept in the receipt.")
+    models: bool = Field(False, description="Delete the models that learnt from them as well.")
 
 
 class GcRequest(_Request):

@@ -79,7 +79,7 @@ def restore(ws: Owned, name: str, body: RestoreRequest) -> VersionInfo:
 @router.post("/forget", dependencies=[may(Action.ERASE)])
 def forget(ws: Owned, body: ForgetRequest) -> ForgetReceipt:
     """Erase items for real, from every version and file of the workspace."""
-    return ws.forget(body.items, reason=body.reason)
+    return ws.forget(body.items, reason=body.reason, models=body.models)
 
 
 @router.get("/forgets", dependencies=[may(Action.READ)])

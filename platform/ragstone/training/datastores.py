@@ -33,7 +33,8 @@ def build_datastore(
     folder = registry.folder(model)
     network, tokenizer = open_language_model(folder)
     with store.shared(), TemporaryDirectory() as scratch:
-        corpus = read_corpus(store, store.resolve(reference))
+        manifest = store.resolve(reference)
+        corpus = read_corpus(store, manifest)
         tokens = write_tokens(corpus, tokenizer, Path(scratch))
         mixture = Mixture(min(neighbours, len(tokens.training) - 1))
         found = Datastore.build(network, tokens.training, mixture)
@@ -47,6 +48,8 @@ def build_datastore(
         temperature=found.mixture.temperature,
         without=chances.loss(Mixture(), rest),
         with_=chances.loss(found.mixture, rest),
+        data=f"{manifest.dataset}@{manifest.version}",
+        data_digest=manifest.digest,
     )
     place = folder / f"{TEMPORARY}{DATASTORE}"
     remove(place)

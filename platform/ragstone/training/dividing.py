@@ -29,6 +29,7 @@ Row = Mapping[str, Any]
 HELD_OUT = 0.1  # of the items, or of the end of each
 FEW = 20  # items; of fewer texts, the end of each is held out
 SYNTHETIC = "synthetic"  # key of the metadata of items that a model made
+BY_ITEMS = f"{HELD_OUT:.0%} of the items, by their ids, duplicates together"
 _LICENCES = ("licence", "license")  # keys of metadata
 _ALWAYS = ("item_key", "item_id", "modality", "text", "metadata")
 
@@ -76,8 +77,7 @@ def divide(
         raise nothing_left(manifest.dataset, left_out)
     leaders = _leaders(store, manifest)
     sides = {item: _is_held_out(leaders.get(item, item)) for item in sorted(ids)}
-    how = f"{HELD_OUT:.0%} of the items, by their ids, duplicates together"
-    return Division(sides, how, sorted(licences), dict(left_out))
+    return Division(sides, BY_ITEMS, sorted(licences), dict(left_out))
 
 
 def living_rows(
@@ -91,6 +91,11 @@ def living_rows(
             for row in batch.to_pylist():
                 if row["item_key"] not in removed:
                     yield {**row, "metadata": json.loads(row["metadata"])}
+
+
+def is_held_out(store: Store, manifest: Manifest, item_id: str) -> bool:
+    """Tell on which side an item of a version is, when it is used."""
+    return _is_held_out(_leaders(store, manifest).get(item_id, item_id))
 
 
 def _is_held_out(item_id: str) -> bool:

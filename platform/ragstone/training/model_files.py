@@ -17,9 +17,7 @@ from ragstone.models.tokenizers import Tokenizer
 from ragstone.storage.files import stamp
 from ragstone.training.materials.base import Codec
 from ragstone.training.materials.known import MATERIALS
-from ragstone.training.registry import WEIGHTS, read_info
-
-_CONFIG = "config.json"
+from ragstone.training.registry import CONFIG, WEIGHTS, read_info
 
 _opening = threading.Lock()
 
@@ -29,7 +27,7 @@ def write_model(folder: Path, model: GenerativeModel, codec: Codec) -> None:
     tensors = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # the library lets nobody else read it
-    (folder / _CONFIG).write_text(model.config.to_json(), encoding="utf-8")
+    (folder / CONFIG).write_text(model.config.to_json(), encoding="utf-8")
     codec.save(folder)
 
 
@@ -67,7 +65,7 @@ def _opened(folder: Path) -> tuple[GenerativeModel, Codec]:
     if stamp(folder / WEIGHTS).blake3 != info.digest:
         raise DamagedFile(folder / WEIGHTS, "its bytes have changed since they were written")
     known = family(info.family)
-    model = known.build(known.config.from_json((folder / _CONFIG).read_text(encoding="utf-8")))
+    model = known.build(known.config.from_json((folder / CONFIG).read_text(encoding="utf-8")))
     model.load_state_dict(load_file(folder / WEIGHTS))
     model.eval().requires_grad_(requires_grad=False)
     return model, MATERIALS[known.material].open_codec(folder)

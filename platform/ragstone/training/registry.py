@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import copytree
 
 from ragstone.errors import DamagedFile, InvalidArgument, UnknownModel
-from ragstone.schemas.models import DatastoreInfo, ModelData, ModelInfo
+from ragstone.schemas.models import DamagedModel, DatastoreInfo, ModelData, ModelInfo
 from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, remove, stamp
 from ragstone.training.cards import card
 
 WEIGHTS = "model.safetensors"
-_INFO, _CARD, _MEASURES = "model.json", "card.md", "measures.json"
+CONFIG, CARD = "config.json", "card.md"
+_INFO, _MEASURES = "model.json", "measures.json"
 TRAINING = ".training"
 DATASTORE = "knn"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -32,10 +33,20 @@ class Registry:
         self._root = root
 
     def all(self) -> list[ModelInfo]:
-        """Return all models, by name and number."""
-        found = sorted(self._root.glob(f"*/[0-9]*/{_INFO}"))
-        infos = [read_info(path.parent) for path in found]
-        return sorted(infos, key=lambda info: (info.name, info.number))
+        """Return all models that say what they are, by name and number; see `damaged`."""
+        return [info for info in self._each() if isinstance(info, ModelInfo)]
+
+    def damaged(self) -> list[DamagedModel]:
+        """Return those that do not, by name and number."""
+        return [found for found in self._each() if isinstance(found, DamagedModel)]
+
+    def _each(self) -> Iterator[ModelInfo | DamagedModel]:
+        folders = [path for path in self._root.glob("*/[0-9]*") if path.name.isdecimal()]
+        for folder in sorted(folders, key=lambda path: (path.parent.name, int(path.name))):
+            try:
+                yield read_info(folder)
+            except DamagedFile as error:
+                yield DamagedModel(folder.parent.name, int(folder.name), error.reason)
 
     def folder(self, reference: str) -> Path:
         """Return the folder of NAME, its newest, or NAME@NUMBER.
@@ -75,6 +86,10 @@ class Registry:
             expected = "up to 64 small letters, digits, '.', '_' and '-', a letter or digit first"
             raise InvalidArgument("name", name, expected)
         return self._root / name / TRAINING
+
+    def unfinished(self) -> list[str]:
+        """Return the names that a training has begun under, and not ended."""
+        return sorted(path.parent.name for path in self._root.glob(f"*/{TRAINING}"))
 
     def next_number(self, name: str) -> int:
         """Return the number that the next model of this name gets."""
@@ -144,7 +159,8 @@ class Registry:
     def _numbers(self, name: str) -> list[int]:
         if not _NAME.fullmatch(name):
             return []
-        return [int(path.parent.name) for path in self._root.glob(f"{name}/[0-9]*/{_INFO}")]
+        found = self._root.glob(f"{name}/[0-9]*")
+        return [int(path.name) for path in found if path.name.isdecimal()]
 
 
 def read_info(folder: Path) -> ModelInfo:
@@ -166,7 +182,7 @@ def read_info(folder: Path) -> ModelInfo:
 
 
 def _write_info(folder: Path, info: ModelInfo) -> None:
-    (folder / _CARD).write_text(card(info), encoding="utf-8")
+    (folder / CARD).write_text(card(info), encoding="utf-8")
     (folder / _INFO).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
 
 
