@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -198,6 +199,13 @@ def test_a_terminal_gets_one_line_of_a_training(monkeypatch: pytest.MonkeyPatch)
     shown = cast("io.StringIO", out.file).getvalue()
     assert "step 20 of 50 · loss 0.100 · validation 1.750 · rate 0.003 · gradients 0.5" in shown
     assert "1,234 tokens/s · MFU 41% · 1:05 left" in shown
+
+
+def test_each_trial_is_told_by_its_number_and_own_validation() -> None:
+    told = progress._Told()
+    assert told(replace(_trained(10, 1.75), trial=0)).startswith("trial 1 · step 10 of 50")
+    assert "validation 1.750" in told(replace(_trained(20), trial=0))
+    assert "validation" not in told(replace(_trained(10), trial=1))
 
 
 def test_a_log_gets_a_line_of_a_training_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

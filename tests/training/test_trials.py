@@ -69,8 +69,9 @@ def test_a_search_keeps_the_best_trial_and_goes_on_exactly(
 ) -> None:
     heard = 0
 
-    def stop(_: Progress) -> None:
+    def stop(progress: Progress) -> None:
         nonlocal heard
+        assert progress.trial is not None
         heard += 1
         if heard == 7:
             raise KeyboardInterrupt

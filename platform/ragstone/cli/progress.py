@@ -109,11 +109,15 @@ class _Told:
 
     def __init__(self) -> None:
         self._validation = ""
+        self._trial: int | None = None
 
     def __call__(self, progress: Training) -> str:
+        if progress.trial != self._trial:
+            self._validation, self._trial = "", progress.trial
         if progress.validation is not None:
             self._validation = f"validation {progress.validation:.3f}"
         parts = (
+            "" if progress.trial is None else f"trial {progress.trial + 1}",
             f"step {progress.step:,} of {progress.steps:,}",
             f"loss {progress.loss:.3f}",
             self._validation,

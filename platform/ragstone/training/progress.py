@@ -22,6 +22,7 @@ class Progress:
     mfu: float | None  # part of what the device can do, where that is known
     seconds_left: float
     validation: float | None = None  # where it was validated now
+    trial: int | None = None  # of a search
 
 
 @dataclass(frozen=True, slots=True)

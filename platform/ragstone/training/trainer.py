@@ -160,7 +160,7 @@ class Trainer:
             outcome.seconds = before + monotonic() - begun
             if validated is not None or _due(step, _TOLD_EVERY):
                 each = (monotonic() - begun) / (outcome.steps - first)
-                self._tell(norm, validated, each * (settings.steps - outcome.steps))
+                self._tell(norm, validated, each * (end - outcome.steps))
             if last or self._out_of_patience() or _due(step, settings.checkpoint_every):
                 self._save()
         self._take(self._best)

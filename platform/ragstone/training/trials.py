@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +133,11 @@ class _Search:
             report = json.loads((place / REPORT).read_text(encoding="utf-8"))
             return Trial(number, drawn, report["run"], report["step"]), None
         recorder = Recorder(self.catalog)
-        trainer = self.task.trainer(chosen, place, recorder, self.on_progress)
+
+        def heard(progress: Progress) -> None:
+            self.on_progress(replace(progress, trial=number))
+
+        trainer = self.task.trainer(chosen, place, recorder, heard)
         model = None
         if last or trainer.outcome.steps < steps:
             try:
