@@ -40,7 +40,7 @@ from ragstone.training.trainer import Trainer
 RATE = 8_000
 EACH = 10  # clips of each digit and speaker
 GOAL = 0.6
-GUIDANCES = (1.0, 1.5, 2.0, 3.0)
+GUIDANCES = (1.0, 3.0, 6.0)  # the last was chosen on 120 clips of other seeds
 
 
 def main() -> None:

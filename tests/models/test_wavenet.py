@@ -13,11 +13,12 @@ from ragstone.models.wavenet import LENGTHS, WaveNet, WaveNetConfig
 FRAMES = pytest.mark.parametrize("frame", [1, 4])
 
 
-def network(**settings: int) -> WaveNet:
+def network(**settings: float) -> WaveNet:
     """Return a small one with weights of chance, large enough that it has much to say."""
     torch.manual_seed(0)
     small = {"width": 8, "fine": 8, "conditions": 4, "depth": 3, "window": 5, "longest": 640}
-    model = WaveNet(WaveNetConfig(labels=3, speakers=2, **{"levels": 16, **small, **settings}))
+    small |= {"labels": 3, "speakers": 2, "levels": 16, "guidance": 1.0}
+    model = WaveNet(WaveNetConfig.of({**small, **settings}))
     for parameter in model.parameters():
         parameter.data.mul_(3)
     return model.eval()
@@ -68,6 +69,32 @@ def test_the_queues_say_what_the_whole_would_say(frame: int) -> None:
         with torch.no_grad():
             assert torch.equal(model(whole)[0].argmax(-1), levels)
     assert len(set(made[0].tolist())) > 1
+
+
+def test_guidance_counts_what_the_label_changes() -> None:
+    model = network(guidance=2.5)
+    label, speaker, lengths = torch.tensor([2]), torch.tensor([1]), torch.tensor([60])
+    (made,) = model.sample(label, speaker, [0], 0.0, lengths)
+    batch = {"levels": made[None], "lengths": lengths, "label": label, "speaker": speaker}
+    with torch.no_grad():
+        told, untold = model(batch)[0], model({**batch, "label": torch.tensor([3])})[0]
+    assert torch.equal((untold + 2.5 * (told - untold)).argmax(-1), made)
+    assert not torch.equal(told.argmax(-1), made)
+
+
+def test_label_and_speaker_stay_untold_while_it_learns() -> None:
+    batch = clips(network(), 2)
+    losses = {}
+    for untold in (0.0, 1.0):
+        model, rng = network(untold=untold), torch.Generator().manual_seed(0)
+        unknown = {**batch, "label": torch.full((2,), 3), "speaker": torch.full((2,), 2)}
+        with torch.no_grad():
+            learnt = model.training_step(batch, rng, "train").value
+            judged = model.training_step(batch, rng, "validate").value
+            blind = model.training_step(unknown, rng, "validate").value
+        assert learnt == (blind if untold else judged)
+        losses[untold] = float(judged)
+    assert losses[0.0] == losses[1.0]
 
 
 def test_a_clip_does_not_depend_on_those_beside_it() -> None:

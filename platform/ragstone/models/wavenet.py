@@ -73,7 +73,7 @@ class WaveNetConfig(Config):
     fine: int = 64
     conditions: int = 32
     untold: float = 0.1
-    guidance: float = 1.0
+    guidance: float = 6.0
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
