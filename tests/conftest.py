@@ -68,3 +68,14 @@ def data() -> Path:
     if not folder:
         pytest.skip("RAGSTONE_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: small networks wait for a second longer than it helps them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

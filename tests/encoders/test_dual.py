@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from ragstone.encoders.media import open_media_encoder
 from ragstone.encoders.weights import find_network
 from ragstone.errors import EncoderUnavailable, InvalidArgument
 from ragstone.schemas.records import Modality, Payload
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TEXTS = ["a red square", "a blue circle on the stone", "", "stone " * 60]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -146,15 +148,6 @@ RECIPES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "clap-fused": lambda: clap(fusion=True),
 }
 SEEING = [name for name in RECIPES if not name.startswith("clap")]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """So small networks are fastest on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -14,18 +13,11 @@ from ragstone.models.beams import Beams, search
 from ragstone.models.encdec import IGNORED, EncDec, EncDecConfig
 from ragstone.models.sampling import Sampler, write_for
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 END = 0
 SMALL = {"vocabulary": 23, "context": 16, "width": 16, "layers": 2, "decoder_layers": 2}
 LENGTHS = [9, 4, 7, 1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def made(**settings: object) -> EncDec:

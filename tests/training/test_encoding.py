@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import torch
 
 import ragstone
 from ragstone.config import EncoderSettings
@@ -18,6 +15,8 @@ from ragstone.schemas.models import ModelInfo
 from ragstone.training.encoding import WorkspaceEncoders
 from ragstone.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"context": 48, "width": 32, "layers": 2, "heads": 2, "tokens": 400}
 QUICK = {**SMALL, "steps": 250, "batch": 16, "warmup": 20}
 SENTENCES = [
@@ -26,15 +25,6 @@ SENTENCES = [
     "Marble takes a polish and fears acid.",
     "Basalt columns cool from lava.",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

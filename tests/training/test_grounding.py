@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 import ragstone
 from ragstone.encoders.base import TextEncoder
 from ragstone.generation.base import Passage
 from ragstone.generation.prompts import build_prompt
 from ragstone.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 KNOWN = {
     "What resists frost?": "Granite resists frost best of all stones.",
@@ -42,15 +43,6 @@ def workspace(tmp_path: Path, encoder: TextEncoder) -> Iterator[Workspace]:
         tmp_path / "w", create=True, encoder=encoder, ingestion=ingestion, generation=asking
     ) as opened:
         yield opened
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def lesson(chance: random.Random, number: int) -> str:

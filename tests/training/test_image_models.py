@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +17,11 @@ from ragstone.training.feeding import passes
 from ragstone.training.feeding_images import ImageData, Images
 from ragstone.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK = {"steps": 40, "batch": 16, "size": 8, "width": 8, "latent": 4, "warmup": 5}
 LONG = {"steps": 150, "learning_rate": 5e-3}
 AT = (0, 10, 20)  # where the images of a sheet of nine begin
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -38,6 +37,8 @@ from ragstone.training.progress import Plan
 from ragstone.training.settings import TrainingSettings
 from ragstone.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUICK = {"steps": 60, "batch": 8, "context": 32, "width": 32, "layers": 2, "heads": 2}
 SENTENCES = [
     "Granite resists frost best of all stones.",
@@ -45,15 +46,6 @@ SENTENCES = [
     "Marble takes a polish and fears acid.",
     "Basalt columns cool from lava.",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,8 @@ from ragstone.training.progress import Progress
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Trainer
 from ragstone.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 END = 0
 QUICK = {
@@ -50,15 +51,6 @@ WORDS = dict(
         "und:and oder:or rot:red weg:path berg:hill dach:roof wand:wall tor:gate"
     ).split()
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # ---------------------------------------------------------------- batches

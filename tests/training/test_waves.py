@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -22,6 +21,8 @@ from ragstone.schemas.models import ModelInfo, Sample
 from ragstone.training.clips import ClipData, Clips
 from ragstone.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RATE = 4_000
 TONES = {"low": 250.0, "high": 900.0}  # Hz
 TENTHS = {"low": (3, 4), "high": (1, 2)}  # of a second: how long they sound
@@ -30,15 +31,6 @@ QUICK = {
     **TOLD, "steps": 40, "batch": 4, "frame": 8, "width": 16, "fine": 16, "conditions": 8,
     "depth": 3, "cycles": 1, "window": 16, "warmup": 5, "learning_rate": 0.01,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks wait for a second thread longer than it helps them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tone(name: str, seed: int) -> np.ndarray:
