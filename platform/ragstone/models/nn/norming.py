@@ -38,10 +38,11 @@ class _RMSNorm(torch.autograd.Function):
         factor = squares.div_(states.shape[-1]).add_(epsilon).rsqrt_()
         normed = states * factor
         ctx.save_for_backward(normed, factor, weight)
-        return normed * weight
+        scaled: torch.Tensor = normed * weight
+        return scaled
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         ctx: Any,
         gradient: torch.Tensor,
