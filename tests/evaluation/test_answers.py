@@ -217,17 +217,17 @@ def test_a_wrong_item_is_no_right_citation(stones: Workspace, tmp_path: Path) ->
 def test_a_quote_that_does_not_stand_there_is_found(
     stones: Workspace, questions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ragstone.evaluation import answers
+    from ragstone.evaluation import replies
 
     def planted(*given: object) -> Reply:
-        said = replies(*given)  # type: ignore[arg-type]
+        said = reply(*given)  # type: ignore[arg-type]
         if said.grounded is None or not said.grounded.citations:
             return said
         moved = [replace(c, start=c.start + 1) for c in said.grounded.citations]
         return replace(said, grounded=replace(said.grounded, citations=moved))
 
-    replies = answers.reply
-    monkeypatch.setattr(answers, "reply", planted)
+    reply = replies.reply
+    monkeypatch.setattr(replies, "reply", planted)
     (run,) = stones.evaluate_answers("stones", questions, counterfactual=0).runs
     assert _values(run)["quote_validity"] == 0
     assert run.faithfulness is None

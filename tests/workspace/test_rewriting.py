@@ -79,18 +79,18 @@ def test_a_model_that_writes_another_question_now_is_told(stones: Workspace) -> 
 
 
 @pytest.mark.parametrize(
-    ("reply", "problem"),
+    ("reply", "seconds", "problem"),
     [
-        (refuses(401, "who are you"), "who are you"),
-        (says("Where does the Himalaya form?"), "brings in himalaya"),
-        (never_ends("<think>"), "was not ready within 0.5 s"),
+        (refuses(401, "who are you"), 60, "who are you"),
+        (says("Where does the Himalaya form?"), 60, "brings in himalaya"),
+        (never_ends("<think>"), 0.5, "was not ready within 0.5 s"),
     ],
 )
 def test_where_the_model_does_not_help_the_rules_do_and_the_receipt_tells(
-    tmp_path: Path, encoder: TextEncoder, reply: object, problem: str
+    tmp_path: Path, encoder: TextEncoder, reply: object, seconds: float, problem: str
 ) -> None:
     (tmp_path / "granite.txt").write_text(GRANITE, encoding="utf-8")
-    settings = {"rewrite_seconds": 0.5}
+    settings = {"rewrite_seconds": seconds}
     with (
         ragstone.open(
             tmp_path / "ws",
