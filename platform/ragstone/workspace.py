@@ -16,10 +16,10 @@ from ragstone.grading import Comparing, Grading
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
+from ragstone.modelling import Modelling
 from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.schemas.feedback import LOCAL_OWNER
-from ragstone.storage import runs
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
@@ -33,28 +33,17 @@ if TYPE_CHECKING:
     from ragstone.asking import Asking
     from ragstone.config import Settings
     from ragstone.encoders.base import MediaEncoder, TextEncoder
-    from ragstone.models.sampling import Sampler
     from ragstone.schemas import api
     from ragstone.schemas.answers import Answer, AnswerError, GeneratorInfo, StoredAnswer
     from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
     from ragstone.schemas.feedback import Feedback, FeedbackExport
-    from ragstone.schemas.models import (
-        DamagedModel,
-        DatastoreInfo,
-        ModelInfo,
-        ModelMeasures,
-        Sample,
-    )
     from ragstone.schemas.records import Modality
-    from ragstone.schemas.runs import Run, RunCurve, Tuning
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
-    from ragstone.training.progress import Plan, Progress
-    from ragstone.training.registry import Registry
     from ragstone.training.reranker_files import TrainedReranker
 
 
-class Workspace:
+class Workspace(Modelling):
     """An open workspace; use `ragstone.open`. Safe to use from several threads."""
 
     def __init__(
@@ -1105,253 +1094,6 @@ class Workspace:
         judges = Judges(queries, qrels)
         return self._teaching.train_reranker(datasets, judges, folder, recipe, on_progress)
 
-    # ------------------------------------------------------------ models
-
-    def train_model(
-        self,
-        family: str,
-        dataset: str,
-        name: str = "",
-        settings: Mapping[str, Any] | None = None,
-        *,
-        restart: bool = False,
-        on_plan: Callable[[Plan], None] = lambda _: None,
-        on_progress: Callable[[Progress], None] = lambda _: None,
-    ) -> ModelInfo:
-        """Train a language model on the texts of a version, and keep it as a number of `name`.
-
-        One that was stopped goes on where its last checkpoint stands, with the same losses as if it
-        had not been.
-
-        Parameters
-        ----------
-        family
-            `gpt`, `lstm` or `gru`.
-        name
-            The dataset's when empty.
-        settings
-            Of the network, the trainer and the tokenizer (`tokenizer`: characters, bytes or bpe;
-            `tokens` of bpe); texts stand for values of a setting's type.
-        restart
-            Begin anew where a training of this name was stopped.
-        on_plan
-            Called before the first step with what is going to be done and how long it may take.
-
-        Raises
-        ------
-        UnknownDataset, UnknownVersion, InvalidArgument
-            Nothing was written.
-        TrainingDiverged
-            It can go on from the last checkpoint, with other settings only anew.
-        """
-        from ragstone.training.learning import train_model
-
-        return train_model(
-            self._store,
-            self._models,
-            family,
-            dataset,
-            name or dataset.partition("@")[0].lower(),
-            settings or {},
-            restart=restart,
-            on_plan=on_plan,
-            on_progress=on_progress,
-        )
-
-    def tune_model(
-        self,
-        family: str,
-        dataset: str,
-        name: str = "",
-        settings: Mapping[str, Any] | None = None,
-        *,
-        search: Mapping[str, str],
-        trials: int = 9,
-        restart: bool = False,
-        on_progress: Callable[[Progress], None] = lambda _: None,
-    ) -> Tuning:
-        """Search for the settings of a model, and keep the best one as a number of `name`.
-
-        Trials draw their settings at random and are trained in turns: the better third of them goes
-        on to three times as many steps, until one has made all. What was stopped goes on.
-
-        Parameters
-        ----------
-        settings
-            As `train_model`; the same for all trials.
-        search
-            By setting of network or trainer: `LOW..HIGH`, or `A,B,C`.
-
-        Raises
-        ------
-        InvalidArgument, UnknownDataset, UnknownVersion, TrainingDiverged
-            As `train_model`; or another search of this name was begun, or every trial diverged.
-        """
-        from ragstone.training.trials import tune_model
-
-        return tune_model(
-            self._store,
-            self._models,
-            family,
-            dataset,
-            name or dataset.partition("@")[0].lower(),
-            settings or {},
-            search,
-            trials,
-            restart=restart,
-            on_progress=on_progress,
-        )
-
-    def build_datastore(self, model: str, dataset: str, *, neighbours: int = 256) -> DatastoreInfo:
-        """Keep what `model` makes of each token of a version, for kNN-LM, beside the model.
-
-        Its weight and temperature are those with the least loss on half of the held-out text; both
-        losses are those of the other half.
-
-        Raises
-        ------
-        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument
-            Nothing was written.
-        """
-        from ragstone.training.datastores import build_datastore
-
-        return build_datastore(self._store, self._models, model, dataset, neighbours)
-
-    def models(self) -> list[ModelInfo]:
-        """Return the models that were trained here, by name and number."""
-        return self._models.all()
-
-    def damaged_models(self) -> list[DamagedModel]:
-        """Return the models whose files do not say what they are, with the reason."""
-        return self._models.damaged()
-
-    def runs(self) -> list[Run]:
-        """Return all trainings of models that were begun here, newest first."""
-        return runs.listed(self._store.catalog)
-
-    def run(self, run: str) -> RunCurve:
-        """Return a training with all that was measured in it, by its id or how that begins.
-
-        Raises
-        ------
-        UnknownId
-            There is none, or the beginning fits several.
-        """
-        return runs.find(self._store.catalog, run)
-
-    def model(self, model: str) -> ModelInfo:
-        """Return what is known of a model: NAME, its newest, or NAME@NUMBER.
-
-        Raises
-        ------
-        UnknownModel
-            There is none.
-        """
-        return self._models.info(model)
-
-    def sample(
-        self,
-        model: str,
-        prompt: str = "",
-        *,
-        tokens: int = 200,
-        sampler: Sampler | None = None,
-        conditions: Mapping[str, str] | None = None,
-        beams: int = 1,
-        count: int = 1,
-        neighbours: bool = False,
-    ) -> Sample:
-        """Let a model make something; the same arguments give the same.
-
-        Parameters
-        ----------
-        prompt
-            A text to go on from, or to translate.
-        tokens
-            At most.
-        conditions
-            What it is to be like, by the metadata that the model was told: `label`, `speaker`.
-        beams
-            Of a search for the likeliest translation; 1: the sampler picks.
-        count
-            Images on one sheet.
-        neighbours
-            Mix in those of its datastore.
-
-        Raises
-        ------
-        UnknownModel, InvalidArgument, DamagedFile
-            Nothing was written.
-        """
-        from ragstone.training.sampling import sample
-
-        return sample(
-            self._models,
-            model,
-            prompt,
-            tokens,
-            sampler,
-            conditions or {},
-            beams,
-            count,
-            neighbours=neighbours,
-        )
-
-    def evaluate_model(self, model: str, dataset: str = "", *, samples: int = 20) -> ModelMeasures:
-        """Measure a model: its loss on all that is held out of a version, and what it makes.
-
-        Parameters
-        ----------
-        dataset
-            The version that it learnt from, when empty; what is measured on that stands in its
-            card.
-        samples
-            Things that it makes, to be measured.
-
-        Raises
-        ------
-        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument, DamagedFile
-            Nothing was measured.
-        """
-        from ragstone.training.sampling import evaluate_model
-
-        return evaluate_model(self._store, self._models, model, dataset, samples)
-
-    def import_model(self, folder: str | Path, name: str = "") -> ModelInfo:
-        """Take in a model that `export_model` wrote, as the next number of `name`.
-
-        Parameters
-        ----------
-        name
-            Its own when empty.
-
-        Raises
-        ------
-        DamagedFile, InvalidArgument
-            Nothing was taken in.
-        """
-        from ragstone.training.sampling import import_model
-
-        return import_model(self._models, Path(folder), name)
-
-    def export_model(self, model: str, folder: str | Path, layout: str = "ragstone") -> Path:
-        """Write a model into a new folder; return the folder.
-
-        Parameters
-        ----------
-        layout
-            `ragstone`: all of it, for `import_model`. `transformers`: a `gpt` for whatever reads
-            models of that library.
-
-        Raises
-        ------
-        UnknownModel, InvalidArgument, DamagedFile
-            Nothing was written.
-        """
-        from ragstone.training.sampling import export_model
-
-        return export_model(self._models, model, Path(folder), layout)
-
     def bench(self, dataset: str, *, queries: int = 100, seed: int = 0) -> api.SpeedReport:
         """Measure how fast this machine searches `dataset` ("D" or "D@V"); nothing is changed.
 
@@ -1483,12 +1225,6 @@ class Workspace:
     def warm_up(self) -> None:
         """Load the encoder now, so that the first search need not wait for it."""
         self._encoders.chosen().encode_queries(["warm up"])
-
-    @property
-    def _models(self) -> Registry:
-        from ragstone.training.registry import Registry
-
-        return Registry(self.path / "models")
 
     def _encode_queries(self, queries: Sequence[str], manifest: Manifest) -> NDArray[np.float32]:
         asked = [without_stops(query) for query in queries]

@@ -1,0 +1,280 @@
+"""The part of the façade that trains models, keeps them, and lets them make things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragstone.storage import runs
+
+if TYPE_CHECKING:
+    from ragstone.models.sampling import Sampler
+    from ragstone.schemas.models import (
+        DamagedModel,
+        DatastoreInfo,
+        ModelInfo,
+        ModelMeasures,
+        Sample,
+    )
+    from ragstone.schemas.runs import Run, RunCurve, Tuning
+    from ragstone.storage.store import Store
+    from ragstone.training.progress import Plan, Progress
+    from ragstone.training.registry import Registry
+
+
+class Modelling:
+    """Models of a workspace; a base of `Workspace`, which has the store."""
+
+    _store: Store
+
+    def train_model(
+        self,
+        family: str,
+        dataset: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        *,
+        restart: bool = False,
+        on_plan: Callable[[Plan], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ModelInfo:
+        """Train a model on the items of a version, and keep it as a number of `name`.
+
+        One that was stopped goes on where its last checkpoint stands, with the same losses as if it
+        had not been.
+
+        Parameters
+        ----------
+        family
+            A name of `ragstone.models.families`, such as `gpt`, `encdec`, `wavenet` or `vae`.
+        name
+            The dataset's when empty.
+        settings
+            Of the network, the trainer and what it learns from, as docs/models.md lists them; texts
+            stand for values of a setting's type.
+        restart
+            Begin anew where a training of this name was stopped.
+        on_plan
+            Called before the first step with what is going to be done and how long it may take.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument
+            Nothing was written.
+        TrainingDiverged
+            It can go on from the last checkpoint, with other settings only anew.
+        """
+        from ragstone.training.learning import train_model
+
+        return train_model(
+            self._store,
+            self._models,
+            family,
+            dataset,
+            name or dataset.partition("@")[0].lower(),
+            settings or {},
+            restart=restart,
+            on_plan=on_plan,
+            on_progress=on_progress,
+        )
+
+    def tune_model(
+        self,
+        family: str,
+        dataset: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        *,
+        search: Mapping[str, str],
+        trials: int = 9,
+        restart: bool = False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Tuning:
+        """Search for the settings of a model, and keep the best one as a number of `name`.
+
+        Trials draw their settings at random and are trained in turns: the better third of them goes
+        on to three times as many steps, until one has made all. What was stopped goes on.
+
+        Parameters
+        ----------
+        settings
+            As `train_model`; the same for all trials.
+        search
+            By setting of network or trainer: `LOW..HIGH`, or `A,B,C`.
+
+        Raises
+        ------
+        InvalidArgument, UnknownDataset, UnknownVersion, TrainingDiverged
+            As `train_model`; or another search of this name was begun, or every trial diverged.
+        """
+        from ragstone.training.trials import tune_model
+
+        return tune_model(
+            self._store,
+            self._models,
+            family,
+            dataset,
+            name or dataset.partition("@")[0].lower(),
+            settings or {},
+            search,
+            trials,
+            restart=restart,
+            on_progress=on_progress,
+        )
+
+    def build_datastore(self, model: str, dataset: str, *, neighbours: int = 256) -> DatastoreInfo:
+        """Keep what `model` makes of each token of a version, for kNN-LM, beside the model.
+
+        Its weight and temperature are those with the least loss on half of the held-out text; both
+        losses are those of the other half.
+
+        Raises
+        ------
+        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument
+            Nothing was written.
+        """
+        from ragstone.training.datastores import build_datastore
+
+        return build_datastore(self._store, self._models, model, dataset, neighbours)
+
+    def models(self) -> list[ModelInfo]:
+        """Return the models that were trained here, by name and number."""
+        return self._models.all()
+
+    def damaged_models(self) -> list[DamagedModel]:
+        """Return the models whose files do not say what they are, with the reason."""
+        return self._models.damaged()
+
+    def runs(self) -> list[Run]:
+        """Return all trainings of models that were begun here, newest first."""
+        return runs.listed(self._store.catalog)
+
+    def run(self, run: str) -> RunCurve:
+        """Return a training with all that was measured in it, by its id or how that begins.
+
+        Raises
+        ------
+        UnknownId
+            There is none, or the beginning fits several.
+        """
+        return runs.find(self._store.catalog, run)
+
+    def model(self, model: str) -> ModelInfo:
+        """Return what is known of a model: NAME, its newest, or NAME@NUMBER.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        return self._models.info(model)
+
+    def sample(
+        self,
+        model: str,
+        prompt: str = "",
+        *,
+        tokens: int = 200,
+        sampler: Sampler | None = None,
+        conditions: Mapping[str, str] | None = None,
+        beams: int = 1,
+        count: int = 1,
+        neighbours: bool = False,
+    ) -> Sample:
+        """Let a model make something; the same arguments give the same.
+
+        Parameters
+        ----------
+        prompt
+            A text to go on from, or to translate.
+        tokens
+            At most.
+        conditions
+            What it is to be like, by the metadata that the model was told: `label`, `speaker`.
+        beams
+            Of a search for the likeliest translation; 1: the sampler picks.
+        count
+            Images on one sheet.
+        neighbours
+            Mix in those of its datastore.
+
+        Raises
+        ------
+        UnknownModel, InvalidArgument, DamagedFile
+            Nothing was written.
+        """
+        from ragstone.training.sampling import sample
+
+        return sample(
+            self._models,
+            model,
+            prompt,
+            tokens,
+            sampler,
+            conditions or {},
+            beams,
+            count,
+            neighbours=neighbours,
+        )
+
+    def evaluate_model(self, model: str, dataset: str = "", *, samples: int = 20) -> ModelMeasures:
+        """Measure a model: its loss on all that is held out of a version, and what it makes.
+
+        Parameters
+        ----------
+        dataset
+            The version that it learnt from, when empty; what is measured on that stands in its
+            card.
+        samples
+            Things that it makes, to be measured.
+
+        Raises
+        ------
+        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument, DamagedFile
+            Nothing was measured.
+        """
+        from ragstone.training.sampling import evaluate_model
+
+        return evaluate_model(self._store, self._models, model, dataset, samples)
+
+    def import_model(self, folder: str | Path, name: str = "") -> ModelInfo:
+        """Take in a model that `export_model` wrote, as the next number of `name`.
+
+        Parameters
+        ----------
+        name
+            Its own when empty.
+
+        Raises
+        ------
+        DamagedFile, InvalidArgument
+            Nothing was taken in.
+        """
+        from ragstone.training.sampling import import_model
+
+        return import_model(self._models, Path(folder), name)
+
+    def export_model(self, model: str, folder: str | Path, layout: str = "ragstone") -> Path:
+        """Write a model into a new folder; return the folder.
+
+        Parameters
+        ----------
+        layout
+            `ragstone`: all of it, for `import_model`. `transformers`: a `gpt` for whatever reads
+            models of that library.
+
+        Raises
+        ------
+        UnknownModel, InvalidArgument, DamagedFile
+            Nothing was written.
+        """
+        from ragstone.training.sampling import export_model
+
+        return export_model(self._models, model, Path(folder), layout)
+
+    @property
+    def _models(self) -> Registry:
+        from ragstone.training.registry import Registry
+
+        return Registry(self._store.root / "models")
