@@ -16,7 +16,7 @@ from ragstone.cli.app import app
 from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument
 from ragstone.models.sampling import Sampler
-from ragstone.models.waves import WaveCodec, wav
+from ragstone.models.waves import WaveCodec, as_loud, wav
 from ragstone.schemas.models import ModelInfo, Sample
 from ragstone.training.clips import ClipData, Clips
 from ragstone.workspace import Workspace
@@ -189,6 +189,13 @@ def test_levels_lie_close_where_it_is_soft() -> None:
     assert abs(back[0] - soft) <= 4
     assert abs(back[1] - loud) <= 700
     assert list(back[2:]) == [pytest.approx(0, abs=3), -32_767]
+
+
+def test_soft_recordings_are_made_as_loud_as_others() -> None:
+    soft = np.asarray([0, 30, -60, 15], np.int16)
+    assert as_loud(soft).tolist() == [0, 14_500, -29_000, 7_250]
+    assert as_loud(np.asarray([0, -32_768], np.int16)).tolist() == [0, -29_000]
+    assert as_loud(np.zeros(3, np.int16)).tolist() == [0, 0, 0]
 
 
 def test_batches_are_a_function_of_data_seed_and_step() -> None:

@@ -62,7 +62,7 @@ FAMILIES = {
         WaveNet,
         "Dilated causal convolutions that speak, sample by sample.",
         "waves",
-        {"steps": 5_000, "batch": 4, "schedule": "wsd"},
+        {"steps": 3_000, "batch": 4},
     ),
     "bert": Family(
         BERTConfig,

@@ -16,6 +16,7 @@ from ragstone.errors import InvalidArgument
 LABEL, SPEAKER = "label", "speaker"
 _FILE = "waves.json"
 _FULL = 32_767  # of a sample of 16 bits
+_LOUDEST = 29_000  # of a recording, made as loud as others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,13 @@ class WaveCodec:
         return cls(
             **{**found, "labels": tuple(found["labels"]), "speakers": tuple(found["speakers"])}
         )
+
+
+def as_loud(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return samples (n,) scaled so that the loudest is nearly full: soft ones keep few levels."""
+    peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
+    scaled: NDArray[np.int16] = np.rint(samples * (_LOUDEST / max(1, peak))).astype(np.int16)
+    return scaled
 
 
 def wav(samples: NDArray[np.int16], rate: int) -> bytes:

@@ -18,7 +18,7 @@ from ragstone.ingestion.parsers.decoding_audio import decode
 from ragstone.models.base import GenerativeModel
 from ragstone.models.sampling import Sampler
 from ragstone.models.wavenet import LENGTHS, WaveNet, WaveNetConfig
-from ragstone.models.waves import LABEL, SPEAKER, WaveCodec, wav
+from ragstone.models.waves import LABEL, SPEAKER, WaveCodec, as_loud, wav
 from ragstone.schemas.records import Modality
 from ragstone.storage.files import remove
 from ragstone.training.clips import ClipData, Clips
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
+_NORMALISE = "normalise"
 _SECONDS = 4.0  # of a clip, by default
 _ANY_LENGTH = LimitSettings(audio_seconds=1e9)  # it was within the limits when it was taken in
 
@@ -51,6 +52,7 @@ class Waves(Material):
         "rate": "int",
         "levels": "int",
         "seconds": "float",
+        _NORMALISE: "bool",
         "synthetic": "bool",
     }
 
@@ -191,6 +193,8 @@ class _Reading:
                 if len(samples) < LENGTHS:
                     self.left_out[f"shorter than {LENGTHS} samples"] += 1
                     continue
+                if self._settings.get(_NORMALISE, True):
+                    samples = as_loud(samples)
                 file.write(self.codec.encode(samples).tobytes())
                 places.append(_Place(row["item_id"], end, len(samples), *told))
                 end += len(samples)
