@@ -28,6 +28,7 @@ ARGUMENTS = {
     "Path": Path("x"),
     "Iterable[str]": ["a", "b"],
     "list[str]": ["a", "b"],
+    "Sequence[str]": ["a", "b"],
 }
 
 
