@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch, Capability, Config, GenerativeModel, LogProb, Loss, Phase
-from ragstone.models.nn.transformer import FullBlock, RMSNorm, padding_mask, rotation
+from ragstone.models.nn.rotary import rotation
+from ragstone.models.nn.transformer import FullBlock, RMSNorm, padding_mask
 
 _SPREAD = 0.02  # of the weights, before training
 _FIXED = 20_190_524  # seed of the gaps that validation has

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch, Capability, Config, GenerativeModel, LogProb, Loss, Phase
+from ragstone.models.nn.rotary import Turn, rotation
 from ragstone.models.nn.transformer import (
     Attention,
     Cache,
@@ -23,7 +24,6 @@ from ragstone.models.nn.transformer import (
     FullBlock,
     RMSNorm,
     padding_mask,
-    rotation,
 )
 
 IGNORED = -100  # a target that is only padding
@@ -119,7 +119,7 @@ class DecoderBlock(nn.Module):
     def forward(
         self,
         states: torch.Tensor,
-        turn: tuple[torch.Tensor, torch.Tensor],
+        turn: Turn,
         encoded: Encoded,
         layer: int,
     ) -> torch.Tensor:
@@ -259,7 +259,7 @@ class EncDec(GenerativeModel):
             logits, batch["targets"], ignore_index=IGNORED, reduction="none"
         ).sum(1)
 
-    def _turn(self, before: int, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _turn(self, before: int, tokens: torch.Tensor) -> Turn:
         time, config = tokens.shape[1], self.config
         if before + time > config.context:
             raise InvalidArgument("tokens", before + time, f"at most {config.context} of them")

@@ -15,7 +15,8 @@ from torch import nn
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch
 from ragstone.models.language import LanguageConfig, LanguageModel, State
-from ragstone.models.nn.transformer import FEEDS, Block, Cache, RMSNorm, rotation
+from ragstone.models.nn.rotary import rotation
+from ragstone.models.nn.transformer import FEEDS, Block, Cache, RMSNorm
 
 _SPREAD = 0.02  # of the weights, before training
 

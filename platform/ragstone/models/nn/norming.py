@@ -15,12 +15,23 @@ def rms_norm(states: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torc
     What it gives, and its gradients, are those of `torch.nn.functional.rms_norm` up to rounding.
     """
     weight = weight.to(states.dtype)  # under autocast states may be of less precision
-    training = torch.is_grad_enabled() and states.dtype == torch.float32
-    # A GPU, and torch.compile, have one kernel for it.
-    if training and states.device.type == "cpu" and not torch.compiler.is_compiling():
+    if own_gradient(states):
         normed: torch.Tensor = _RMSNorm.apply(states, weight, epsilon)  # type: ignore[no-untyped-call]
         return normed
     return functional.rms_norm(states, (weight.shape[0],), weight, epsilon)
+
+
+def own_gradient(states: torch.Tensor) -> bool:
+    """Return whether gradients written here are faster: a GPU and torch.compile fuse their own."""
+    training = torch.is_grad_enabled() and states.dtype in (torch.float32, torch.float64)
+    return training and states.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def factors(states: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """Return what `rms_norm` multiplies (…, width) with before the weight, (…, 1)."""
+    squares = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square_()
+    factor: torch.Tensor = squares.div_(states.shape[-1]).add_(epsilon).rsqrt_()
+    return factor
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -34,8 +45,7 @@ class _RMSNorm(torch.autograd.Function):
         epsilon: float,
     ) -> torch.Tensor:
         """Save the normed states, and what they were multiplied with, (…, 1)."""
-        squares = torch.linalg.vector_norm(states, dim=-1, keepdim=True).square_()
-        factor = squares.div_(states.shape[-1]).add_(epsilon).rsqrt_()
+        factor = factors(states, epsilon)
         normed = states * factor
         ctx.save_for_backward(normed, factor, weight)
         scaled: torch.Tensor = normed * weight
