@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -200,6 +201,16 @@ def test_a_damaged_model_is_not_used(stones: Workspace, trained: ModelInfo) -> N
     assert trained.name == "stones"
 
 
+def test_a_number_that_is_given_again_is_another_model(stones: Workspace) -> None:
+    """What was deleted must not be asked on, though it was loaded once."""
+    stones.train_model("gru", "stones", "fleeting", {**_plain(QUICK), "steps": 2})
+    first = stones.sample("fleeting@1", tokens=20).text
+    shutil.rmtree(stones.path / "models" / "fleeting")
+    made = stones.train_model("gru", "stones", "fleeting", {**_plain(QUICK), "seed": 5})
+    assert made.number == 1
+    assert stones.sample("fleeting@1", tokens=20).text != first
+
+
 def test_a_training_goes_on_or_begins_anew(stones: Workspace, trained: ModelInfo) -> None:
     wild = {**QUICK, "optimiser": "adamw", "learning_rate": 1e30, "warmup": 0, "clip": 0}
     with pytest.raises(TrainingDiverged):
@@ -364,7 +375,10 @@ def test_a_model_is_taken_to_another_workspace(
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(DamagedFile, match="have changed"):
         other.import_model(folder, "broken")
+    with pytest.raises(DamagedFile, match="have changed"):
+        other.import_model(folder, "taken")  # though a whole one with this digest was loaded
     assert [info.name for info in other.models()] == ["stones", "taken", "taken"]
+    assert [path.name for path in (other.path / "models").rglob(".*")] == []
     other.close()
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch
+from ragstone.training.feeding import batches_alike
 
 _ALIKE = 16  # batches whose clips are sorted by length: little padding, and still much chance
 
@@ -123,12 +124,5 @@ class ClipData:
     @lru_cache(maxsize=2)  # noqa: B019 - lives as long as a training
     def _pass(self, seed: int, epoch: int, size: int) -> NDArray[np.int64]:
         """Return the clips of each batch of a pass, (batches, size); a few are left for others."""
-        chance = np.random.default_rng([seed, epoch])
-        count = max(1, len(self.training) // size)
-        order = np.resize(chance.permutation(len(self.training)), count * size)
-        batches = []
-        for first in range(0, len(order), size * _ALIKE):
-            some = order[first : first + size * _ALIKE]
-            some = some[np.argsort(self.training.lengths[some], kind="stable")]
-            batches.append(some.reshape(-1, size))
-        return chance.permutation(np.concatenate(batches))
+        count, chance = max(1, len(self.training) // size), np.random.default_rng([seed, epoch])
+        return batches_alike([self.training.lengths], count, size, _ALIKE, chance)

@@ -49,6 +49,31 @@ def passes(count: int, step: int, size: int, seed: int) -> NDArray[np.int64]:
     return np.asarray(found, np.int64)
 
 
+def batches_alike(
+    lengths: Sequence[NDArray[np.int64]],
+    count: int,
+    size: int,
+    pool: int,
+    chance: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Return the numbers of a pass in `count` batches of examples of like length, (count, size).
+
+    `pool` batches of an order drawn anew are sorted by length together, so that little of a batch
+    is padding; then the batches are shuffled. The first examples fill up the last batch.
+
+    Parameters
+    ----------
+    lengths
+        Of all examples, each (examples,); the last one counts first.
+    """
+    order = np.resize(chance.permutation(len(lengths[0])), count * size)
+    for first in range(0, len(order), pool * size):
+        some = order[first : first + pool * size]
+        order[first : first + pool * size] = some[np.lexsort([own[some] for own in lengths])]
+    shuffled: NDArray[np.int64] = chance.permutation(order.reshape(count, size))
+    return shuffled
+
+
 @lru_cache(maxsize=4)
 def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(count)

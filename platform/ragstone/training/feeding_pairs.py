@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch
 from ragstone.models.encdec import IGNORED
+from ragstone.training.feeding import batches_alike
 
 _POOL = 64  # batches that are put in order of length together
 
@@ -96,6 +97,7 @@ class PairData:
             expected = f"with more pairs: it has {len(training):,} to train on and "
             expected += f"{len(held_out):,} to validate by"
             raise InvalidArgument("dataset", None, expected)
+        self._lengths = _lengths(training)
 
     @cached_property
     def digest(self) -> str:
@@ -123,7 +125,7 @@ class PairData:
 
     def validation(self, size: int) -> Iterator[tuple[Batch, int]]:
         """Yield what is held out, by length, and how many targets it has."""
-        order = _by_length(self._held_out, np.arange(len(self._held_out)))
+        order = np.lexsort(_lengths(self._held_out))
         for first in range(0, len(order), size):
             batch = self._padding.batch([self._held_out[n] for n in order[first : first + size]])
             yield batch, int((batch["targets"] != IGNORED).sum())
@@ -135,15 +137,10 @@ class PairData:
     def _pass(self, seed: int, epoch: int, size: int) -> NDArray[np.int64]:
         """Return the pairs of each batch of a pass, (batches, size)."""
         chance = np.random.default_rng([seed, epoch])
-        batches = self._batches(size)
-        order = np.resize(chance.permutation(len(self._training)), batches * size)
-        pool = _POOL * size
-        for first in range(0, len(order), pool):
-            order[first : first + pool] = _by_length(self._training, order[first : first + pool])
-        return chance.permutation(order.reshape(batches, size))
+        return batches_alike(self._lengths, self._batches(size), size, _POOL, chance)
 
 
-def _by_length(pairs: Sequence[Pair], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return pairs by the lengths of their targets, then sources."""
-    sources, targets = np.array([[len(s), len(t)] for s, t in (pairs[n] for n in order)]).T
-    return order[np.lexsort((sources, targets))]
+def _lengths(pairs: Sequence[Pair]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the lengths of the sources and of the targets, each (pairs,)."""
+    sources, targets = zip(*((len(source), len(target)) for source, target in pairs), strict=True)
+    return np.asarray(sources), np.asarray(targets)

@@ -39,8 +39,9 @@ def open_model(folder: Path) -> tuple[GenerativeModel, Any]:
     DamagedFile
         Its weights are not those that were trained.
     """
+    digest = read_info(folder).digest
     with _opening:  # two who ask at once must not load it twice
-        return _opened(folder)
+        return _opened(folder, digest)
 
 
 def open_language_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
@@ -59,8 +60,20 @@ def open_language_model(folder: Path) -> tuple[LanguageModel, Tokenizer]:
     return model, codec
 
 
-@lru_cache(maxsize=2)  # it is used again and again, and a number never changes
-def _opened(folder: Path) -> tuple[GenerativeModel, Codec]:
+@lru_cache(maxsize=2)  # it is used again and again
+def _opened(folder: Path, digest: str) -> tuple[GenerativeModel, Codec]:  # noqa: ARG001
+    """Load a model; `digest` tells it from one that had its number and was deleted."""
+    return load_model(folder)
+
+
+def load_model(folder: Path) -> tuple[GenerativeModel, Codec]:
+    """As `open_model`, but always from its files: what is handed on is looked at as it is.
+
+    Raises
+    ------
+    DamagedFile
+        Its weights are not those that were trained.
+    """
     info = read_info(folder)
     if stamp(folder / WEIGHTS).blake3 != info.digest:
         raise DamagedFile(folder / WEIGHTS, "its bytes have changed since they were written")

@@ -131,11 +131,14 @@ class Registry:
         make_folder(self._root / name)
         place = self._root / name / f"{TEMPORARY}{info.number}"
         remove(place)
-        copytree(folder, place)
-        check(place)
-        _write_info(place, info)
-        files = sorted(path for path in place.rglob("*") if path.is_file())
-        publish_folder(place, self._root / name / str(info.number), files)
+        try:
+            copytree(folder, place)
+            check(place)
+            _write_info(place, info)
+            files = sorted(path for path in place.rglob("*") if path.is_file())
+            publish_folder(place, self._root / name / str(info.number), files)
+        finally:
+            remove(place)  # where it was not taken
         return replace(info, datastore=self.info(f"{name}@{info.number}").datastore)
 
     def measured(self, reference: str, measures: Mapping[str, float]) -> None:

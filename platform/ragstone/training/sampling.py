@@ -19,7 +19,7 @@ from ragstone.training.datastores import datastore_of
 from ragstone.training.learning import bits
 from ragstone.training.materials.base import Asked, Request
 from ragstone.training.materials.known import MATERIALS
-from ragstone.training.model_files import open_language_model, open_model
+from ragstone.training.model_files import load_model, open_language_model, open_model
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Trainer
 
@@ -102,7 +102,7 @@ def export_model(registry: Registry, model: str, folder: Path, layout: str) -> P
     place = registry.folder(model)
     with written_whole(folder) as out:
         if layout == "ragstone":
-            open_model(place)  # what is damaged is not handed on
+            load_model(place)  # what is damaged is not handed on
             copytree(place, out, dirs_exist_ok=True)
         else:
             network, tokenizer = open_language_model(place)
@@ -113,4 +113,4 @@ def export_model(registry: Registry, model: str, folder: Path, layout: str) -> P
 
 def import_model(registry: Registry, folder: Path, name: str) -> ModelInfo:
     """See `Workspace.import_model`."""
-    return registry.take(folder, name, open_model)
+    return registry.take(folder, name, load_model)

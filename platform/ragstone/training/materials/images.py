@@ -124,13 +124,13 @@ class _Reading:
         self.left_out = Counter(self.division.left_out)
         self._read(asked.folder / "images")
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, *columns: str) -> Iterator[Row]:
         sides = self.division.held_out
-        rows = living_rows(self._store, self._manifest, ("content",))
+        rows = living_rows(self._store, self._manifest, columns)
         return (row for row in rows if row["item_id"] in sides)
 
     def _codec(self) -> ImageCodec:
-        seen = [decode(self._bytes(row), _ANY_SIZE) for row in islice(self._rows(), _SEEN)]
+        seen = [decode(self._bytes(row), _ANY_SIZE) for row in islice(self._rows("content"), _SEEN)]
         sides = Counter(min(picture.image.size) for picture in seen)
         size = self._settings.get(_SIZE) or min(sides.most_common(1)[0][0], _BY_ITSELF)
         if not 4 <= size <= _LARGEST:
@@ -159,7 +159,7 @@ class _Reading:
         remove(path)
         self._places: list[tuple[str, int]] = []  # item and label, by their places in the file
         with path.open("wb") as file:
-            for row in self._rows():
+            for row in self._rows("content"):
                 label = self._label(row["metadata"])
                 if label is None:
                     self.left_out["no label that the model knows"] += 1
