@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ class RunPoint:
     tokens_per_second: float  # or samples, or pixels: what the network is applied to
     mfu: float | None = None  # part of what the device can do, where that is known
     validation: float | None = None  # where it was validated
+    figures: dict[str, float] = field(default_factory=dict)  # of that, by name
 
 
 @dataclass(frozen=True, slots=True)

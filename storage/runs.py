@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 _MIN_PREFIX = 8  # characters of an id
 _MEASURES = [field.name for field in fields(RunPoint)]
+_TYPES = {"step": pa.int64(), "figures": pa.string()}  # the others are numbers
 _POINTS = pa.schema(
-    [
-        ("run", pa.string()),
-        *((name, pa.int64() if name == "step" else pa.float64()) for name in _MEASURES),
-    ]
+    [("run", pa.string()), *((name, _TYPES.get(name, pa.float64())) for name in _MEASURES)]
 )
 _SELECT = """
     SELECT r.* EXCLUDE (dataset_id), coalesce(d.name, r.dataset_id) AS dataset,
@@ -66,7 +64,8 @@ def begin(catalog: Catalog, dataset_id: str, run: Run, step: int) -> None:
 
 def measure(catalog: Catalog, run: str, points: Sequence[RunPoint]) -> None:
     """Keep what was measured."""
-    rows = pa.Table.from_pylist([{"run": run, **asdict(one)} for one in points], schema=_POINTS)
+    values = [{"run": run, **asdict(one), "figures": json.dumps(one.figures)} for one in points]
+    rows = pa.Table.from_pylist(values, schema=_POINTS)
     with catalog.transaction() as cursor:
         cursor.register("points", rows)
         cursor.execute("INSERT INTO metrics BY NAME SELECT * FROM points")
@@ -111,7 +110,11 @@ def find(catalog: Catalog, identity: str) -> RunCurve:
     run = _read(found[0])
     names = ", ".join(_MEASURES)
     sql = f"SELECT {names} FROM metrics WHERE run = ? ORDER BY step"  # noqa: S608
-    return RunCurve(run, [RunPoint(*row) for row in catalog.rows(sql, [run.run])])
+    return RunCurve(run, [_point(row) for row in catalog.records(sql, [run.run])])
+
+
+def _point(row: dict[str, Any]) -> RunPoint:
+    return RunPoint(**{**row, "figures": json.loads(row["figures"] or "{}")})
 
 
 def _read(row: dict[str, Any]) -> Run:

@@ -29,7 +29,7 @@ from ragstone.training.trainer import Trainer
 CONTEXT = 128
 BUDGET = {"steps": 2_000, "batch": 6}
 RECIPES = {
-    "gpt": ({}, {}),
+    "gpt": ({}, family("gpt").recipe),
     "lstm": ({"width": 360, "embedding": 64}, {"optimiser": "adamw", "learning_rate": 0.01}),
     "gru": ({"width": 416, "embedding": 64}, {"optimiser": "adamw", "learning_rate": 0.008}),
 }

@@ -166,7 +166,7 @@ def _train(name: str, parts: dict[str, list[Piece]], seed: int) -> None:
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         outcome = trainer(tokens["valid"], first).fit()
         minutes, cpu = (monotonic() - begun) / 60, (process_time() - used) / 60
-        test = trainer(tokens["test"], second).validate()
+        test = trainer(tokens["test"], second).validate().loss
     steps = {part: sum(map(len, pieces)) for part, pieces in parts.items()}
     validation, tested = (
         loss * (len(tokens[part]) - 1) / steps[part]

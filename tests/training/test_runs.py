@@ -58,6 +58,7 @@ def test_a_run_is_kept_with_its_points(tmp_path: Path, catalog: Catalog) -> None
     assert [point.step for point in points] == [10, 20, 30]
     assert points[1].loss == pytest.approx(math.fsum(outcome.losses[10:20]) / 10)
     assert {point.step: point.validation for point in points} == outcome.validations
+    assert points[0].figures == {}
     assert all(point.examples_per_second > 0 for point in points)
     assert points[0].tokens_per_second == pytest.approx(16 * points[0].examples_per_second)
     assert points[0].mfu is None  # on a CPU

@@ -29,10 +29,12 @@ RUN = Path(__file__).with_name("language_runs.py")
 def test_it_learns(tmp_path: Path, optimiser: str) -> None:
     heard: list[Progress] = []
     made = trainer(tmp_path, heard.append, steps=150, optimiser=optimiser, learning_rate=1e-2)
-    before = made.validate()
+    before = made.validate().loss
     outcome = made.fit()
     assert outcome.best < before / 2
-    assert made.validate() == pytest.approx(outcome.best, abs=1e-6)  # the best weights are left
+    assert made.validate().loss == pytest.approx(
+        outcome.best, abs=1e-6
+    )  # the best weights are left
     assert len(outcome.losses) == outcome.steps == 150
     assert heard[-1].step == 150
     assert heard[-1].validation == pytest.approx(outcome.validations[150])

@@ -72,8 +72,10 @@ def run(
         say(line)
     columns = ("step", "loss", "validation", "rate", "gradients", "tokens/s", "MFU")
     shown = len(columns) - all(point.mfu is None for point in found.points)
-    rows = [_row(point)[:shown] for point in _spread(found.points)]
-    print_table(columns[:shown], rows, "Nothing was measured.")
+    figures = sorted({name for point in found.points for name in point.figures})
+    told = [point for point in found.points if point.figures] or found.points
+    rows = [(*_row(point)[:shown], *_figures(point, figures)) for point in _spread(told)]
+    print_table((*columns[:shown], *figures), rows, "Nothing was measured.")
 
 
 def chart(points: Sequence[RunPoint]) -> list[str]:
@@ -112,6 +114,10 @@ def _spread(points: Sequence[RunPoint]) -> list[RunPoint]:
     """Return some of the points, evenly, the last one among them."""
     count = min(_ROWS, len(points))
     return [points[(number + 1) * len(points) // count - 1] for number in range(count)]
+
+
+def _figures(point: RunPoint, names: Sequence[str]) -> list[str]:
+    return [f"{point.figures[name]:.4g}" if name in point.figures else "" for name in names]
 
 
 def _row(point: RunPoint) -> tuple[str, ...]:

@@ -90,17 +90,31 @@ class GenerativeModel(nn.Module, ABC):
     conditioning: ClassVar[tuple[str, ...]] = ()
     capabilities: ClassVar[frozenset[Capability]]
     log_prob_kind: ClassVar[LogProb | None] = None
+    selects: ClassVar[bool] = True  # the loss on what is held out says which weights are the best
+    rates: ClassVar[Mapping[str, float]] = {}  # factor of the learning rate of a parameter group
 
     config: Config
 
+    @property
+    def turns(self) -> int:
+        """Steps after which every part of the network has had its turn."""
+        return 1
+
+    def begin(self, step: int) -> None:
+        """Hear which step is next, from 0: for what takes turns, or changes with time."""
+
     @abstractmethod
     def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:
-        """Return the loss of a batch; all chance comes from `rng`, or from torch's own, seeded."""
+        """Return the loss of a batch; all chance comes from `rng`, or from torch's own, seeded.
+
+        A parameter that the loss does not depend on is not changed by the step.
+        """
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return what each optimiser is for.
 
         `matrices` are hidden weights of two dimensions, which Muon may train; `others` the rest.
+        Adversaries have groups of their own names.
         """
         groups: dict[str, list[nn.Parameter]] = {"matrices": [], "others": []}
         for name, parameter in self.named_parameters():

@@ -35,7 +35,9 @@ GOING_ON = frozenset({"text"})  # materials whose models write what follows the 
 IMAGES = {"optimiser": "adamw", "batch": 64, "learning_rate": 1e-3, "weight_decay": 0.01}
 
 FAMILIES = {
-    "gpt": Family(GPTConfig, GPT, "Transformer that reads from left to right.", "text"),
+    "gpt": Family(
+        GPTConfig, GPT, "Transformer that reads from left to right.", "text", {"ema": 0.99}
+    ),
     "lstm": Family(LSTMConfig, LSTM, "Recurrent network with long short-term memory.", "text"),
     "gru": Family(GRUConfig, GRU, "Recurrent network of gated units.", "text"),
     "encdec": Family(

@@ -12,8 +12,6 @@ from ragstone.models.base import GenerativeModel
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.sharding import parted
 
-_BETAS = (0.9, 0.95)
-
 
 class Optimisers:
     """One optimiser for each parameter group that has parameters."""
@@ -22,7 +20,8 @@ class Optimisers:
         self._each: dict[str, tuple[Optimizer, float]] = {}
         for name, parameters in model.parameter_groups().items():
             if parameters:
-                self._each[name] = _optimiser(name, parameters, settings)
+                optimiser, rate = _optimiser(name, parameters, settings)
+                self._each[name] = optimiser, rate * model.rates.get(name, 1.0)
 
     def step(self, rate: float) -> None:
         """Change the weights by their gradients, and clear these.
@@ -67,5 +66,5 @@ def _optimiser(
         return muon, settings.matrix_rate
     # Norms, biases and token vectors are not drawn to 0.
     decay = settings.weight_decay if name == "matrices" else 0.0
-    rate = settings.learning_rate
-    return AdamW(parameters, lr=rate, betas=_BETAS, weight_decay=decay, fused=True), rate
+    rate, betas = settings.learning_rate, (settings.beta1, settings.beta2)
+    return AdamW(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True), rate

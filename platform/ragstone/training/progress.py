@@ -22,7 +22,16 @@ class Progress:
     mfu: float | None  # part of what the device can do, where that is known
     seconds_left: float
     validation: float | None = None  # where it was validated now
+    figures: Mapping[str, float] = field(default_factory=dict)  # of that, by name
     trial: int | None = None  # of a search
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a network gives on all that is held out: means."""
+
+    loss: float
+    figures: Mapping[str, float]  # of `Loss.figures`
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +56,16 @@ class Outcome:
     best_step: int = 0
     seconds: float = 0.0  # over all times that it was started
 
-    def validated(self, loss: float) -> bool:
-        """Take up what a validation gave now; return whether it is the best one."""
+    def validated(self, loss: float, *, selects: bool) -> bool:
+        """Take up what a validation gave now; return whether it is the best one.
+
+        Parameters
+        ----------
+        selects
+            The least loss is the best; else the last one is.
+        """
         self.validations[self.steps] = loss
-        if loss >= self.best:
+        if selects and loss >= self.best:
             return False
         self.best, self.best_step = loss, self.steps
         return True

@@ -72,6 +72,7 @@ class Recorder:
                 tokens_per_second=progress.tokens_per_second,
                 mfu=progress.mfu,
                 validation=progress.validation,
+                figures=dict(progress.figures),
             )
         )
         if monotonic() - self._written > _SECONDS:

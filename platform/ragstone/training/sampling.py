@@ -86,7 +86,7 @@ def evaluate_model(
         asked = Asked(settings=info.material, folder=Path(scratch), codec=codec)
         prepared = material.prepare(store, manifest, asked)
         feed = prepared.feed(network.config)
-        loss = Trainer(network, feed, settings, Path(scratch) / "none").validate()
+        loss = Trainer(network, feed, settings, Path(scratch) / "none").validate().loss
         measures = material.measure(network, codec, prepared, samples)
     name, data = f"{info.name}@{info.number}", f"{manifest.dataset}@{manifest.version}"
     if data == own:

@@ -33,10 +33,13 @@ class TrainingSettings(Config):
         Of AdamW, reached after the warm-up.
     matrix_rate
         Of Muon.
+    beta1, beta2
+        Of AdamW: weight of the past in the means of the gradients and of their squares.
     schedule
         `cosine` down to a tenth, or `wsd`: steady, and falling to 0 over the last fifth.
     ema
-        Weight of the past in the mean of the weights that is validated and kept; 0: none.
+        Weight of the past in the mean of the weights that is validated and kept; 0: none. In the
+        first steps it is less: `averaging`.
     evaluate_every, checkpoint_every
         Steps; 0: at the end alone.
     patience
@@ -55,6 +58,8 @@ class TrainingSettings(Config):
     optimiser: str = "muon"
     learning_rate: float = 3e-3
     matrix_rate: float = 2e-2
+    beta1: float = 0.9
+    beta2: float = 0.95
     weight_decay: float = 0.1
     warmup: int = 100
     schedule: str = "cosine"
@@ -83,8 +88,16 @@ class TrainingSettings(Config):
                 raise InvalidArgument(name, getattr(self, name), "at least 1")
         if self.batch % self.accumulate:
             raise InvalidArgument("accumulate", self.accumulate, f"a divisor of {self.batch}")
-        if not 0 <= self.ema < 1:
-            raise InvalidArgument("ema", self.ema, "0, or less than 1")
+        for name in ("ema", "beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidArgument(name, getattr(self, name), "0, or less than 1")
+
+    def averaging(self, step: int) -> float:
+        """Return the weight of the past in the mean of the weights, after a step from 0.
+
+        It begins small, so that a short training is not the mean of its beginning.
+        """
+        return min(self.ema, (1 + step) / (10 + step))
 
     def rate(self, step: int) -> float:
         """Return what the learning rates of a step are multiplied with; steps count from 0."""

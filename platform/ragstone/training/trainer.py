@@ -30,13 +30,14 @@ from ragstone.training.divergence import Divergence, alone, names
 from ragstone.training.feeding import TrainingData
 from ragstone.training.optimising import Optimisers
 from ragstone.training.processes import Processes
-from ragstone.training.progress import Outcome, Plan, Progress
+from ragstone.training.progress import Outcome, Plan, Progress, Validation
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.sharding import parted_all, shard, whole
 from ragstone.training.speed import Speedometer
 
-_TRIED = 4  # steps that are timed for an estimate, the first of them aside
+_TRIED = 4  # steps that are timed for an estimate, the first of them aside, at least
 _TOLD_EVERY = 10  # steps
+_LOSS = "loss"
 
 
 class Trainer:
@@ -117,13 +118,13 @@ class Trainer:
         return Plan(begin, steps, seconds * (steps - begin), count, damaged)
 
     def _seconds_per_step(self) -> float:
-        begun = monotonic()
-        for number in range(_TRIED):
+        begun, tried = monotonic(), max(_TRIED, 1 + self.model.turns)
+        for number in range(tried):
             if number == 1:
                 begun = monotonic()
             self._gradients(number, self._batch(number))
             self.model.zero_grad(set_to_none=True)
-        return (monotonic() - begun) / (_TRIED - 1)
+        return (monotonic() - begun) / (tried - 1)
 
     def fit(self, until: int | None = None) -> Outcome:
         """Train to the end, and leave the best weights in the model.
@@ -151,7 +152,7 @@ class Trainer:
                     problem = f"the loss was {loss} and the norm of the gradients {norm}"
                     raise self._diverged(step, problem, batch)
                 self._optimisers.step(settings.rate(step))
-                self._average_weights()
+                self._average_weights(step)
             self._speed.read(batch)
             outcome.steps += 1
             outcome.losses.append(loss)
@@ -173,6 +174,7 @@ class Trainer:
         """Compute the gradients of a step; return loss and norm of the gradients."""
         settings = self.settings
         self.model.train()
+        self.model.begin(step)
         batch = self._processes.share(batch)
         pieces = [
             {name: values.chunk(settings.accumulate)[number] for name, values in batch.items()}
@@ -210,27 +212,30 @@ class Trainer:
     # ------------------------------------------------------------ validation
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """Return the mean loss over all that is held out."""
+    def validate(self) -> Validation:
+        """Return the mean loss, and the means of other figures, over all that is held out."""
         self.model.eval()
-        total, weight = 0.0, 0
+        sums: dict[str, float] = {}
+        weight = 0
         for number, (batch, own) in enumerate(self.data.validation(self.settings.batch)):
             with self._casting():
                 loss = self.model.training_step(
                     self._placed(batch), self._chance(-1, number), "validate"
                 )
-            total += float(loss.value) * own
+            for name, value in {**loss.figures, _LOSS: float(loss.value)}.items():
+                sums[name] = sums.get(name, 0.0) + value * own
             weight += own
-        return total / weight
+        means = {name: total / weight for name, total in sums.items()}
+        return Validation(means.pop(_LOSS), means)
 
-    def _validate(self) -> float:
+    def _validate(self) -> Validation:
         own = _copy(self.model) if self._mean else {}
         self._take(self._mean)
         found = self.validate()
-        if not math.isfinite(found):
-            problem = f"the loss on what is held out was {found}"
+        if not math.isfinite(found.loss):
+            problem = f"the loss on what is held out was {found.loss}"
             raise self._diverged(self._outcome.steps - 1, problem, None)
-        if self._outcome.validated(found):
+        if self._outcome.validated(found.loss, selects=self.model.selects):
             self._best = _copy(self.model)
         self._take(own)
         return found
@@ -239,16 +244,20 @@ class Trainer:
         return 0 < self.settings.patience <= self._outcome.since_best()
 
     @torch.no_grad()
-    def _average_weights(self) -> None:
+    def _average_weights(self, step: int) -> None:
         for name, values in self.model.state_dict().items():
-            if name in self._mean:
-                self._mean[name].lerp_(values, 1 - self.settings.ema)
+            if name not in self._mean:
+                continue
+            if values.is_floating_point():
+                self._mean[name].lerp_(values, 1 - self.settings.averaging(step))
+            else:  # a count
+                self._mean[name].copy_(values)
 
     def _take(self, weights: Mapping[str, torch.Tensor]) -> None:
         if weights:
             self.model.load_state_dict(parted_all(weights, self.model.state_dict()))
 
-    def _tell(self, norm: float, validated: float | None, left: float) -> None:
+    def _tell(self, norm: float, validated: Validation | None, left: float) -> None:
         steps, settings, speed = self._outcome.steps, self.settings, self._speed.speed()
         progress = Progress(
             step=steps,
@@ -260,7 +269,8 @@ class Trainer:
             tokens_per_second=speed.positions,
             mfu=speed.mfu,
             seconds_left=left,
-            validation=validated,
+            validation=validated.loss if validated else None,
+            figures=validated.figures if validated else {},
         )
         if self._processes.first:
             self._heard(progress)
