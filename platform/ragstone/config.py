@@ -52,8 +52,9 @@ class EncoderSettings(_Section):
     )
     image: str = Field(
         "image-descriptor",
-        description="Encoder of images: the embedded one, a hub name already on this machine, or a "
-        "path; those of the CLIP and SigLIP kind let words find pictures.",
+        description="Encoder of images: the embedded one, a hub name already on this machine, a "
+        "path, or 'model:NAME' of a model trained here; those of the CLIP and SigLIP kind let "
+        "words find pictures.",
     )
     audio: str = Field(
         "audio-descriptor",

@@ -26,6 +26,10 @@ class Opener(Protocol):
         """Return the encoder that `settings` name."""
         ...
 
+    def open_media(self, modality: Modality, name: str, settings: EncoderSettings) -> MediaEncoder:
+        """Return the encoder of images or recordings that is called `name`."""
+        ...
+
 
 class Elsewhere:
     """Opens encoders that no workspace made."""
@@ -39,6 +43,12 @@ class Elsewhere:
         from ragstone.encoders.text import open_text_encoder
 
         return open_text_encoder(settings)
+
+    def open_media(self, modality: Modality, name: str, settings: EncoderSettings) -> MediaEncoder:
+        """See `open_media_encoder`."""
+        from ragstone.encoders.media import open_media_encoder
+
+        return open_media_encoder(modality, name, settings)
 
 
 class Encoders:
@@ -111,11 +121,10 @@ class Encoders:
         SpaceMismatch
             What is called `name` makes other vectors by now.
         """
-        from ragstone.encoders.media import open_media_encoder
-
         with self._opening:
             if (modality, name) not in self._media:
-                self._media[modality, name] = open_media_encoder(modality, name, self._settings)
+                opened = self._opener.open_media(modality, name, self._settings)
+                self._media[modality, name] = opened
             encoder = self._media[modality, name]
         if encoder.identity.space != space:
             raise SpaceMismatch(dataset, space, encoder.identity.space)

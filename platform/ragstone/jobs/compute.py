@@ -121,7 +121,7 @@ def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -
             buffer=PartBuffer(
                 change,
                 reusing,
-                media_opener(task.settings, task.spec.dataset, task.head),
+                media_opener(task),
                 lambda: folder.stage(shape, change.parts),
             ),
             engine=engine,
@@ -166,21 +166,23 @@ def _opened(task: IngestTask) -> list[Opened]:
     )
 
 
-def media_opener(settings: Settings, dataset: str, head: Manifest | None) -> Opener:
+def media_opener(task: IngestTask) -> Opener:
     """Return what opens the encoders of images and recordings: the dataset's own, once it has any.
 
     Its result raises EncoderUnavailable and SpaceMismatch.
     """
+    settings, head = task.settings.encoder, task.head
 
     @cache
     def opened(modality: Modality) -> tuple[MediaEncoder, str]:
-        from ragstone.encoders.media import open_media_encoder
+        from ragstone.training.encoding import WorkspaceEncoders
 
+        own = WorkspaceEncoders(task.root / "models")
         held = head.media.get(modality.value) if head else None
-        name: str = held.encoder if held else getattr(settings.encoder, modality.value)
-        encoder = open_media_encoder(modality, name, settings.encoder)
+        name = own.settled(held.encoder if held else getattr(settings, modality.value))
+        encoder = own.open_media(modality, name, settings)
         if held and encoder.identity.space != held.space:
-            raise SpaceMismatch(dataset, held.space, encoder.identity.space)
+            raise SpaceMismatch(task.spec.dataset, held.space, encoder.identity.space)
         return encoder, name
 
     return opened

@@ -31,6 +31,11 @@ class AutoencoderConfig(ImageConfig):
     halvings: int = 2
 
     @property
+    def embedding(self) -> int:
+        """See `ImageConfig.embedding`."""
+        return self.latent
+
+    @property
     def halved(self) -> int:
         """How often the side is halved."""
         return halvings(self.size, self.halvings)

@@ -47,6 +47,11 @@ class ImageConfig(Config):
     size: int = 28
     labels: int = 0
 
+    @property
+    def embedding(self) -> int:
+        """Numbers that `encode` makes of an image; 0: the network does not encode images."""
+        return 0
+
 
 class ImageModel(GenerativeModel):
     """Makes images; `capabilities` say by what."""

@@ -1,4 +1,4 @@
-"""A model that was trained in the workspace as an encoder of texts: `model:NAME`."""
+"""Models that were trained in the workspace as encoders: `model:NAME`; here those of texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ragstone.encoders.base import EncoderIdentity, TextEncoder, Vectors
+from ragstone.encoders.base import EncoderIdentity, MediaEncoder, TextEncoder, Vectors
+from ragstone.encoders.media import open_media_encoder
 from ragstone.encoders.text import batches, open_text_encoder
 from ragstone.errors import EncoderUnavailable, UnknownModel
 from ragstone.training.registry import Registry
@@ -17,13 +18,15 @@ from ragstone.training.registry import Registry
 if TYPE_CHECKING:
     from ragstone.config import EncoderSettings
     from ragstone.models.bert import BERT
+    from ragstone.schemas.models import ModelInfo
+    from ragstone.schemas.records import Modality
 
 TRAINED = "model:"
 _FAMILIES = ("bert",)  # whose networks embed texts
 
 
 class WorkspaceEncoders:
-    """Opens every encoder of texts that a workspace can have: its own models, and others.
+    """Opens every encoder that a workspace can have: its own models, and others.
 
     Parameters
     ----------
@@ -44,13 +47,7 @@ class WorkspaceEncoders:
         """
         if not name.startswith(TRAINED):
             return name
-        try:
-            info = self._registry.info(name.removeprefix(TRAINED))
-        except UnknownModel as error:
-            raise EncoderUnavailable(name, f"{error.message}. {error.hint}") from error
-        if info.family not in _FAMILIES:
-            known = ", ".join(_FAMILIES)
-            raise EncoderUnavailable(name, f"it is a {info.family}; those that embed are: {known}")
+        info = self._info(name)
         return f"{TRAINED}{info.name}@{info.number}"
 
     def open(self, settings: EncoderSettings) -> TextEncoder:
@@ -64,7 +61,34 @@ class WorkspaceEncoders:
         name = self.settled(settings.name)
         if not name.startswith(TRAINED):
             return open_text_encoder(settings)
+        info = self._info(name)
+        if info.family not in _FAMILIES:
+            known = ", ".join(_FAMILIES)
+            raise EncoderUnavailable(name, f"it is a {info.family}; those that embed are: {known}")
         return TrainedEncoder(self._registry, name, settings)
+
+    def open_media(self, modality: Modality, name: str, settings: EncoderSettings) -> MediaEncoder:
+        """Return the encoder of images or recordings that is called `name`.
+
+        Raises
+        ------
+        EncoderUnavailable
+            It is not on this machine, or embeds something else.
+        """
+        if not name.startswith(TRAINED):
+            return open_media_encoder(modality, name, settings)
+        from ragstone.training.encoding_images import TrainedImageEncoder
+
+        if modality.value != "image":
+            raise EncoderUnavailable(name, f"models made here embed no {modality.value}")
+        name = self.settled(name)
+        return TrainedImageEncoder(self._registry, self._info(name), name, settings.device)
+
+    def _info(self, name: str) -> ModelInfo:
+        try:
+            return self._registry.info(name.removeprefix(TRAINED))
+        except UnknownModel as error:
+            raise EncoderUnavailable(name, f"{error.message}. {error.hint}") from error
 
 
 class TrainedEncoder:
