@@ -87,6 +87,16 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Anomaly:
+    """How odd an item is to a model."""
+
+    item_id: str
+    source: str  # where it came from
+    score: float  # the more, the odder; what it counts is the model's
+    deviations: float  # from the median of the version, in robust standard deviations
+
+
+@dataclass(frozen=True, slots=True)
 class ModelMeasures:
     """How good a model is, on a version."""
 

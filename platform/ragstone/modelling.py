@@ -11,6 +11,7 @@ from ragstone.storage import runs
 if TYPE_CHECKING:
     from ragstone.models.sampling import Sampler
     from ragstone.schemas.models import (
+        Anomaly,
         DamagedModel,
         DatastoreInfo,
         ModelInfo,
@@ -122,6 +123,26 @@ class Modelling:
             restart=restart,
             on_progress=on_progress,
         )
+
+    def anomalies(self, dataset: str, model: str, *, limit: int = 20) -> list[Anomaly]:
+        """Return the images of a version that are the oddest to a model, the oddest first.
+
+        An autoencoder tells by how badly an image comes back, a model with likelihoods by how
+        unlikely it is, a classifier by how little it looks like any label.
+
+        Parameters
+        ----------
+        dataset
+            "D" or "D@V"; it need not be what the model learnt from.
+
+        Raises
+        ------
+        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument
+            There is none, or the model does not tell.
+        """
+        from ragstone.training.anomalies import anomalies
+
+        return anomalies(self._store, self._models, dataset, model, limit)
 
     def build_datastore(self, model: str, dataset: str, *, neighbours: int = 256) -> DatastoreInfo:
         """Keep what `model` makes of each token of a version, for kNN-LM, beside the model.

@@ -9,6 +9,7 @@ import typer
 
 from ragstone import __version__
 from ragstone.cli import (
+    anomalies,
     answer_quality,
     bench,
     catalog,
@@ -174,6 +175,7 @@ app.command(rich_help_panel=_MODELS)(models.model)
 app.command(rich_help_panel=_MODELS)(runs.runs)
 app.command(rich_help_panel=_MODELS)(runs.run)
 app.command(rich_help_panel=_MODELS)(models.sample)
+app.command(rich_help_panel=_MODELS)(anomalies.anomalies)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command("import-model", rich_help_panel=_MODELS)(models.import_model)
 app.command(rich_help_panel=_CARE)(bench.bench)

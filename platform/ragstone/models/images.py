@@ -75,6 +75,22 @@ class ImageModel(GenerativeModel):
             It cannot make images by itself, or is not told of kinds.
         """
 
+    def oddness(self, images: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        """Return how odd each image is to the network, (batch,): the more, the odder.
+
+        Parameters
+        ----------
+        images
+            float32 (batch, channels, size, size) from -1 to 1.
+
+        Raises
+        ------
+        InvalidArgument
+            It cannot tell.
+        """
+        expected = "one that tells how odd an image is, such as an ae or a classifier"
+        raise InvalidArgument("model", self.config.family, expected)
+
 
 def scaled(images: torch.Tensor) -> torch.Tensor:
     """Return uint8 pixels as float32 from -1 to 1, of the same shape."""

@@ -58,7 +58,7 @@ class ImageMaterial(Material):
     def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
         """See `Material.prepare`."""
         reading = _Reading(store, manifest, asked)
-        training, held_out = (reading.images(held_out=side) for side in (False, True))
+        training, held_out = reading.sides()
         codec, flip = reading.codec, bool(asked.settings.get(_FLIP, False))
         each = codec.channels * codec.size**2
         return Prepared(
@@ -78,6 +78,10 @@ class ImageMaterial(Material):
             ),
             per_byte=1.0,  # a colour of a pixel is a byte
         )
+
+    def read(self, store: Store, manifest: Manifest, asked: Asked) -> tuple[Images, Images]:
+        """Return the images to learn from, and those that are held out; one side may have none."""
+        return _Reading(store, manifest, asked).sides()
 
     def open_codec(self, folder: Path) -> Codec:
         """See `Material.open_codec`."""
@@ -177,7 +181,11 @@ class _Reading:
         value = str(metadata.get(self._field, ""))
         return self.codec.labels.index(value) if value in self.codec.labels else None
 
-    def images(self, *, held_out: bool) -> Images:
+    def sides(self) -> tuple[Images, Images]:
+        """Return the images to learn from, and those that are held out."""
+        return self._images(held_out=False), self._images(held_out=True)
+
+    def _images(self, *, held_out: bool) -> Images:
         """Return the images of one side, by the ids of their items."""
         sides = self.division.held_out
         chosen = sorted(
