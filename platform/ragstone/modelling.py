@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragstone.errors import UnknownSource
+from ragstone.originals import original
 from ragstone.storage import runs
 
 if TYPE_CHECKING:
@@ -202,6 +204,14 @@ class Modelling:
         beams: int = 1,
         count: int = 1,
         neighbours: bool = False,
+        task: str = "sample",
+        images: Sequence[Path | str | bytes] = (),
+        mask: Path | str | bytes = b"",
+        keep: str = "",
+        strength: float = 0.5,
+        steps: int = 0,
+        solver: str = "",
+        guidance: float = 0.0,
     ) -> Sample:
         """Let a model make something; the same arguments give the same.
 
@@ -216,17 +226,37 @@ class Modelling:
         beams
             Of a search for the likeliest translation; 1: the sampler picks.
         count
-            Images on one sheet.
+            Images on one sheet; where images are given, results of each of them.
         neighbours
             Mix in those of its datastore.
+        task
+            Of a model of images: `sample`, `reconstruct`, `denoise`, `interpolate`, `inpaint`,
+            `translate` or `upscale`. The others need `images`.
+        images, mask
+            Files, ids of items, or bytes of files; what is light in the mask is made anew.
+        keep
+            The half that `inpaint` keeps where there is no mask: `top`, `bottom`, `left`, `right`.
+        strength, steps, solver, guidance
+            See `ragstone.training.materials.base.Work`.
 
         Raises
         ------
-        UnknownModel, InvalidArgument, DamagedFile
+        UnknownModel, UnknownId, InvalidArgument, DamagedFile
             Nothing was written.
         """
+        from ragstone.training.materials.base import Work
         from ragstone.training.sampling import sample
 
+        work = Work(
+            task=task,
+            images=tuple(self._file(one) for one in images),
+            mask=self._file(mask) if mask else b"",
+            keep=keep,
+            strength=strength,
+            steps=steps,
+            solver=solver,
+            guidance=guidance,
+        )
         return sample(
             self._models,
             model,
@@ -236,6 +266,7 @@ class Modelling:
             conditions or {},
             beams,
             count,
+            work,
             neighbours=neighbours,
         )
 
@@ -293,6 +324,16 @@ class Modelling:
         from ragstone.training.sampling import export_model
 
         return export_model(self._models, model, Path(folder), layout)
+
+    def _file(self, given: Path | str | bytes) -> bytes:
+        """Return the bytes of a file, or of an item; bytes as they are."""
+        if isinstance(given, bytes):
+            return given
+        if Path(given).is_file():
+            return Path(given).read_bytes()
+        if Path(given).suffix:
+            raise UnknownSource(str(given))
+        return original(self._store, str(given)).content
 
     @property
     def _models(self) -> Registry:

@@ -91,7 +91,7 @@ def test_what_cannot_be_learnt_is_told(squares: Workspace, tmp_path: Path) -> No
         squares.train_model("ae", "notes", settings=QUICK)
     made = squares.train_model("ae", "squares", "ae", {**QUICK, "steps": 2, "flip": "true"})
     assert made.bits_per_byte is None
-    with pytest.raises(InvalidArgument, match="such as a vae"):
+    with pytest.raises(InvalidArgument, match="family ae can do: reconstruct, interpolate"):
         squares.sample("ae")
 
 

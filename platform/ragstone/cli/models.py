@@ -212,7 +212,60 @@ def sample(
     beams: Annotated[
         int, typer.Option(min=1, help="Of a search for the likeliest translation.")
     ] = 1,
-    count: Annotated[int, typer.Option(min=1, help="Images on one sheet.")] = 1,
+    count: Annotated[
+        int, typer.Option(min=1, help="Images on one sheet; with --image, results of each.")
+    ] = 1,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="Of a model of images: sample, reconstruct, denoise, interpolate, inpaint, "
+            "translate or upscale."
+        ),
+    ] = "sample",
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image",
+            metavar="FILE|ITEM",
+            help="Something is made of it. May be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
+    mask: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|ITEM",
+            help="Of inpaint: what is light in it is made anew.",
+            show_default=False,
+        ),
+    ] = "",
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="Of inpaint: the half that stays: top, bottom, left or right.", show_default=False
+        ),
+    ] = "",
+    strength: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Of translate: 1 leaves nothing of the image. Of denoise: how much noise."
+        ),
+    ] = 0.5,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Of the solver; of interpolate: pictures.",
+            show_default="the model's own",
+        ),
+    ] = 0,
+    solver: Annotated[str, typer.Option(help="Of diffusion.", show_default="the model's own")] = "",
+    guidance: Annotated[
+        float,
+        typer.Option(
+            min=0, help="More than 1: more as it is told.", show_default="the model's own"
+        ),
+    ] = 0.0,
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Mix in those of its datastore (kNN-LM).")
     ] = False,
@@ -248,6 +301,14 @@ def sample(
             beams=beams,
             count=count,
             neighbours=neighbours,
+            task=task,
+            images=images or (),
+            mask=mask,
+            keep=keep,
+            strength=strength,
+            steps=steps,
+            solver=solver,
+            guidance=guidance,
         )
     if out is not None:
         out.write_bytes(made.media or made.text.encode())

@@ -86,8 +86,14 @@ class AE(Autoencoder):
 class Denoising(AE):
     """An autoencoder that is shown spoilt images, and has to give back whole ones."""
 
+    capabilities: ClassVar[frozenset[Capability]] = AE.capabilities | {"denoise"}
+
     config: DenoisingConfig
 
     def _spoilt(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         noise = torch.randn(images.shape, generator=rng, device=images.device)
         return images + self.config.noise * noise
+
+    def without_noise(self, images: torch.Tensor, noise: float) -> torch.Tensor:  # noqa: ARG002
+        """Return images without their noise; it finds out itself how much there is."""
+        return self.reconstruct(images)

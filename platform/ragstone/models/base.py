@@ -22,7 +22,15 @@ SCHEMA = 1  # of the JSON of settings
 Batch: TypeAlias = Mapping[str, torch.Tensor]
 Phase = Literal["train", "validate"]
 Capability = Literal[
-    "sample", "log_prob", "encode", "decode", "inpaint", "interpolate", "translate"
+    "sample",
+    "log_prob",
+    "encode",
+    "decode",
+    "denoise",
+    "inpaint",
+    "interpolate",
+    "translate",
+    "upscale",
 ]
 LogProb = Literal["exact", "bound", "estimate"]
 

@@ -8,6 +8,7 @@ of that. Solvers take any of them, since each says what the image is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ from ragstone.models.solvers import SOLVERS, Between, solve, unchanged
 
 _PREDICTED = ("noise", "image", "v", "flow")
 _BACKBONES = ("unet", "dit")
+_LEVELS = 1_000  # of noise that are told apart
 _LEAST = 0.02  # part of the image or the noise that is divided by: early errors stay small
 
 
@@ -49,6 +51,8 @@ class DiffusionConfig(ImageConfig):
         Share of the images whose label is not told, so that one can be guided by it.
     solver, solver_steps, guidance
         Of sampling: 1 does as told, more does it more (Ho and Salimans 2022).
+    jumps
+        Of inpainting: how often each step is made, with new noise between.
     """
 
     family: ClassVar[str] = "diffusion"
@@ -66,6 +70,7 @@ class DiffusionConfig(ImageConfig):
     solver: str = "heun"
     solver_steps: int = 20
     guidance: float = 1.0
+    jumps: int = 3
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -85,7 +90,9 @@ class DiffusionConfig(ImageConfig):
 class Diffusion(ImageModel):
     """A denoiser and its schedule."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({"sample", "inpaint", "translate"})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {"sample", "denoise", "inpaint", "translate"}
+    )
     conditioning: ClassVar[tuple[str, ...]] = (LABEL,)
     log_prob_kind: ClassVar[LogProb | None] = None
 
@@ -173,15 +180,36 @@ class Diffusion(ImageModel):
 
     def sample(self, rng: torch.Generator, count: int, label: int | None) -> torch.Tensor:
         """Return images out of noise."""
-        return self._solved(self._noise(rng, count), self._labels(rng, count, label), rng)
+        if label is None:
+            kinds = torch.randint(max(1, self.config.labels), (count,), generator=rng)
+            labels = kinds.to(self._device)
+        else:
+            labels = self._told(count, label)
+        return self._solved(self._noise(rng, count), labels, rng)
+
+    def without_noise(self, images: torch.Tensor, noise: float) -> torch.Tensor:
+        """Return the mean of the images that noisy ones may come from.
+
+        Parameters
+        ----------
+        noise
+            Standard deviation of the noise; more than 0.
+        """
+        if noise <= 0:
+            raise InvalidArgument("strength", noise, "more than 0: how much noise there is")
+        times = self.schedule.times(_LEVELS)
+        nearest = (self.schedule.log_ratio(times) + math.log(noise)).abs().argmin()
+        time = times[nearest].to(images).expand(len(images))
+        alpha = spread(self.schedule.alpha(time), images)
+        return self.denoise(alpha * images, time, self._told(len(images), None))
 
     def inpaint(
         self, images: torch.Tensor, keep: torch.Tensor, rng: torch.Generator, label: int | None
     ) -> torch.Tensor:
         """Return images whose pixels are as they were where they are kept.
 
-        After each step, what is kept is put back with the noise of that time (Lugmayr and others
-        2022, without going back).
+        After each step, what is kept is put back with the noise of that time; each step is made
+        `jumps` times, with new noise between (RePaint, Lugmayr and others 2022).
 
         Parameters
         ----------
@@ -191,13 +219,14 @@ class Diffusion(ImageModel):
             bool (batch, 1, size, size).
         """
         count = len(images)
-        labels = self._labels(rng, count, label)
+        labels = self._told(count, label)
 
         def between(made: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             known = self.schedule.noised(images, self._noise(rng, count), time.expand(count))
             return torch.where(keep, known, made)
 
-        made = self._solved(self._noise(rng, count), labels, rng, between=between)
+        noise, turns = self._noise(rng, count), self.config.jumps
+        made = self._solved(noise, labels, rng, between=between, turns=turns)
         return torch.where(keep, images, made)
 
     def translate(
@@ -221,7 +250,7 @@ class Diffusion(ImageModel):
         begin = min(steps - 1, round((1 - strength) * steps))
         time = self.schedule.times(steps)[begin].expand(count)
         noisy = self.schedule.noised(images, self._noise(rng, count), time)
-        return self._solved(noisy, self._labels(rng, count, label), rng, begin=begin)
+        return self._solved(noisy, self._told(count, label), rng, begin=begin)
 
     def _solved(
         self,
@@ -230,6 +259,7 @@ class Diffusion(ImageModel):
         rng: torch.Generator,
         begin: int = 0,
         between: Between = unchanged,
+        turns: int = 1,
     ) -> torch.Tensor:
         config = self.config
         return solve(
@@ -241,15 +271,19 @@ class Diffusion(ImageModel):
             config.solver_steps,
             begin=begin,
             between=between,
+            turns=turns,
         )
 
     def _noise(self, rng: torch.Generator, count: int) -> torch.Tensor:
         config = self.config
         shape = (count, config.channels, config.size, config.size)
-        return torch.randn(shape, generator=rng).to(next(self.parameters()).device)
+        return torch.randn(shape, generator=rng).to(self._device)
 
-    def _labels(self, rng: torch.Generator, count: int, label: int | None) -> torch.Tensor:
-        kinds = self.config.labels
-        drawn = torch.randint(max(1, kinds), (count,), generator=rng)
-        labels = drawn if label is None else torch.full((count,), label)
-        return labels.to(next(self.parameters()).device)
+    def _told(self, count: int, label: int | None) -> torch.Tensor:
+        """Return `count` labels, int64; None: it is not told."""
+        number = self.config.labels if label is None else label
+        return torch.full((count,), number, device=self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device

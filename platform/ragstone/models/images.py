@@ -134,7 +134,7 @@ class ImageCodec:
         if side != self.size:
             square = square.resize((self.size, self.size), Image.Resampling.LANCZOS)
         found = np.asarray(square, np.uint8).reshape(self.size, self.size, self.channels)
-        return np.ascontiguousarray(found.transpose(2, 0, 1))
+        return found.transpose(2, 0, 1).copy()
 
     def number(self, name: str, value: str) -> int:
         """Return the number of a label.

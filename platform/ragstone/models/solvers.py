@@ -88,6 +88,7 @@ def solve(
     *,
     begin: int = 0,
     between: Between = unchanged,
+    turns: int = 1,
 ) -> torch.Tensor:
     """Return images without noise.
 
@@ -98,11 +99,14 @@ def solve(
     images
         (batch, …), of the time that step `begin` begins at; noise where that is 0.
     rng
-        On the CPU; `ddpm` alone draws from it.
+        On the CPU; `ddpm`, and going back, draw from it.
     begin
         Steps that are left out, to begin from images with less noise.
     between
         Changes the images after each step.
+    turns
+        How often each step is made, going back with new noise between: so what was changed after
+        a step and what was not come to fit each other (Lugmayr and others 2022).
 
     Raises
     ------
@@ -116,16 +120,30 @@ def solve(
     run, times = _Run(denoise, schedule, images), schedule.times(steps)
     before: tuple[torch.Tensor, torch.Tensor] | None = None
     for now, then in zip(times[begin:-1], times[begin + 1 :], strict=True):
-        if solver == "ddpm":
-            images = _ddpm(run, images, now, then, rng)
-        elif solver == "dpm++2m":
-            clean = run.clean(images, now)
-            images = _dpm(run, images, clean, now, then, before)
-            before = clean, now
-        else:
-            images = _ONE_STEP[solver](run, images, now, then)
-        images = between(images, then)
+        last = before
+        for turn in range(turns):
+            if turn:
+                images = _back(run, images, then, now, rng)
+            if solver == "ddpm":
+                images = _ddpm(run, images, now, then, rng)
+            elif solver == "dpm++2m":
+                clean = run.clean(images, now)
+                images = _dpm(run, images, clean, now, then, last)
+                before = clean, now
+            else:
+                images = _ONE_STEP[solver](run, images, now, then)
+            images = between(images, then)
     return run.clean(images, times[-1])
+
+
+def _back(
+    run: _Run, images: torch.Tensor, now: torch.Tensor, then: torch.Tensor, rng: torch.Generator
+) -> torch.Tensor:
+    """Return images of a time with the noise of one that has more."""
+    (alpha, sigma), (alpha_then, sigma_then) = run.parts(now), run.parts(then)
+    share = alpha_then / alpha
+    added = (sigma_then.square() - (share * sigma).square()).clamp(min=0).sqrt()
+    return share * images + added * torch.randn(images.shape, generator=rng).to(images)
 
 
 def _ddpm(

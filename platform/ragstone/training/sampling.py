@@ -17,7 +17,7 @@ from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo, ModelMeasures, Sample
 from ragstone.training.datastores import datastore_of
 from ragstone.training.learning import bits
-from ragstone.training.materials.base import Asked, Request
+from ragstone.training.materials.base import Asked, Request, Work
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import load_model, open_language_model, open_model
 from ragstone.training.settings import TrainingSettings
@@ -39,6 +39,7 @@ def sample(
     conditions: Mapping[str, str],
     beams: int,
     count: int,
+    work: Work,
     *,
     neighbours: bool,
 ) -> Sample:
@@ -48,6 +49,10 @@ def sample(
     if neighbours and store is None:
         expected = f"a model with a datastore: ragstone train knnlm DATASET {info.name}"
         raise InvalidArgument("model", model, expected)
+    material = family(info.family).material
+    if material != "images" and work != Work():
+        expected = f"what a model of images does; {info.name} is of the family {info.family}"
+        raise InvalidArgument("task", work.task, expected)
     request = Request(
         prompt=prompt,
         conditions=conditions,
@@ -56,9 +61,10 @@ def sample(
         beams=beams,
         count=count,
         mixing=store.mix if store else None,
+        work=work,
     )
     network, codec = open_model(folder)
-    made = MATERIALS[family(info.family).material].make(network, codec, request)
+    made = MATERIALS[material].make(network, codec, request)
     return Sample(
         model=f"{info.name}@{info.number}",
         prompt=prompt,

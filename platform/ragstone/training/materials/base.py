@@ -77,6 +77,41 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a model of images is to do, and with which images; see `image_tasks`.
+
+    Parameters
+    ----------
+    task
+        One of `image_tasks.TASKS`.
+    images
+        Files of images that something is made of.
+    mask
+        File of an image for `inpaint`: what is light there is made anew.
+    keep
+        A half that `inpaint` keeps, instead of a mask: top, bottom, left or right.
+    strength
+        Of `translate`: from near 0, the image, to 1, nothing of it. Of `denoise`: the standard
+        deviation of the noise, where a pixel is from -1 to 1.
+    steps
+        Of the solver; of `interpolate`: pictures, with both ends. 0: the model's own.
+    solver
+        Instead of the model's own.
+    guidance
+        How much it does as told; 0: the model's own.
+    """
+
+    task: str = "sample"
+    images: tuple[bytes, ...] = ()
+    mask: bytes = b""
+    keep: str = ""
+    strength: float = 0.5
+    steps: int = 0
+    solver: str = ""
+    guidance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a model is asked to make.
 
@@ -93,7 +128,9 @@ class Request:
     beams
         Of a search for the likeliest text; 1: the sampler picks.
     count
-        Images on one sheet.
+        Images on one sheet; where images are given, results of each of them.
+    work
+        Of models of images.
     """
 
     prompt: str = ""
@@ -103,6 +140,7 @@ class Request:
     beams: int = 1
     count: int = 1
     mixing: Mixing | None = None
+    work: Work = Work()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

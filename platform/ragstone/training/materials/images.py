@@ -8,10 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ragstone.config import LimitSettings
 from ragstone.errors import InvalidArgument
 from ragstone.ingestion.parsers.pixels import decode
 from ragstone.models.base import GenerativeModel
@@ -30,6 +28,7 @@ from ragstone.training.materials.base import (
     Request,
     facts,
 )
+from ragstone.training.materials.image_tasks import ANY_SIZE, perform
 from ragstone.training.measures.images import measure
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ _SIZE, _FLIP, _SYNTHETIC = "size", "flip", "synthetic"
 _LARGEST = 256  # pixels of a side
 _BY_ITSELF = 64  # pixels of a side, at most, where none is asked for
 _SEEN = 32  # images that size and colours are chosen by
-_ANY_SIZE = LimitSettings(pixels=10**9)  # it was within the limits when it was taken in
 
 
 class ImageMaterial(Material):
@@ -88,16 +86,11 @@ class ImageMaterial(Material):
         return ImageCodec.open(folder)
 
     def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
-        """Make one image, or a sheet of `request.count`."""
+        """Make one image, or a sheet of several; see `image_tasks`."""
         sampler = request.sampler or Sampler()
         if sampler != Sampler(seed=sampler.seed):
             raise InvalidArgument("sampler", None, "a seed alone for a model of images")
-        label = None
-        for name, value in request.conditions.items():
-            label = codec.number(name, value)
-        rng = torch.Generator().manual_seed(sampler.seed)
-        with torch.inference_mode():
-            made = cast("ImageModel", model).sample(rng, request.count, label)
+        made = perform(cast("ImageModel", model), codec, request)
         return Made(media=png(unscaled(made).numpy()), media_type="image/png")
 
     def measure(
@@ -134,7 +127,7 @@ class _Reading:
         return (row for row in rows if row["item_id"] in sides)
 
     def _codec(self) -> ImageCodec:
-        seen = [decode(self._bytes(row), _ANY_SIZE) for row in islice(self._rows("content"), _SEEN)]
+        seen = [decode(self._bytes(row), ANY_SIZE) for row in islice(self._rows("content"), _SEEN)]
         sides = Counter(min(picture.image.size) for picture in seen)
         size = self._settings.get(_SIZE) or min(sides.most_common(1)[0][0], _BY_ITSELF)
         if not 4 <= size <= _LARGEST:
@@ -168,7 +161,7 @@ class _Reading:
                 if label is None:
                     self.left_out["no label that the model knows"] += 1
                     continue
-                picture = decode(self._bytes(row), _ANY_SIZE).image
+                picture = decode(self._bytes(row), ANY_SIZE).image
                 file.write(self.codec.encode(picture).tobytes())
                 self._places.append((row["item_id"], label))
         shape = (-1, self.codec.channels, self.codec.size, self.codec.size)

@@ -1,0 +1,187 @@
+"""What a model of images is asked to do, beside making new ones: a function for each task.
+
+Images are float32 (count, channels, size, size) from -1 to 1; one that is given is its middle
+square, made to fit. `request.count` results are made of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from ragstone.config import LimitSettings
+from ragstone.errors import InvalidArgument
+from ragstone.ingestion.parsers.pixels import decode
+from ragstone.models.base import Capability
+from ragstone.models.images import ImageCodec, ImageModel, scaled
+from ragstone.training.materials.base import Request
+
+ANY_SIZE = LimitSettings(pixels=10**9)  # it was within the limits when it was taken in
+KEPT = ("top", "bottom", "left", "right")
+_BETWEEN = 8  # pictures of an interpolation, where no number is asked for
+_ANEW = 128  # level from which on a pixel of a mask is made anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request, as the tasks read it."""
+
+    model: Any  # has the methods that its capabilities name
+    codec: ImageCodec
+    request: Request
+    rng: torch.Generator
+    label: int | None
+
+    def images(self, side: int = 0) -> torch.Tensor:
+        """Return the images that are given, each as often as results are asked for.
+
+        Parameters
+        ----------
+        side
+            Pixels; 0: as many as the model's.
+        """
+        codec = replace(self.codec, size=side or self.codec.size)
+        pixels = [codec.encode(decode(one, ANY_SIZE).image) for one in self.request.work.images]
+        found = scaled(torch.stack([torch.from_numpy(one) for one in pixels]))
+        return found.repeat_interleave(self.request.count, dim=0)
+
+    def keep(self, count: int) -> torch.Tensor:
+        """Return which pixels stay, bool (count, 1, size, size)."""
+        work, size = self.request.work, self.codec.size
+        if bool(work.mask) == bool(work.keep):
+            raise InvalidArgument("keep", work.keep, "either a half that stays, or a mask")
+        if work.mask:
+            grey = replace(self.codec, channels=1)
+            kept = torch.from_numpy(grey.encode(decode(work.mask, ANY_SIZE).image)) < _ANEW
+        elif work.keep in KEPT:
+            first = torch.arange(size) < size // 2
+            half = first if work.keep in ("top", "left") else ~first
+            row = work.keep in ("top", "bottom")
+            kept = (half[:, None] if row else half[None, :]).expand(1, size, size)
+        else:
+            raise InvalidArgument("keep", work.keep, "one of " + ", ".join(KEPT))
+        return kept.expand(count, 1, size, size)
+
+
+def _sample(asked: Order) -> torch.Tensor:
+    found: torch.Tensor = asked.model.sample(asked.rng, asked.request.count, asked.label)
+    return found
+
+
+def _reconstruct(asked: Order) -> torch.Tensor:
+    found: torch.Tensor = asked.model.reconstruct(asked.images())
+    return found
+
+
+def _denoise(asked: Order) -> torch.Tensor:
+    found: torch.Tensor = asked.model.without_noise(asked.images(), asked.request.work.strength)
+    return found
+
+
+def _interpolate(asked: Order) -> torch.Tensor:
+    first, last = asked.images()[:: asked.request.count]
+    steps = asked.request.work.steps or _BETWEEN
+    found: torch.Tensor = asked.model.interpolate(first, last, steps)
+    return found
+
+
+def _inpaint(asked: Order) -> torch.Tensor:
+    images = asked.images()
+    keep = asked.keep(len(images))
+    found: torch.Tensor = asked.model.inpaint(images, keep, asked.rng, asked.label)
+    return found
+
+
+def _translate(asked: Order) -> torch.Tensor:
+    strength = asked.request.work.strength
+    found: torch.Tensor = asked.model.translate(asked.images(), strength, asked.rng, asked.label)
+    return found
+
+
+def _upscale(asked: Order) -> torch.Tensor:
+    small = asked.images(asked.codec.size // asked.model.config.shrink)
+    found: torch.Tensor = asked.model.upscale(small, asked.rng, asked.label)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A task: what a model must be able to do, and how many images it is given, at least, at most.
+
+    Where there is no most, each image gives results of its own.
+    """
+
+    needs: Capability
+    perform: Callable[[Order], torch.Tensor]
+    images: tuple[int, int | None] = (1, None)
+
+
+_TASKS = {
+    "sample": _Task("sample", _sample, (0, 0)),
+    "reconstruct": _Task("decode", _reconstruct),
+    "denoise": _Task("denoise", _denoise),
+    "interpolate": _Task("interpolate", _interpolate, (2, 2)),
+    "inpaint": _Task("inpaint", _inpaint),
+    "translate": _Task("translate", _translate),
+    "upscale": _Task("upscale", _upscale),
+}
+TASKS = tuple(_TASKS)
+
+
+@torch.inference_mode()
+def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Tensor:
+    """Return the images of a request, float32 (results, channels, size, size) from -1 to 1.
+
+    Raises
+    ------
+    InvalidArgument
+        There is no such task, the model cannot do it, or it needs more or other images.
+    """
+    work = request.work
+    can = [name for name, task in _TASKS.items() if task.needs in model.capabilities]
+    if work.task not in _TASKS:
+        raise InvalidArgument("task", work.task, "one of " + ", ".join(TASKS))
+    if work.task not in can:
+        family = model.config.family
+        expected = f"what a model of the family {family} can do: {', '.join(can)}"
+        raise InvalidArgument("task", work.task, expected)
+    task = _TASKS[work.task]
+    least, most = task.images
+    given = len(work.images)
+    if given < least or (most is not None and given > most):
+        expected = f"{least} images" if most is not None else "an image at least"
+        raise InvalidArgument("images", given, f"{expected} for the task {work.task}")
+    label = None
+    for name, value in request.conditions.items():
+        label = codec.number(name, value)
+    rng = torch.Generator().manual_seed(request.sampler.seed if request.sampler else 0)
+    return task.perform(
+        Order(model=_set(model, request), codec=codec, request=request, rng=rng, label=label)
+    )
+
+
+def _set(model: ImageModel, request: Request) -> ImageModel:
+    """Return the model with the settings of its sampling that are asked for; it shares weights."""
+    work = request.work
+    asked: dict[str, Any] = {
+        "solver_steps": work.steps,
+        "solver": work.solver,
+        "guidance": work.guidance,
+    }
+    given = {name: value for name, value in asked.items() if value}
+    if work.task == "interpolate":
+        given.pop("solver_steps", None)  # they are pictures there
+    if not given:
+        return model
+    known = {field.name for field in fields(model.config)}
+    for name in given.keys() - known:
+        raise InvalidArgument(
+            name, given[name], f"nothing: a model of the family {model.config.family} has none"
+        )
+    changed = copy(model)
+    changed.config = replace(model.config, **given)
+    return changed
