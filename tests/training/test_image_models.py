@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ import torch
 from PIL import Image
 
 from ragstone.errors import InvalidArgument
+from ragstone.models.classifier import Classifier
 from ragstone.models.sampling import Sampler
 from ragstone.training.feeding import passes
 from ragstone.training.feeding_images import ImageData, Images
+from ragstone.training.model_files import open_model
 from ragstone.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -114,3 +117,18 @@ def test_a_batch_is_a_function_of_the_step_mirrored_or_not() -> None:
     for image, label in zip(first["images"], first["labels"], strict=True):
         assert torch.equal(image, torch.from_numpy(pixels[[5, 3, 1, 0][int(label)]]))
     assert plain.digest != mirrored.digest
+
+
+def test_a_classifier_learns_the_labels_and_is_kept_as_any_model(squares: Workspace) -> None:
+    settings = {"size": 8, "width": 8, "steps": 60, "batch": 16, "evaluate_every": 20}
+    made = squares.train_model("classifier", "squares", "eye", {**settings, "label": "side"})
+    assert made.bits_per_byte is None  # its loss is no likelihood of pixels
+    assert made.loss < 0.1
+    points = squares.run(made.run).points
+    assert points[-1].figures["accuracy"] == 1
+    network, _ = open_model(squares._models.folder("eye"))
+    assert cast("Classifier", network).look(torch.zeros(2, 1, 8, 8))[0].shape == (2, 64)
+    with pytest.raises(InvalidArgument, match="such as a vae"):
+        squares.sample("eye")
+    with pytest.raises(InvalidArgument, match="label=FIELD"):
+        squares.train_model("classifier", "squares", "eye", settings)

@@ -32,6 +32,7 @@ FAMILIES = {
     "denoising": "Train an autoencoder that is shown spoilt images, on a version.",
     "vae": "Train a variational autoencoder on the images of a version.",
     "diffusion": "Train a network that takes noise off images, and so makes them, on a version.",
+    "classifier": "Train a network that tells the labels of images, on a version.",
     "encdec": "Train a transformer that translates, or shortens, on pairs of texts of a version.",
     "wavenet": "Train a network that speaks, on the recordings of a version.",
     "bert": "Train a transformer that fills gaps and embeds texts, on a version.",

@@ -10,6 +10,7 @@ from ragstone.errors import InvalidArgument
 from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.bert import BERT, BERTConfig
+from ragstone.models.classifier import Classifier, ClassifierConfig
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gpt import GPT, GPTConfig
@@ -58,6 +59,13 @@ FAMILIES = {
         "Takes noise off until an image is left.",
         "images",
         {**IMAGES, "ema": 0.999},
+    ),
+    "classifier": Family(
+        ClassifierConfig,
+        Classifier,
+        "Tells the label of an image; models of images are measured by it.",
+        "images",
+        {**IMAGES, "steps": 1_000, "learning_rate": 2e-3, "evaluate_every": 250},
     ),
     "wavenet": Family(
         WaveNetConfig,
