@@ -48,6 +48,9 @@ def test_it_learns_eight_images_by_heart() -> None:
         model.training_step(batch, torch.Generator(), "train").value.backward()
         optimiser.step()
     last = model.training_step(batch, torch.Generator(), "train")
+    noise = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    odd = model.oddness(noise).detach()
+    assert odd.mean() > model.oddness(scaled(batch["images"])).detach().mean()
     assert float(last.value.detach()) < 0.05 < float(first.value.detach())
     assert last.figures["accuracy"] == 1
 

@@ -43,6 +43,11 @@ class ClassifierConfig(ImageConfig):
     halvings: int = 2
     features: int = 64
 
+    @property
+    def embedding(self) -> int:
+        """See `ImageConfig.embedding`."""
+        return self.features
+
 
 class Classifier(ImageModel):
     """Loss: the cross entropy of the labels, in nats per image.
@@ -91,6 +96,10 @@ class Classifier(ImageModel):
         """Return how sure it is of each label, float32 (batch, labels): log chances, but a sum."""
         logits: torch.Tensor = self.head(self.features(images))
         return logits
+
+    def oddness(self, images: torch.Tensor) -> torch.Tensor:
+        """Return how little each image looks like any label: its energy (Liu and others 2020)."""
+        return -self.classify(images).logsumexp(1)
 
     def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:  # noqa: ARG002
         """Return the loss, and the part of the batch that it tells right."""
