@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.distributions import MultivariateNormal
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.ae import AE
@@ -84,6 +85,89 @@ def test_free_bits_cost_nothing_and_beta_weighs() -> None:
 
     assert loss(beta=4.0) > loss() > loss(beta=0.0)
     assert loss(free_bits=9.0) > loss()  # it begins with less, and is not drawn to less
+
+
+def gaussians(count: int, rng: torch.Generator) -> tuple[torch.Tensor, MultivariateNormal]:
+    """Return images of 16 pixels that two factors move, and the true distribution of the levels."""
+    basis = torch.randn(16, 2, generator=torch.Generator().manual_seed(9)) * 14
+    true = MultivariateNormal(torch.full((16,), 127.5), basis @ basis.T + 8.0**2 * torch.eye(16))
+    moved = torch.randn(count, 2, generator=rng) @ basis.T
+    drawn = 127.5 + moved + 8 * torch.randn(count, 16, generator=rng)
+    return drawn.round().clamp(0, 255).byte().view(-1, 1, 4, 4), true
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_linear_one_reaches_the_entropy_of_linear_gaussian_data() -> None:
+    """Where the true posterior is normal, the bound is the log chance: within 0.05 nat."""
+    rng = torch.Generator().manual_seed(0)
+    asked = {"size": 4, "latent": 2, "network": "mlp", "layers": 0, "pixels": "gaussian"}
+    model = made("vae", **asked).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2, betas=(0.9, 0.95))
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 2_000)
+    for _ in range(2_000):
+        images, _ = gaussians(128, rng)
+        labels = torch.zeros(128).long()
+        step = model.training_step({"images": images, "labels": labels}, rng, "train")
+        torch.autograd.backward(step.value)
+        optimiser.step()
+        optimiser.zero_grad()
+        falling.step()
+    images, true = gaussians(20_000, rng)
+    entropy = -true.log_prob(images.flatten(1).float()).mean()
+    assert float(entropy) == pytest.approx(float(true.entropy()), abs=0.1)
+    with torch.no_grad():
+        labels = torch.zeros(20_000).long()
+        step = model.training_step({"images": images, "labels": labels}, rng, "validate")
+    assert -0.05 < 16 * float(step.value) - float(entropy) < 0.05
+
+
+@torch.no_grad()
+def test_black_and_white_pixels_cost_what_their_odds_say() -> None:
+    for network in ("convolutional", "mlp"):
+        model = cast("VAE", made("vae", pixels="binary", network=network, labels=2))
+        images = pixels(3)
+        batch = {"images": images, "labels": torch.tensor([0, 1, 1])}
+        found = {
+            float(model.training_step(batch, torch.Generator().manual_seed(n), "train").value)
+            for n in range(3)
+        }
+        assert len(found) == 3  # they are drawn anew
+        assert torch.equal(model.log_prob(images)[:1], model.log_prob(images[:1]))
+        mean = model.reconstruct(scaled(images))
+        assert -1 < float(mean.min()) < float(mean.max()) < 1
+
+
+@torch.no_grad()
+def test_the_bound_of_an_image_is_near_the_loss() -> None:
+    model = made("vae")
+    images = pixels(50)
+    batch = {"images": images, "labels": torch.zeros(50).long()}
+    loss = model.training_step(batch, torch.Generator().manual_seed(0), "validate").value
+    assert float(-model.log_prob(images).mean()) == pytest.approx(64 * float(loss), rel=0.02)
+    with pytest.raises(InvalidArgument, match="such as pixelcnn"):
+        made("ae").log_prob(images)
+
+
+def test_what_the_latents_cost_grows_while_it_warms() -> None:
+    batch = {"images": pixels(4), "labels": torch.zeros(4, dtype=torch.long)}
+    model = made("vae", warm=9)
+
+    def loss(step: int) -> float:
+        model.begin(step)
+        found = model.training_step(batch, torch.Generator().manual_seed(5), "train")
+        return float(found.value.detach())
+
+    assert loss(0) < loss(4) < loss(9) == loss(20)
+
+
+def test_settings_of_a_vae_that_make_no_network_are_told() -> None:
+    for settings, expected in (
+        ({"network": "cubic"}, "one of convolutional, mlp"),
+        ({"pixels": "round"}, "one of logistic, gaussian, binary"),
+        ({"layers": -1}, "at least 0"),
+    ):
+        with pytest.raises(InvalidArgument, match=expected):
+            made("vae", **settings)
 
 
 @torch.no_grad()

@@ -31,6 +31,8 @@ FAMILIES = {
     "ae": "Train an autoencoder on the images of a version.",
     "denoising": "Train an autoencoder that is shown spoilt images, on a version.",
     "vae": "Train a variational autoencoder on the images of a version.",
+    "made": "Train a masked network that draws pixel after pixel, on the images of a version.",
+    "pixelcnn": "Train gated convolutions that draw pixel after pixel, on a version.",
     "diffusion": "Train a network that takes noise off images, and so makes them, on a version.",
     "classifier": "Train a network that tells the labels of images, on a version.",
     "encdec": "Train a transformer that translates, or shortens, on pairs of texts of a version.",

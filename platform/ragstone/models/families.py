@@ -14,6 +14,8 @@ from ragstone.models.classifier import Classifier, ClassifierConfig
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gpt import GPT, GPTConfig
+from ragstone.models.made import MADE, MADEConfig
+from ragstone.models.pixelcnn import PixelCNN, PixelCNNConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 from ragstone.models.vae import VAE, VAEConfig
 from ragstone.models.wavenet import WaveNet, WaveNetConfig
@@ -53,6 +55,10 @@ FAMILIES = {
         DenoisingConfig, Denoising, "Autoencoder that is shown spoilt images.", "images", IMAGES
     ),
     "vae": Family(VAEConfig, VAE, "Variational autoencoder.", "images", IMAGES),
+    "made": Family(MADEConfig, MADE, "Draws pixel after pixel by masked layers.", "images", IMAGES),
+    "pixelcnn": Family(
+        PixelCNNConfig, PixelCNN, "Draws pixel after pixel by convolutions.", "images", IMAGES
+    ),
     "diffusion": Family(
         DiffusionConfig,
         Diffusion,

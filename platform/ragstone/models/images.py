@@ -75,7 +75,26 @@ class ImageModel(GenerativeModel):
             It cannot make images by itself, or is not told of kinds.
         """
 
-    def oddness(self, images: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+    def log_prob(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the log chance of each image, (batch,), in nats, as `log_prob_kind` says.
+
+        Parameters
+        ----------
+        images
+            uint8 (batch, channels, size, size).
+        labels
+            int64 (batch,); None: any.
+
+        Raises
+        ------
+        InvalidArgument
+            It does not tell how likely an image is.
+        """
+        del images, labels
+        expected = "one that tells how likely an image is, such as pixelcnn, made, realnvp or vae"
+        raise InvalidArgument("model", self.config.family, expected)
+
+    def oddness(self, images: torch.Tensor) -> torch.Tensor:
         """Return how odd each image is to the network, (batch,): the more, the odder.
 
         Parameters
@@ -88,6 +107,8 @@ class ImageModel(GenerativeModel):
         InvalidArgument
             It cannot tell.
         """
+        if "log_prob" in self.capabilities:
+            return -self.log_prob(unscaled(images))
         expected = "one that tells how odd an image is, such as an ae or a classifier"
         raise InvalidArgument("model", self.config.family, expected)
 

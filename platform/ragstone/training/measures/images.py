@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ragstone.models.autoencoding import Autoencoder
 from ragstone.models.images import ImageModel, scaled, unscaled
 from ragstone.training.feeding_images import ImageData, Images
+from ragstone.training.measures.likelihood import likelihood
 
 _AT_ONCE = 64  # images
 
@@ -18,12 +19,16 @@ _AT_ONCE = 64  # images
 def measure(model: ImageModel, data: ImageData, samples: int) -> dict[str, float]:
     """Return `psnr` of what comes back, and how near samples are to what was learnt from.
 
+    `nats_per_image`, `bits_per_dimension_exact` (or `_bound`): what all that is held out costs, for
+    models that tell.
     `psnr`: peak signal to noise ratio in decibels, of all that is held out, for autoencoders.
     `nearest_training`, `nearest_held_out`: mean distance (root of the mean square, levels 0..255)
     from each sample to the nearest image that was learnt from, and to the nearest of those held
     out, of as many of each. A model that copies is much nearer to the first.
     """
-    found = {}
+    found: dict[str, float] = {}
+    if "log_prob" in model.capabilities:
+        found |= likelihood(model, data.held_out)
     if isinstance(model, Autoencoder):
         found["psnr"] = _psnr(model, data.held_out)
     if samples and "sample" in model.capabilities:
