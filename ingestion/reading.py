@@ -15,8 +15,10 @@ from ragstone.ingestion.dedup.text import sign_text
 from ragstone.ingestion.parsers import parse
 from ragstone.ingestion.parsers.image import PLAIN, ImageOptions
 from ragstone.ingestion.provenance import provenance
+from ragstone.ingestion.sample_notes import note_of
 from ragstone.ingestion.signals import detect_language, text_signals
 from ragstone.schemas.records import Block, Chunk, Document, Modality, Raw
+from ragstone.schemas.synthetic import MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def read(raw: Raw, content: bytes, settings: ReadSettings) -> ReadResult:
     Rejected
         It cannot become an item; the error survives the way to another process.
     """
-    parsed = parse(raw, content, settings.limits, settings.images)
+    parsed = with_note(parse(raw, content, settings.limits, settings.images), content)
     document = with_found(described(parsed, raw))
     chunks = chunked(document, settings)
     if not chunks:
@@ -84,6 +86,12 @@ def described(document: Document, raw: Raw) -> Document:
         signatures = sign_text(document.text)
     own = document.metadata if raw.columns is not None else raw.metadata
     return replace(document, metadata={**found, **own}, signatures=signatures)
+
+
+def with_note(document: Document, content: bytes) -> Document:
+    """Return `document`, marked when the file says that a model made it."""
+    note = note_of(content) if document.modality is not Modality.TEXT else {}
+    return replace(document, metadata={**document.metadata, MARK: note}) if note else document
 
 
 def with_found(document: Document) -> Document:

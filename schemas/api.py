@@ -44,6 +44,7 @@ class DatasetInfo:
     chunks: int
     created: datetime
     changed: datetime
+    synthetic: int = 0  # of the items, those that a model made
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class VersionInfo:
     space: str  # embedding space of its vectors
     tags: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)  # receipts of what was erased from it
+    synthetic: int = 0  # of the items, those that a model made
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +382,7 @@ class ItemSummary:
     size: int  # bytes
     chunks: int
     added: int  # version
+    synthetic: str = ""  # the model that made it, NAME@NUMBER; empty: none did
 
 
 @dataclass(frozen=True, slots=True)
@@ -631,6 +634,7 @@ class ComparedVersion:
     chunks: int
     space: str
     settings: str  # digest of what shaped the chunks
+    synthetic: int = 0  # of the items, those that a model made
 
 
 @dataclass(frozen=True, slots=True)
@@ -685,6 +689,7 @@ class ItemChange:
     after: str | None
     fields: list[FieldChange]
     text: TextChange | None  # None when it is equal, or was not compared
+    synthetic: str = ""  # the model that made its item, NAME@NUMBER; empty: none did
 
 
 @dataclass(frozen=True, slots=True)
@@ -817,6 +822,7 @@ class ForgetReceipt:
     answers: list[str]  # ids of stored answers that had used an item; erased with it
     learnt: list[str] = field(default_factory=list)  # models and datastores whose data held an item
     deleted: list[str] = field(default_factory=list)  # those of them that were deleted with it
+    made: list[str] = field(default_factory=list)  # items, still there, that those models made
 
 
 # ---------------------------------------------------------------- export, import, backup

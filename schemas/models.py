@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ragstone.schemas.api import IngestResult
+
 
 @dataclass(frozen=True, slots=True)
 class ModelData:
@@ -84,6 +86,8 @@ class Sample:
     conditions: dict[str, str] = field(default_factory=dict)
     media: bytes = b""  # the file, where it is no text
     media_type: str = ""
+    note: dict[str, Any] = field(default_factory=dict)  # of its origin, as the file has it
+    ingested: IngestResult | None = None  # where it was added to a dataset
 
 
 @dataclass(frozen=True, slots=True)

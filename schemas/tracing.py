@@ -158,6 +158,21 @@ class LearntModel:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeBy:
+    """Which model made an item, and what that learnt from."""
+
+    model: str  # NAME@NUMBER, as it was called then
+    digest: str  # of its weights
+    known: bool  # a model of this workspace has them
+    run: str  # of its training
+    data: str  # D@V that it learnt from
+    seed: int
+    number: int  # of the item among those that were made at once
+    conditions: dict[str, str] = field(default_factory=dict)
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What was made from an item, in whatever version."""
 
@@ -167,3 +182,5 @@ class Trace:
     total: int  # answers
     cited: int  # of these, answers that quote it
     models: list[LearntModel] = field(default_factory=list)  # whose data held it
+    made_by: MadeBy | None = None  # None: no model made it
+    made: list[str] = field(default_factory=list)  # items that models made whose data held it

@@ -56,6 +56,7 @@ class Receipt:
     digest: str = ""
     learnt: list[str] = field(default_factory=list)  # models whose data held an item
     deleted: list[str] = field(default_factory=list)  # of these
+    made: list[str] = field(default_factory=list)  # items, still there, that those models made
 
 
 class Erasures:

@@ -57,6 +57,7 @@ class Learnt:
 
     names: list[str] = field(default_factory=list)
     delete: dict[str, Path] = field(default_factory=dict)  # name -> folder
+    made: list[str] = field(default_factory=list)  # items that these models made
 
 
 def forget(
@@ -140,6 +141,7 @@ class _Erasure:
             versions=self._versions(),
             learnt=learnt.names,
             deleted=sorted(learnt.delete),
+            made=[item for item in learnt.made if item not in self.items],
         )
 
     # ------------------------------------------------------------ looking

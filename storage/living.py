@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyroaring import BitMap64
 
 from ragstone.errors import DamagedFile
+from ragstone.schemas.synthetic import MODEL
 from ragstone.storage import manifests, parts
 from ragstone.storage.catalog import Catalog
 from ragstone.storage.manifests import Manifest, PartRef
@@ -79,6 +80,27 @@ def _indexed(manifest: Manifest) -> int:
         return sum(segment.vectors for segment in manifest.segments)
     held = (manifests.unpack_bitmap(segment.keys) for segment in manifest.segments)
     return len(BitMap64.union(*held))
+
+
+def synthetic(catalog: Catalog, manifest: Manifest) -> int:
+    """Count the items of a version that a model made."""
+    if not manifest.synthetic_parts:
+        return 0
+    ((count,),) = catalog.rows(
+        "SELECT count(*) FROM items i WHERE i.dataset_id = ? AND i.added <= ? "  # noqa: S608
+        f"AND (i.removed IS NULL OR i.removed > ?) AND {made_by_models(manifest)}",
+        [manifest.dataset_id, manifest.version, manifest.version],
+    )
+    return int(count)
+
+
+def made_by_models(manifest: Manifest) -> str:
+    """Return SQL that tells whether a model made item `i` of a version, which holds such items.
+
+    Only the parts that hold some are looked into.
+    """
+    listed = ", ".join(f"'{part}'" for part in manifest.synthetic_parts)
+    return f"(i.part IN ({listed}) AND json_extract_string(i.metadata, '$.{MODEL}') IS NOT NULL)"
 
 
 def chunks_in(root: Path, of: Iterable[PartRef], manifest: Manifest) -> BitMap64:

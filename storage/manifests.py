@@ -38,6 +38,7 @@ class PartRef:
     items: int
     chunks: int
     files: dict[str, FileStamp]
+    synthetic: int = 0  # of the items, those that a model made; not known of older parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,11 @@ class Manifest:
     def created_at(self) -> datetime:
         """The time of the commit."""
         return datetime.fromisoformat(self.created)
+
+    @property
+    def synthetic_parts(self) -> list[str]:
+        """The ids of the parts that hold items that a model made: of most versions none."""
+        return [part.id for part in self.parts if part.synthetic]
 
     def files(self) -> Iterator[tuple[str, FileStamp]]:
         """Yield every file this version consists of: path in the workspace and its stamp."""

@@ -22,6 +22,7 @@ from ulid import ULID
 
 from ragstone.errors import DamagedFile
 from ragstone.schemas.arrow import CHUNKS, ITEMS, PART_FORMAT, SIGNATURES, SOURCES
+from ragstone.schemas.synthetic import MARK, model_of
 from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, stamp, write_array
 from ragstone.storage.manifests import PartRef
 
@@ -75,7 +76,13 @@ def write_tables(
     publish_folder(temporary, final, written)
     path = final.relative_to(root).as_posix()
     items, chunks = tables["items"].num_rows, tables["chunks"].num_rows
-    return PartRef(identity, path, items, chunks, stamps)
+    return PartRef(identity, path, items, chunks, stamps, _synthetic(tables["items"]))
+
+
+def _synthetic(items: pa.Table) -> int:
+    """Count the items that a model made."""
+    marked = items["metadata"].filter(pc.match_substring(items["metadata"], f'"{MARK}"'))
+    return sum(bool(model_of(json.loads(metadata))) for metadata in marked.to_pylist())
 
 
 def write_vectors(

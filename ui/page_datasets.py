@@ -51,6 +51,8 @@ def _numbers(version: VersionInfo) -> None:
         st.metric("Version", f"{version.version:,}", width="content")
         st.metric("Items", f"{version.items:,}", width="content")
         st.metric("Chunks", f"{version.chunks:,}", width="content")
+        if version.synthetic:
+            st.metric("Made by models", f"{version.synthetic:,}", width="content")
     inert.show(inert.facts(f"published {wording.moment(version.created)}", version.message))
 
 
@@ -81,6 +83,7 @@ def _item_table(rows: Sequence[ItemSummary]) -> None:
             st.session_state["openings"] += 1
             document.open_drawer(rows[ticked[0]].item_id)
 
+    made = [row.synthetic for row in rows]
     st.dataframe(
         {
             "Title": [row.title or row.name for row in rows],
@@ -89,6 +92,7 @@ def _item_table(rows: Sequence[ItemSummary]) -> None:
             "Size": [wording.size(row.size) for row in rows],
             "Chunks": [row.chunks for row in rows],
             "Since version": [row.added for row in rows],
+            **({"Made by": made} if any(made) else {}),
         },
         hide_index=True,
         height="content",

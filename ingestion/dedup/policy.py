@@ -146,6 +146,7 @@ class Member:
     source: str  # the first by name, of several
     quality: float = 0.0  # from 0 to 1
     time: float = 0.0  # seconds since 1970; 0 is unknown, and older than all others
+    synthetic: bool = False  # a model made it: it never stands for one that none made
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,8 @@ def applied(members: Mapping[int, Member], pairs: Iterable[Pair], policy: Policy
 
     Notes
     -----
-    Equals are told apart by source, then by item id. A larger threshold never leaves more items
+    What a model made gives way to what none made, however an item is kept. Equals are told apart by
+    source, then by item id. A larger threshold never leaves more items
     visible. The same items stay hidden too as long as the kinds share one way of keeping; where
     they differ, an item may lose in the first kind what would have won in the second.
     """
@@ -198,7 +200,8 @@ def applied(members: Mapping[int, Member], pairs: Iterable[Pair], policy: Policy
     item_ids = {key: member.item_id for key, member in members.items()}
     for kind in DuplicateKind:
         keep = policy.rule(kind).keep
-        for group in groups(by_kind[kind], item_ids, lambda key: _visible(key, behind)):
+        unbridged = _unbridged(by_kind[kind], members)
+        for group in groups(unbridged, item_ids, lambda key: _visible(key, behind)):
             found.append(group if keep is Keep.ALL else _decided(group, members, keep))
         for group in found:
             if group.kind is kind:
@@ -206,14 +209,37 @@ def applied(members: Mapping[int, Member], pairs: Iterable[Pair], policy: Policy
     return Outcome(tuple(found), {key: _final(verdict, behind) for key, verdict in behind.items()})
 
 
+def _unbridged(pairs: list[Pair], members: Mapping[int, Member]) -> list[Pair]:
+    """Return the pairs without those by which what models made would connect what none made.
+
+    Of the pairs of such an item with others that none made, the nearest stays, and then none with
+    what models made.
+    """
+    nearest: dict[int, Pair] = {}
+    for pair in pairs:
+        made = [key for key in (pair.first, pair.second) if members[key].synthetic]
+        if len(made) == 1:
+            known = nearest.setdefault(made[0], pair)
+            nearest[made[0]] = min(known, pair, key=lambda one: _order(one, members))
+    return [
+        pair
+        for pair in pairs
+        if all(nearest.get(key, pair) is pair for key in (pair.first, pair.second))
+    ]
+
+
+def _order(pair: Pair, members: Mapping[int, Member]) -> tuple[float, list[str]]:
+    return pair.distance, sorted(members[key].item_id for key in (pair.first, pair.second))
+
+
 def _decided(group: Group, members: Mapping[int, Member], keep: Keep) -> Group:
     return changed(group, kept=min(group.members, key=lambda key: _rank(members[key], keep)))
 
 
-def _rank(member: Member, keep: Keep) -> tuple[float, str, str]:
+def _rank(member: Member, keep: Keep) -> tuple[bool, float, str, str]:
     """Return what the kept item of a group has the least of."""
     score = {Keep.BEST: -member.quality, Keep.NEWEST: -member.time}.get(keep, 0.0)
-    return score, member.source, member.item_id
+    return member.synthetic, score, member.source, member.item_id
 
 
 def _verdicts(group: Group) -> dict[int, Verdict]:

@@ -17,6 +17,7 @@ from ragstone.ingestion.dedup.base import DuplicateKind, Pair, Signed
 from ragstone.ingestion.dedup.policy import Member
 from ragstone.ingestion.signals import quality_score
 from ragstone.schemas.arrow import PAIRS, SIGNATURES
+from ragstone.schemas.synthetic import model_of
 from ragstone.storage import parts
 from ragstone.storage.composing import listed
 
@@ -207,7 +208,8 @@ class StoredItems:
 
 def _member(item_id: str, source: str, metadata: str) -> Member:
     values = json.loads(metadata)
-    return Member(item_id, source, quality_score(values), _seconds(values.get("created")))
+    quality, time = quality_score(values), _seconds(values.get("created"))
+    return Member(item_id, source, quality, time, bool(model_of(values)))
 
 
 def _seconds(moment: object) -> float:

@@ -27,6 +27,7 @@ from ragstone.schemas.answers import (
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.feedback import Feedback, FeedbackExport
+from ragstone.schemas.synthetic import Synthetic, where_with
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.text import text_columns
 from ragstone.transport import (
@@ -130,13 +131,14 @@ class Client:
         after: str | None = None,
         group: bool = False,
         neighbours: int = 0,
+        synthetic: Synthetic = False,
     ) -> api.SearchResult:
         """Search datasets by words, by meaning, or both; or by a picture or a recording."""
         named = dataset if isinstance(dataset, str) else list(dataset)
         body: dict[str, Any] = {"query": query, "dataset": named, "k": k, "mode": mode}
         body |= {"where": list(where), "image": packed(image), "audio": packed(audio)}
         body |= {"offset": offset, "after": after, "group": group, "neighbours": neighbours}
-        body["rerank"] = rerank
+        body |= {"rerank": rerank, "synthetic": synthetic}
         return self._http.post("/search", api.SearchResult, body)
 
     def similar(
@@ -146,9 +148,11 @@ class Client:
         k: int = 10,
         where: Sequence[str] = (),
         dataset: str | None = None,
+        synthetic: Synthetic = False,
     ) -> api.SearchResult:
         """Find what resembles a stored item or chunk."""
-        body = {"id": id, "k": k, "where": list(where), "dataset": dataset}
+        body: dict[str, Any] = {"id": id, "k": k, "where": list(where), "dataset": dataset}
+        body["synthetic"] = synthetic
         return self._http.post("/similar", api.SearchResult, body)
 
     def ask(
@@ -160,10 +164,12 @@ class Client:
         where: Sequence[str] = (),
         session: str | None = None,
         on_text: Callable[[str], None] | None = None,
+        synthetic: Synthetic = False,
     ) -> Answer:
         """Answer a question from one version, with citations; `on_text` gets each sentence."""
+        filters = where_with(where, synthetic)
         stream = self.ask_stream(
-            question, dataset, generator=generator, where=where, session=session
+            question, dataset, generator=generator, where=filters, session=session
         )
         for event in stream:
             if isinstance(event, AnswerDone):
@@ -275,9 +281,11 @@ class Client:
         *,
         where: Sequence[str] = (),
         limit: int = 20,
+        synthetic: Synthetic = False,
     ) -> list[api.Facet]:
         """Return how the items of `D` or `D@V` spread over the values of fields."""
-        query = {"fields": list(fields), "where": list(where), "limit": limit}
+        filters = where_with(where, synthetic)
+        query = {"fields": list(fields), "where": filters, "limit": limit}
         return self._http.get(f"/datasets/{part(dataset)}/facets", list[api.Facet], query)
 
     def original(self, item: str) -> api.Media:

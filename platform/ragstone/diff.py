@@ -5,6 +5,7 @@ The catalog finds and counts what differs; texts are read only for the items tha
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from ragstone.schemas.api import (
     ItemChange,
     VersionDiff,
 )
+from ragstone.schemas.synthetic import model_of
+from ragstone.storage import living
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -134,8 +137,8 @@ def diff(
         new = store.resolve(before if after is None else after)
         old = _predecessor(store, new) if after is None else store.resolve(before)
         return VersionDiff(
-            before=_compared(old, new.dataset),
-            after=_compared(new, new.dataset),
+            before=_compared(store, old, new.dataset),
+            after=_compared(store, new, new.dataset),
             counts=_counts(store, old, new),
             items=_items(store, old, new, offset, limit, text=text),
         )
@@ -151,7 +154,7 @@ def _predecessor(store: Store, manifest: Manifest) -> Manifest | None:
     return kept[-1]
 
 
-def _compared(manifest: Manifest | None, dataset: str) -> ComparedVersion:
+def _compared(store: Store, manifest: Manifest | None, dataset: str) -> ComparedVersion:
     if manifest is None:
         return ComparedVersion(dataset, 0, "", 0, 0, "", "")
     return ComparedVersion(
@@ -162,6 +165,7 @@ def _compared(manifest: Manifest | None, dataset: str) -> ComparedVersion:
         chunks=manifest.chunks,
         space=manifest.space,
         settings=manifest.settings,
+        synthetic=living.synthetic(store.catalog, manifest),
     )
 
 
@@ -239,6 +243,7 @@ def _item_change(pair: Row, before: dict[int, Row], after: dict[int, Row]) -> It
         after=new["item_id"] if new else None,
         fields=fields,
         text=text,
+        synthetic=model_of(json.loads(shown["metadata"])),
     )
 
 

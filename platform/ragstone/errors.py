@@ -19,6 +19,7 @@
     │   ├── UnknownJob               unknown_job
     │   ├── UnknownModel             unknown_model
     │   ├── UnknownField             unknown_field
+    │   ├── NoProvenance             no_provenance
     │   └── UnknownSource            unknown_source
     ├── Conflict                     somebody else was first         409
     │   ├── WorkspaceBusy            workspace_busy (retry helps)
@@ -360,6 +361,19 @@ class UnknownField(NotFound):
     def __init__(self, field: str, known: Iterable[str]) -> None:
         self.field = field
         super().__init__(f"No item has a field {field!r}", _suggest(known, "fields"))
+
+
+class NoProvenance(NotFound):
+    """Nothing says that a model made a file."""
+
+    code = "no_provenance"
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        super().__init__(
+            f"Nothing says that a model made {file}",
+            "A note is lost where a file is written anew by another program.",
+        )
 
 
 class UnknownSource(NotFound):

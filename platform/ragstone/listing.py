@@ -18,6 +18,8 @@ from ragstone.schemas.api import (
     VersionInfo,
 )
 from ragstone.schemas.finding import Neighbour
+from ragstone.schemas.synthetic import model_of
+from ragstone.storage import living
 from ragstone.storage.catalog import utc
 
 if TYPE_CHECKING:
@@ -37,8 +39,11 @@ def datasets(store: Store) -> list[DatasetInfo]:
         "WHERE list_contains(?, dataset_id || '@' || version) ORDER BY d.name",
         [[f"{head.dataset_id}@{head.version}" for head in store.heads()]],
     )
+    made = {head.dataset: living.synthetic(store.catalog, head) for head in store.heads()}
     return [
-        DatasetInfo(name, identity, version, items, chunks, utc(created), utc(changed))
+        DatasetInfo(
+            name, identity, version, items, chunks, utc(created), utc(changed), made.get(name, 0)
+        )
         for name, identity, version, items, chunks, created, changed in rows
     ]
 
@@ -62,6 +67,7 @@ def versions(store: Store, dataset: str) -> list[VersionInfo]:
             **{**row, "created": utc(row["created"])},
             tags=names.get(row["version"], []),
             forgotten=[r.id for r in store.erasures.concerning(dataset_id, row["version"])],
+            synthetic=living.synthetic(store.catalog, store.manifest(dataset_id, row["version"])),
         )
         for row in rows
     ]
@@ -81,13 +87,15 @@ def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSum
         "SELECT p.item_id, min_by(s.source, s.source_key) AS source, "
         "min_by(s.name, s.source_key) AS name, any_value(p.title) AS title, "
         "any_value(p.media_type) AS media_type, any_value(p.modality) AS modality, "
-        "any_value(p.size) AS size, any_value(p.chunks) AS chunks, any_value(p.added) AS added "
+        "any_value(p.size) AS size, any_value(p.chunks) AS chunks, any_value(p.added) AS added, "
+        "any_value(p.metadata) AS metadata "
         "FROM page p JOIN sources s USING (dataset_id, item_key) "
         "WHERE s.added <= ? AND (s.removed IS NULL OR s.removed > ?) "
         "GROUP BY p.item_key, p.item_id ORDER BY p.item_key",
         [manifest.dataset_id, version, version, limit, offset, version, version],
     )
-    return [ItemSummary(**row) for row in rows]
+    made = [model_of(json.loads(row.pop("metadata"))) for row in rows]
+    return [ItemSummary(**row, synthetic=model) for row, model in zip(rows, made, strict=True)]
 
 
 def quarantine(store: Store, dataset: str | None) -> list[QuarantineInfo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ragstone.originals import original
 from ragstone.storage import runs
 
 if TYPE_CHECKING:
+    from ragstone.jobs.desk import JobDesk
     from ragstone.models.sampling import Sampler
     from ragstone.schemas.models import (
         Anomaly,
@@ -30,6 +32,7 @@ class Modelling:
     """Models of a workspace; a base of `Workspace`, which has the store."""
 
     _store: Store
+    _jobs: JobDesk
 
     def train_model(
         self,
@@ -212,6 +215,8 @@ class Modelling:
         steps: int = 0,
         solver: str = "",
         guidance: float = 0.0,
+        ingest: str = "",
+        message: str = "",
     ) -> Sample:
         """Let a model make something; the same arguments give the same.
 
@@ -226,7 +231,7 @@ class Modelling:
         beams
             Of a search for the likeliest translation; 1: the sampler picks.
         count
-            Images on one sheet; where images are given, results of each of them.
+            Things to make, images on one sheet; where images are given, results of each of them.
         neighbours
             Mix in those of its datastore.
         task
@@ -238,10 +243,16 @@ class Modelling:
             The half that `inpaint` keeps where there is no mask: `top`, `bottom`, `left`, `right`.
         strength, steps, solver, guidance
             See `ragstone.training.materials.base.Work`.
+        ingest
+            A dataset that each thing is added to as an item, marked as made by a model, in one new
+            version.
+        message
+            Stored with that version.
 
         Raises
         ------
-        UnknownModel, UnknownId, InvalidArgument, DamagedFile
+        UnknownModel, UnknownId, InvalidArgument, DamagedFile, SpaceMismatch, VersionConflict,
+        Rejected
             Nothing was written.
         """
         from ragstone.training.materials.base import Work
@@ -257,7 +268,7 @@ class Modelling:
             solver=solver,
             guidance=guidance,
         )
-        return sample(
+        made, pieces = sample(
             self._models,
             model,
             prompt,
@@ -269,6 +280,10 @@ class Modelling:
             work,
             neighbours=neighbours,
         )
+        if not ingest:
+            return made
+        message = message or f"{count} made by {made.model}"
+        return replace(made, ingested=self._jobs.take_in(ingest, list(pieces), message))
 
     def evaluate_model(self, model: str, dataset: str = "", *, samples: int = 20) -> ModelMeasures:
         """Measure a model: its loss on all that is held out of a version, and what it makes.

@@ -60,12 +60,12 @@ class Teaching:
         return train_reranker(material, folder, recipe, on_progress)
 
     def _of(self, dataset: str, judges: Judges) -> Material:
-        from ragstone.evaluation.judged import check_names, item_names
+        from ragstone.evaluation.judged import check_names
         from ragstone.training.examples import Material
 
         with self.store.shared():
             manifest = self.store.resolve(dataset)
-            names = item_names(self.store, manifest)
+            names = self._names(manifest)
             step = max(1, -(-len(names) // _MOST_PASSAGES))
             texts = self._texts(manifest, sorted(names)[::step])
             judged = self._judged(manifest, judges)
@@ -74,6 +74,15 @@ class Teaching:
             check_names(judged, names)
             examples = list(self._examples(manifest, names, judged))
             return Material([examples] if examples else [], list(texts.values()))
+
+    def _names(self, manifest: Manifest) -> Names:
+        """Return chunk key -> name of its item, without what models made."""
+        from ragstone.evaluation.judged import item_names
+
+        names, allowed = item_names(self.store, manifest), self.retriever.allowed(manifest)
+        if allowed is None:
+            return names
+        return {key: name for key, name in names.items() if key in allowed.keys}
 
     def _judged(self, manifest: Manifest, judges: Judges) -> JudgedQueries | None:
         if judges.queries is None and judges.qrels is None:

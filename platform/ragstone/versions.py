@@ -13,7 +13,7 @@ from ragstone.schemas.api import ForgetReceipt, TagInfo, VersionInfo
 from ragstone.storage import branches, forgetting
 from ragstone.storage.erasures import Receipt
 from ragstone.storage.tags import Tag
-from ragstone.training.descent import KNN, models_with
+from ragstone.training.descent import KNN, made_by, models_with
 from ragstone.training.registry import DATASTORE, Registry
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ def _learnt(store: Store, items: Sequence[str], delete: bool) -> forgetting.Lear
     """
     registry = Registry(store.root / "models")
     folders = {name: registry.training_folder(name) for name in registry.unfinished()}
-    for model in models_with(store, items):
+    learnt = models_with(store, items)
+    for model in learnt:
         folder = registry.folder(model.name.removesuffix(KNN))
         folders[model.name] = folder / DATASTORE if model.name.endswith(KNN) else folder
-    return forgetting.Learnt(sorted(folders), folders if delete else {})
+    return forgetting.Learnt(sorted(folders), folders if delete else {}, made_by(store, learnt))
 
 
 def forgotten(store: Store) -> list[ForgetReceipt]:
@@ -101,6 +102,7 @@ def _receipt(store: Store, receipt: Receipt) -> ForgetReceipt:
         answers=receipt.answers,
         learnt=receipt.learnt,
         deleted=receipt.deleted,
+        made=receipt.made,
     )
 
 

@@ -20,6 +20,7 @@ from ragstone.modelling import Modelling
 from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.schemas.feedback import LOCAL_OWNER
+from ragstone.schemas.synthetic import where_with
 from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
     from ragstone.schemas.feedback import Feedback, FeedbackExport
     from ragstone.schemas.records import Modality
+    from ragstone.schemas.synthetic import Synthetic
     from ragstone.schemas.tracing import Explanation, Replay, Trace
     from ragstone.storage.manifests import Manifest
     from ragstone.training.reranker_files import TrainedReranker
@@ -217,6 +219,7 @@ class Workspace(Modelling):
         after: str | None = None,
         group: bool = False,
         neighbours: int = 0,
+        synthetic: Synthetic = False,
     ) -> api.SearchResult:
         """Return the best `k` chunks of `dataset` ("D" or "D@V") for `query`.
 
@@ -243,6 +246,8 @@ class Workspace(Modelling):
             Return items: of each its best chunk, with its further ones in `more`.
         neighbours
             Chunks before and after each hit in its item that come with it.
+        synthetic
+            True: what models made may be found, too; "only": nothing else.
 
         Raises
         ------
@@ -259,7 +264,7 @@ class Workspace(Modelling):
             query,
             k=k,
             mode=mode,
-            where=where,
+            where=where_with(where, synthetic),
             like=like,
             offset=offset,
             after=after,
@@ -277,6 +282,7 @@ class Workspace(Modelling):
         k: int = 10,
         where: Sequence[str] = (),
         dataset: str | None = None,
+        synthetic: Synthetic = False,
     ) -> api.SearchResult:
         """Return what resembles a stored item or chunk, itself left out.
 
@@ -289,6 +295,8 @@ class Workspace(Modelling):
             Of an item or a chunk, or a prefix of 8 characters.
         dataset
             Where to look, "D" or "D@V"; without it, in the newest version of its own dataset.
+        synthetic
+            As of `search`.
 
         Raises
         ------
@@ -298,7 +306,7 @@ class Workspace(Modelling):
         from ragstone.likeness import stored
 
         given, reference = stored(self._store, id, dataset)
-        return self._retriever.similar(given, reference, k, where)
+        return self._retriever.similar(given, reference, k, where_with(where, synthetic))
 
     def ask(
         self,
@@ -309,6 +317,7 @@ class Workspace(Modelling):
         where: Sequence[str] = (),
         session: str | None = None,
         on_text: Callable[[str], None] | None = None,
+        synthetic: Synthetic = False,
     ) -> Answer:
         """Answer `question` from `dataset` ("D" or "D@V"), every sentence with a checked quote.
 
@@ -320,11 +329,14 @@ class Workspace(Modelling):
         ----------
         on_text
             Gets the answer's text in pieces, as each sentence is checked.
+        synthetic
+            As of `search`; the filters of the other ways to ask say it in words.
         """
         from ragstone.answers import whole
 
+        filters = where_with(where, synthetic)
         asked = self.ask_stream(
-            question, dataset, generator=generator, where=where, session=session
+            question, dataset, generator=generator, where=filters, session=session
         )
         return whole(asked, on_text)
 
@@ -567,6 +579,7 @@ class Workspace(Modelling):
         *,
         where: Sequence[str] = (),
         limit: int = 20,
+        synthetic: Synthetic = False,
     ) -> list[api.Facet]:
         """Return how the items of `dataset` ("D" or "D@V") spread over the values of fields.
 
@@ -578,6 +591,8 @@ class Workspace(Modelling):
             Filters, as of `search`: only items that pass all of them are counted.
         limit
             Values of a field, the most frequent first; many numbers become ten bins.
+        synthetic
+            As of `search`.
 
         Raises
         ------
@@ -586,8 +601,9 @@ class Workspace(Modelling):
         """
         from ragstone.retrieval.facets import facets
 
+        filters = where_with(where, synthetic)
         with self._store.shared():
-            return facets(self._store, self._store.resolve(dataset), fields, where, limit)
+            return facets(self._store, self._store.resolve(dataset), fields, filters, limit)
 
     def show(
         self,

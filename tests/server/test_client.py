@@ -253,3 +253,33 @@ def test_the_client_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_models_made_is_found_on_demand_through_the_server(
+    client: Client, owned: Workspace, tmp_path: Path
+) -> None:
+    rows = [
+        {"text": "Chalk is soft and white.", "kind": "real"},
+        {"text": "Chalk is hard and green.", "synthetic": {"model": "writer@1"}},
+    ]
+    (tmp_path / "chalk.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    owned.ingest([tmp_path / "chalk.jsonl"], "chalk", text="text")
+
+    def texts(**how: Any) -> set[str]:
+        hits = client.search("chalk", "chalk", mode="keyword", **how).hits
+        return {hit.text.rpartition(" ")[2] for hit in hits}
+
+    assert texts() == {"white."}
+    assert texts(synthetic=True) == {"white.", "green."}
+    assert texts(synthetic="only") == {"green."}
+    real, made = client.items("chalk")
+    assert (real.synthetic, made.synthetic) == ("", "writer@1")
+    assert not client.similar(real.item_id).hits
+    assert client.similar(real.item_id, synthetic=True).hits[0].item_id == made.item_id
+    assert client.facets("chalk", ["modality"])[0].values[0].items == 1
+    assert client.facets("chalk", ["modality"], synthetic=True)[0].values[0].items == 2
+    answer = client.ask("Is chalk hard and green?", "chalk")
+    assert made.item_id not in {citation.item_id for citation in answer.citations}
+    answer = client.ask("Is chalk hard and green?", "chalk", synthetic="only")
+    assert {citation.item_id for citation in answer.citations} <= {made.item_id}
+    assert owned.log("chalk")[0].synthetic == 1

@@ -27,6 +27,7 @@ from ragstone.cli import (
     jobs,
     keeping,
     models,
+    provenance,
     quarantined,
     receipts,
     reembed,
@@ -176,6 +177,7 @@ app.command(rich_help_panel=_MODELS)(runs.runs)
 app.command(rich_help_panel=_MODELS)(runs.run)
 app.command(rich_help_panel=_MODELS)(models.sample)
 app.command(rich_help_panel=_MODELS)(anomalies.anomalies)
+app.command(rich_help_panel=_MODELS)(provenance.provenance)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command("import-model", rich_help_panel=_MODELS)(models.import_model)
 app.command(rich_help_panel=_CARE)(bench.bench)

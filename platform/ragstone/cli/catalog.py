@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from ragstone.cli.details import show_detail
 from ragstone.cli.output import plural, print_json, print_table, say, styled
 from ragstone.cli.session import reached
 from ragstone.errors import InvalidArgument
+from ragstone.schemas.synthetic import Synthetic
 
 ID_SHOWN = 12  # characters of an id in tables; 8 are enough to name a thing
 
@@ -34,10 +36,24 @@ def datasets(
         return
     rows = [(d.name, d.version, d.items, d.chunks, d.changed) for d in found]
     print_table(
-        ("dataset", "version", "items", "chunks", "changed (UTC)"),
-        rows,
+        *_beside(
+            ("dataset", "version", "items", "chunks", "changed (UTC)"),
+            rows,
+            "synthetic",
+            [d.synthetic for d in found],
+        ),
         "No datasets yet. Make one with: ragstone ingest FOLDER --dataset NAME",
     )
+
+
+def _beside(
+    columns: Sequence[str], rows: Sequence[tuple[Any, ...]], name: str, values: Sequence[Any]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return a table with one more column before its last one, where there is a value for it."""
+    if not any(values):
+        return [*columns], [*rows]
+    wider = [(*row[:-1], value, row[-1]) for row, value in zip(rows, values, strict=True)]
+    return [*columns[:-1], name, columns[-1]], wider
 
 
 def log(
@@ -69,7 +85,9 @@ def log(
         for v in found
     ]
     columns = ("version", "made (UTC)", "items", "chunks", "changed", "digest", "message")
-    print_table(columns, rows, "No versions yet.")
+    print_table(
+        *_beside(columns, rows, "synthetic", [v.synthetic for v in found]), "No versions yet."
+    )
 
 
 def items(
@@ -95,7 +113,7 @@ def items(
         for i in found
     ]
     columns = ("item", "name", "title", "type", "bytes", "chunks", "since version")
-    print_table(columns, rows, "No items here.")
+    print_table(*_beside(columns, rows, "made by", [i.synthetic for i in found]), "No items here.")
 
 
 def facets(
@@ -112,6 +130,8 @@ def facets(
     ] = None,
     where: options.Where = None,
     limit: Annotated[int, typer.Option(help="Values of a field, the most frequent first.")] = 20,
+    synthetic: options.Synthetic = False,
+    only_synthetic: options.OnlySynthetic = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -120,7 +140,8 @@ def facets(
     Example: ragstone facets photos --field label --where "quality.blur>100"
     """
     with reached(context, workspace) as ws:
-        found = ws.facets(dataset, field or [], where=where or [], limit=limit)
+        wanted: Synthetic = "only" if only_synthetic else synthetic
+        found = ws.facets(dataset, field or [], where=where or [], limit=limit, synthetic=wanted)
     if as_json:
         print_json(found)
         return

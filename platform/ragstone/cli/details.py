@@ -9,6 +9,7 @@ from ragstone.cli.hits import title_of
 from ragstone.cli.output import plural, say, styled
 from ragstone.schemas.answers import StoredAnswer
 from ragstone.schemas.api import ChunkDetail, ItemDetail
+from ragstone.schemas.synthetic import model_of
 from ragstone.text import heard
 
 LONGEST = 4_000  # characters of an item's text; --json gives all
@@ -37,6 +38,8 @@ def _show_item(item: ItemDetail) -> None:
     _field("type", f"{item.media_type} ({item.modality}), {plural(item.size, 'byte')}")
     removed = f", until {item.removed}" if item.removed is not None else ""
     _field("versions", f"since {item.added}{removed}")
+    if made := model_of(item.metadata):
+        _field("made by", made)
     if item.metadata:
         _field("metadata", json.dumps(item.metadata, ensure_ascii=False))
     _field("chunks", len(item.chunks))

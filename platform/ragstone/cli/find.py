@@ -15,6 +15,7 @@ from ragstone.cli.output import console, print_json, say, styled
 from ragstone.cli.session import reached
 from ragstone.schemas.answers import Answer
 from ragstone.schemas.api import Mode
+from ragstone.schemas.synthetic import Synthetic
 
 DRAFT = 60  # characters of a growing answer shown while it is being written
 
@@ -65,6 +66,8 @@ def search(
             show_default=False,
         ),
     ] = None,
+    synthetic: options.Synthetic = False,
+    only_synthetic: options.OnlySynthetic = False,
     explain: options.Explain = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -89,6 +92,7 @@ def search(
             after=after,
             group=by_item,
             neighbours=neighbours,
+            synthetic="only" if only_synthetic else synthetic,
         )
     if as_json:
         print_json(result)
@@ -113,6 +117,8 @@ def similar(
     ] = None,
     k: options.Hits = 10,
     where: options.Where = None,
+    synthetic: options.Synthetic = False,
+    only_synthetic: options.OnlySynthetic = False,
     explain: options.Explain = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -122,7 +128,8 @@ def similar(
     Example: ragstone similar 3f9a2c41
     """
     with reached(context, workspace) as ws:
-        result = ws.similar(id, k=k, where=where or (), dataset=dataset)
+        wanted: Synthetic = "only" if only_synthetic else synthetic
+        result = ws.similar(id, k=k, where=where or (), dataset=dataset, synthetic=wanted)
     if as_json:
         print_json(result)
     else:
@@ -151,6 +158,8 @@ def ask(
             show_default=False,
         ),
     ] = None,
+    synthetic: options.Synthetic = False,
+    only_synthetic: options.OnlySynthetic = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -168,6 +177,7 @@ def ask(
             where=where or (),
             session=session,
             on_text=on_text,
+            synthetic="only" if only_synthetic else synthetic,
         )
     if as_json:
         print_json(answer)

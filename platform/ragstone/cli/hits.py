@@ -9,6 +9,7 @@ from ragstone.cli.output import plural, say, styled
 from ragstone.cli.snippet import snippet
 from ragstone.schemas.answers import Citation
 from ragstone.schemas.api import Hit, SearchResult
+from ragstone.schemas.synthetic import model_of
 from ragstone.text import fusion_words, heard
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def arm_places(arms: Mapping[str, ArmScore]) -> str:
 def _place(hit: Hit, *, several: bool) -> str:
     """Return where a hit is from, and how many more its item has."""
     parts = [hit.source, f"chunk {hit.chunk_id[:12]}"]
+    if made := model_of(hit.metadata):
+        parts.append(f"made by {made}")
     if several:
         parts.insert(0, f"{hit.dataset}@{hit.version}")
     if hit.more:

@@ -172,6 +172,9 @@ def _show_receipt(receipt: ForgetReceipt) -> None:
                 "yellow",
             )
         )
+    if receipt.made:
+        made = ", ".join(item[:_ID_SHOWN] for item in receipt.made)
+        say(styled(f"    items that these models made, and are still there: {made}", "yellow"))
 
 
 def gc(

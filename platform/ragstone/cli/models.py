@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragstone.cli import options
+from ragstone.cli.ingest import show_result
 from ragstone.cli.output import print_json, print_table, say, styled
 from ragstone.cli.progress import clock, learning
+from ragstone.cli.provenance import write_sample
 from ragstone.cli.session import opened
 from ragstone.errors import InvalidArgument
 
@@ -216,7 +218,7 @@ def sample(
         int, typer.Option(min=1, help="Of a search for the likeliest translation.")
     ] = 1,
     count: Annotated[
-        int, typer.Option(min=1, help="Images on one sheet; with --image, results of each.")
+        int, typer.Option(min=1, help="To make, images on one sheet; with --image, of each.")
     ] = 1,
     task: Annotated[
         str,
@@ -273,8 +275,21 @@ def sample(
         bool, typer.Option("--neighbours", help="Mix in those of its datastore (kNN-LM).")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="File to write, of what is no text.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="File to write, of what is no text; what is known of it is put beside it as JSON.",
+            show_default=False,
+        ),
     ] = None,
+    ingest: Annotated[
+        str,
+        typer.Option(
+            metavar="DATASET",
+            help="Add each thing to this dataset, marked as made by a model.",
+            show_default=False,
+        ),
+    ] = "",
+    message: options.Message = "",
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -293,8 +308,9 @@ def sample(
         sampler = replace(plain, temperature=temperature)
     with opened(context, workspace) as ws:
         material = family(ws.model(name).family).material
-        if out is None and material in WITHOUT_TEXT:
-            raise InvalidArgument("out", None, "a file for what the model makes: --out FILE")
+        if out is None and not ingest and material in WITHOUT_TEXT:
+            expected = "a file for what the model makes: --out FILE, or --ingest DATASET"
+            raise InvalidArgument("out", None, expected)
         made = ws.sample(
             name,
             prompt,
@@ -312,15 +328,20 @@ def sample(
             steps=steps,
             solver=solver,
             guidance=guidance,
+            ingest=ingest,
+            message=message,
         )
     if out is not None:
-        out.write_bytes(made.media or made.text.encode())
+        write_sample(out, made)
     if as_json:
         told = {name: value for name, value in asdict(made).items() if name != "media"}
         print_json({**told, "file": str(out) if out else None})
-    elif out is not None:
+        return
+    if out is not None:
         say(f"Written to {out}")
-    else:
+    if made.ingested is not None:
+        show_result(made.ingested)
+    elif out is None:
         say(f"{styled(made.prompt, 'bold') if material in GOING_ON else ''}{made.text}")
 
 

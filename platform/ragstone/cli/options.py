@@ -50,6 +50,10 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+Synthetic = Annotated[bool, typer.Option("--synthetic", help="What models made may be found, too.")]
+OnlySynthetic = Annotated[
+    bool, typer.Option("--only-synthetic", help="Only what models made is found.")
+]
 Message = Annotated[str, typer.Option("--message", "-m", help="Why, kept with the new version.")]
 Queries = Annotated[
     Path | None,

@@ -13,7 +13,7 @@ from ragstone.cli.session import reached
 from ragstone.errors import AnswerDiffers
 
 if TYPE_CHECKING:
-    from ragstone.schemas.tracing import ExplainedCitation, Explanation, Replay, Trace
+    from ragstone.schemas.tracing import ExplainedCitation, Explanation, MadeBy, Replay, Trace
 
 
 def replay(
@@ -160,5 +160,21 @@ def _show_trace(found: Trace) -> None:
         for answer in found.answers
     ]
     print_table(("answer", "when", "version", "", "question"), rows, "No answer used it.")
+    if found.made_by:
+        _show_origin(found.made_by)
     for model in found.models:
         say(styled(f"model {model.name}  {_SIDES[model.side]}") + styled(f"  {model.data}", "dim"))
+    if found.made:
+        say(f"{plural(len(found.made), 'item')} made by these models:")
+        say(styled(" ".join(item[:12] for item in found.made), "dim"))
+
+
+def _show_origin(made: MadeBy) -> None:
+    told = [f"{name}={value}" for name, value in made.conditions.items()]
+    told += [f"prompt {made.prompt!r}"] if made.prompt else []
+    here = "" if made.known else ", which is not here any more"
+    say(
+        styled(f"made by model {made.model}{here}", "bold"),
+        styled(f"    digest {made.digest[:16]}, run {made.run}, learnt from {made.data}", "dim"),
+        styled(f"    seed {made.seed}, number {made.number}  {' '.join(told)}".rstrip(), "dim"),
+    )

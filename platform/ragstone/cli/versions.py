@@ -71,6 +71,8 @@ def show_diff(found: VersionDiff, offset: int = 0) -> None:
         styled(f"{', '.join(numbers)}, {counts.same:,} the same; ")
         + styled(f"chunks +{counts.chunks_added:,} -{counts.chunks_removed:,}")
     )
+    if before.synthetic or after.synthetic:
+        say(styled(f"made by models: {before.synthetic:,} → {after.synthetic:,} items"))
     if found.reembedded:
         say(styled(f"other embedding space: {before.space} → {after.space}", "yellow"))
     if found.resettled:
@@ -88,7 +90,8 @@ def _show_item(item: ItemChange) -> None:
     mark, style = _MARKS[item.kind]
     source = item.source if item.was is None else f"{item.was} → {item.source}"
     title = f"  {item.title}" if item.title and item.title != item.name else ""
-    say(styled(f"{mark} {source}", style) + styled(title, "dim"))
+    made = f"  made by {item.synthetic}" if item.synthetic else ""
+    say(styled(f"{mark} {source}", style) + styled(title + made, "dim"))
     for change in item.fields:
         say(
             styled(f"    {change.field}: ")

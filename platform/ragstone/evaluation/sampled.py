@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ragstone.errors import InvalidArgument
+from ragstone.storage.living import made_by_models
 from ragstone.text import WORD, embed_text, sentence_spans
 
 if TYPE_CHECKING:
@@ -20,15 +21,18 @@ _LEAST_WORDS, _MOST_WORDS = 4, 32  # of a sentence that can be asked: no heading
 def sample_texts(store: Store, manifest: Manifest, most: int, seed: int) -> list[str]:
     """Return the texts of up to `most` chunks of a version, as they are embedded.
 
+    What models made is left out.
+
     Raises
     ------
     InvalidArgument
         It has no text.
     """
+    made = f"AND NOT {made_by_models(manifest)} " if manifest.synthetic_parts else ""
     rows = store.catalog.rows(
-        "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "
+        "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "  # noqa: S608
         "WHERE c.dataset_id = ? AND i.added <= ? AND (i.removed IS NULL OR i.removed > ?) "
-        "ORDER BY c.chunk_key",
+        f"{made}ORDER BY c.chunk_key",
         [manifest.dataset_id, manifest.version, manifest.version],
     )
     drawn = random.Random(seed).sample(rows, min(len(rows), most))  # noqa: S311

@@ -110,30 +110,17 @@ def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -
     space = encoder.identity.space
     with folder.held(), closing(_engine(task.settings)) as engine:
         change = Change(task.root, task.spec.dataset, task.head, space, folder.parts)
-        reading = _reading(task.settings, encoder)
-        settings_digest = _settings_digest(task.settings)
-        transcriber = _transcriber(task.settings)
-        media = _media_digests(task.settings, transcriber)
-        shape = _shape(settings_digest, reading, encoder, task.settings, media)
+        shaping = Shaping.of(task.settings, encoder)
+        shape = shaping.digest_with(encoder)
         reusing = ReusingEncoder(encoder, task.root, folder.aside(shape))
-        pipeline = Pipeline(
-            ledger=Ledger(change, folder.live()),
-            buffer=PartBuffer(
-                change,
-                reusing,
-                media_opener(task),
-                lambda: folder.stage(shape, change.parts),
-            ),
-            engine=engine,
-            blobs=Blobs(task.root / "blobs"),
-            reading=reading,
-            limits=task.settings.limits,
-            settings_digest=settings_digest,
-            part_chunks=task.settings.ingestion.part_chunks,
-            on_progress=on_progress,
-            transcriber=transcriber,
-            media_digests=media,
+        buffer = PartBuffer(
+            change,
+            reusing,
+            media_opener(task.root, task.settings, task.spec.dataset, task.head),
+            lambda: folder.stage(shape, change.parts),
         )
+        ledger = Ledger(change, folder.live())
+        pipeline = shaping.pipeline(ledger, buffer, engine, task.root, on_progress)
         staged = folder.staged(shape)
         kept = pipeline.resume(opened, staged)
         if len(kept) < len(staged):
@@ -148,6 +135,58 @@ def compute(task: IngestTask, encoder: TextEncoder, on_progress: Heard | None) -
         computed = _computed(task, change, pipeline, opened)
         folder.keep_computed(computed)
     return computed
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """All that shapes the chunks of items; see `Pipeline` for the fields."""
+
+    settings: Settings
+    reading: ReadSettings
+    settings_digest: str
+    transcriber: Transcriber | None
+    media_digests: dict[str, str]
+
+    @classmethod
+    def of(cls, settings: Settings, encoder: TextEncoder) -> Shaping:
+        """Return what shapes chunks under `settings`."""
+        transcriber = _transcriber(settings)
+        return cls(
+            settings,
+            _reading(settings, encoder),
+            _settings_digest(settings),
+            transcriber,
+            _media_digests(settings, transcriber),
+        )
+
+    def digest_with(self, encoder: TextEncoder) -> str:
+        """Return the digest of all that shapes a part, its vectors above all."""
+        return _shape(
+            self.settings_digest, self.reading, encoder, self.settings, self.media_digests
+        )
+
+    def pipeline(
+        self,
+        ledger: Ledger,
+        buffer: PartBuffer,
+        engine: Engine,
+        root: Path,
+        on_progress: Heard | None = None,
+    ) -> Pipeline:
+        """Return a pipeline into the workspace at `root`."""
+        return Pipeline(
+            ledger=ledger,
+            buffer=buffer,
+            engine=engine,
+            blobs=Blobs(root / "blobs"),
+            reading=self.reading,
+            limits=self.settings.limits,
+            settings_digest=self.settings_digest,
+            part_chunks=self.settings.ingestion.part_chunks,
+            on_progress=on_progress,
+            transcriber=self.transcriber,
+            media_digests=self.media_digests,
+        )
 
 
 def _opened(task: IngestTask) -> list[Opened]:
@@ -166,23 +205,22 @@ def _opened(task: IngestTask) -> list[Opened]:
     )
 
 
-def media_opener(task: IngestTask) -> Opener:
+def media_opener(root: Path, settings: Settings, dataset: str, head: Manifest | None) -> Opener:
     """Return what opens the encoders of images and recordings: the dataset's own, once it has any.
 
     Its result raises EncoderUnavailable and SpaceMismatch.
     """
-    settings, head = task.settings.encoder, task.head
 
     @cache
     def opened(modality: Modality) -> tuple[MediaEncoder, str]:
         from ragstone.training.encoding import WorkspaceEncoders
 
-        own = WorkspaceEncoders(task.root / "models")
+        own = WorkspaceEncoders(root / "models")
         held = head.media.get(modality.value) if head else None
-        name = own.settled(held.encoder if held else getattr(settings, modality.value))
-        encoder = own.open_media(modality, name, settings)
+        name = own.settled(held.encoder if held else getattr(settings.encoder, modality.value))
+        encoder = own.open_media(modality, name, settings.encoder)
         if held and encoder.identity.space != held.space:
-            raise SpaceMismatch(task.spec.dataset, held.space, encoder.identity.space)
+            raise SpaceMismatch(dataset, held.space, encoder.identity.space)
         return encoder, name
 
     return opened

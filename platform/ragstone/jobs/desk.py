@@ -27,9 +27,17 @@ if TYPE_CHECKING:
     from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec
     from ragstone.jobs.work import Work
     from ragstone.retrieval.search import Retriever
-    from ragstone.schemas.api import IngestProgress, JobInfo, JobProgress, JobState, ReembedProgress
+    from ragstone.schemas.api import (
+        IngestProgress,
+        IngestResult,
+        JobInfo,
+        JobProgress,
+        JobState,
+        ReembedProgress,
+    )
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
+    from ragstone.training.signing import Piece
 
 _OPEN_AGAIN = frozenset({"failed", "cancelled", "interrupted"})  # states that `retry` takes
 
@@ -258,6 +266,14 @@ class JobDesk:
         finally:
             self._queue.stop()
             self._queue = None
+
+    def take_in(self, dataset: str, pieces: Sequence[Piece], message: str) -> IngestResult:
+        """Add what a model made to a dataset, at once."""
+        from ragstone.jobs.made import take_in
+
+        encoder = self._encoder_for(dataset)
+        named = encoder, self._encoders.name_of(encoder)
+        return take_in(self._store, self._settings, named, dataset, pieces, message)
 
     def _encoder_for(self, dataset: str) -> TextEncoder:
         """Return the encoder of a dataset, for a new one that of the settings."""

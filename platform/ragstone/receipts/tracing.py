@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ragstone.errors import InvalidArgument, UnknownId
 from ragstone.listing import MAX_OFFSET, MAX_PAGE, MIN_PREFIX
 from ragstone.schemas.tracing import Trace, TracedAnswer
 from ragstone.storage.catalog import utc
-from ragstone.training.descent import models_with
+from ragstone.training.descent import made_by, models_with, origin
 
 if TYPE_CHECKING:
     from ragstone.storage.store import Store
@@ -26,18 +27,22 @@ def trace(store: Store, item: str, limit: int, offset: int) -> Trace:
         "FROM answer_sources WHERE item_id = ?",
         [item_id],
     )
-    names = store.catalog.rows(
-        "SELECT arg_max(s.name, s.added) FROM sources s JOIN items i USING (dataset_id, item_key) "
-        "WHERE i.item_id = ?",
+    named = store.catalog.rows(
+        "SELECT arg_max(s.name, s.added), arg_max(i.metadata, i.added) FROM sources s "
+        "JOIN items i USING (dataset_id, item_key) WHERE i.item_id = ?",
         [item_id],
     )
+    name, metadata = named[0]
+    learnt = models_with(store, [item_id])
     return Trace(
         item_id=item_id,
-        name=names[0][0] or "",
+        name=name or "",
         answers=_answers(store, item_id, limit, offset),
         total=int(total),
         cited=int(cited),
-        models=models_with(store, [item_id]),
+        models=learnt,
+        made_by=origin(store, json.loads(metadata or "{}")),
+        made=made_by(store, learnt),
     )
 
 

@@ -3,6 +3,9 @@
 A field is one that every item has (modality, source, …) or a key of its metadata; `a.b` means key
 b of object a, or of each object in the list a, of which one has to pass. `=` also means "is one
 of" for a metadata list; `~` means "contains", whatever the case.
+
+Items that a model made pass only filters that speak of `synthetic`: this is the one place that
+leaves them out of what is searched, answered from, counted and measured.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from ragstone.retrieval.filter_syntax import (
     conditions,
     parse,
 )
+from ragstone.schemas.synthetic import MARK, MODEL, speaks_of
+from ragstone.storage.living import made_by_models
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -75,9 +80,8 @@ def allowed_chunks(
     UnknownField
         No item of the versions has such a field.
     """
-    live = store.live_chunks(manifest.dataset_id, manifest.version)
-    if not where:
-        return live
+    if not (where or manifest.synthetic_parts):
+        return store.live_chunks(manifest.dataset_id, manifest.version)
     chosen = _chosen(store, manifest, where, beside)
     table = store.catalog.table(
         "SELECT c.chunk_key FROM chunks c JOIN items i USING (dataset_id, item_key) "  # noqa: S608
@@ -101,8 +105,10 @@ def _chosen(
 ) -> Clause:
     roots = [parse(expression) for expression in where]
     fields = {condition.field for root in roots for condition in conditions(root)}
-    _check(store, sorted(fields - FIELDS.keys()), [manifest, *beside])
+    _check(store, sorted(fields - FIELDS.keys() - {MARK, MODEL}), [manifest, *beside])
     clauses = [_compile(root, manifest.version) for root in roots]
+    if manifest.synthetic_parts and not speaks_of(fields):
+        clauses.append(Clause(f"NOT {made_by_models(manifest)}", []))
     return _joined("AND", [Clause(_LIVE, _version(manifest)), *clauses])
 
 

@@ -20,6 +20,7 @@ from ragstone.schemas.api import (
     SearchResult,
     VersionInfo,
 )
+from ragstone.schemas.synthetic import where_with
 from ragstone.server import (
     care,
     completions,
@@ -145,13 +146,16 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         after=body.after,
         group=body.group,
         neighbours=body.neighbours,
+        synthetic=body.synthetic,
     )
 
 
 @_guarded.post("/similar", dependencies=[may(Action.SEARCH, _likened)])
 def similar(ws: Owned, body: SimilarRequest) -> SearchResult:
     """Find what resembles a stored item or chunk."""
-    return ws.similar(body.id, k=body.k, where=body.where, dataset=body.dataset)
+    return ws.similar(
+        body.id, k=body.k, where=body.where, dataset=body.dataset, synthetic=body.synthetic
+    )
 
 
 @_guarded.post(
@@ -167,7 +171,7 @@ async def ask(request: Request, ws: Owned, body: AskRequest) -> Any:
         body.question,
         body.dataset,
         generator=body.generator,
-        where=body.where,
+        where=where_with(body.where, body.synthetic),
         session=body.session,
     )
     if body.stream:

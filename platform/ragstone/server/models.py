@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ragstone.errors import InvalidArgument
 from ragstone.schemas.api import JobState, Mode
+from ragstone.schemas.synthetic import Synthetic
+
+_SYNTHETIC = 'true: what models made may be found, too; "only": nothing else.'
 
 
 class _Request(BaseModel):
@@ -36,6 +39,7 @@ class SearchRequest(_Request):
     after: str | None = Field(None, description="`next` of a result: the page that follows it.")
     group: bool = Field(False, description="One hit for each item: its best chunk.")
     neighbours: int = Field(0, description="Chunks before and after each hit.")
+    synthetic: Synthetic = Field(False, description=_SYNTHETIC)
 
 
 class SimilarRequest(_Request):
@@ -45,6 +49,7 @@ class SimilarRequest(_Request):
     k: int = Field(10, description="Most hits to return.")
     where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
     dataset: str | None = Field(None, description="`D`, or `D@V`; null takes its own one.")
+    synthetic: Synthetic = Field(False, description=_SYNTHETIC)
 
 
 class AskRequest(_Request):
@@ -56,6 +61,7 @@ class AskRequest(_Request):
     where: list[str] = Field([], description="Filters, all of which must hold: `year>=2020`.")
     session: str | None = Field(None, description="Id or name of a session; a new name begins one.")
     stream: bool = Field(False, description="Send the answer as events, while it is written.")
+    synthetic: Synthetic = Field(False, description=_SYNTHETIC)
 
 
 class DeleteRequest(_Request):

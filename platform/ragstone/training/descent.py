@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ragstone.schemas.tracing import LearntModel, LearntSide
+from ragstone.schemas.synthetic import MARK, model_of
+from ragstone.schemas.tracing import LearntModel, LearntSide, MadeBy
 from ragstone.training.dividing import BY_ITEMS, is_held_out
 from ragstone.training.registry import Registry
 
@@ -37,6 +38,43 @@ def models_with(store: Store, items: Sequence[str]) -> list[LearntModel]:
         if _held(store, holds, digest, items):
             found.append(LearntModel(f"{name}{KNN}", holds, "training"))
     return found
+
+
+def made_by(store: Store, models: Sequence[LearntModel]) -> list[str]:
+    """Return the ids of the items, of any dataset and version, that one of `models` made.
+
+    A model is known by the digest of its weights: another workspace may call it otherwise.
+    """
+    registry = Registry(store.root / "models")
+    digests = {registry.info(model.name.removesuffix(KNN)).digest for model in models}
+    if not digests:
+        return []
+    rows = store.catalog.rows(
+        "SELECT DISTINCT item_id FROM items WHERE contains(CAST(metadata AS VARCHAR), ?) "  # noqa: S608
+        f"AND list_contains(?, json_extract_string(metadata, '$.{MARK}.digest')) ORDER BY item_id",
+        [f'"{MARK}"', sorted(digests)],
+    )
+    return [str(item) for (item,) in rows]
+
+
+def origin(store: Store, metadata: Mapping[str, Any]) -> MadeBy | None:
+    """Return what the metadata of an item says of the model that made it; None for no model."""
+    if not model_of(metadata):
+        return None
+    note = metadata[MARK]
+    digest = str(note.get("digest", ""))
+    registry = Registry(store.root / "models")
+    return MadeBy(
+        model=note["model"],
+        digest=digest,
+        known=any(info.digest == digest for info in registry.all()),
+        run=str(note.get("run", "")),
+        data=str(note.get("data", "")),
+        seed=int(note.get("seed", 0)),
+        number=int(note.get("number", 0)),
+        conditions=dict(note.get("conditions", {})),
+        prompt=str(note.get("prompt", "")),
+    )
 
 
 def _held(store: Store, data: str, digest: str, items: Sequence[str]) -> list[str]:

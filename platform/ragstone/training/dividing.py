@@ -17,7 +17,9 @@ from blake3 import blake3
 
 from ragstone.errors import InvalidArgument
 from ragstone.ingestion.dedup.settling import outcome_of
+from ragstone.schemas.synthetic import MARK
 from ragstone.storage import manifests, parts
+from ragstone.storage.living import made_by_models
 from ragstone.training.questioned import Questions
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ Row = Mapping[str, Any]
 
 HELD_OUT = 0.1  # of the items, or of the end of each
 FEW = 20  # items; of fewer texts, the end of each is held out
-SYNTHETIC = "synthetic"  # key of the metadata of items that a model made
 BY_ITEMS = f"{HELD_OUT:.0%} of the items, by their ids, duplicates together"
 _LICENCES = ("licence", "license")  # keys of metadata
 _ALWAYS = ("item_key", "item_id", "modality", "text", "metadata")
@@ -66,7 +67,7 @@ def divide(
     for row in living_rows(store, manifest):
         if not usable(row):
             continue
-        if row["metadata"].get(SYNTHETIC) and not synthetic:
+        if row["metadata"].get(MARK) and not synthetic:
             left_out["made by a model"] += 1
         elif questions.asked_in(row["text"]):
             left_out["holds a golden query"] += 1
@@ -115,13 +116,17 @@ def nothing_left(dataset: str, left_out: Mapping[str, int]) -> InvalidArgument:
 
 
 def _leaders(store: Store, manifest: Manifest) -> dict[str, str]:
-    """Return the least item id of the duplicate groups that an item is in, directly or not."""
+    """Return the least item id of the duplicate groups that an item is in, directly or not.
+
+    What a model made leads only what models made: it does not change the side of another.
+    """
     ids = {
         int(key): str(item)
         for key, item in store.catalog.rows(
             "SELECT item_key, item_id FROM items WHERE dataset_id = ?", [manifest.dataset_id]
         )
     }
+    made = _made_by_models(store, manifest)
     parent: dict[str, str] = {}
 
     def leader(item: str) -> str:
@@ -130,7 +135,15 @@ def _leaders(store: Store, manifest: Manifest) -> dict[str, str]:
         return item
 
     for group in outcome_of(store, f"{manifest.dataset}@{manifest.version}").groups:
-        leaders = sorted({leader(ids[key]) for key in group.members})
+        leaders = sorted({leader(ids[key]) for key in group.members}, key=lambda i: (i in made, i))
         for one in leaders:
             parent[one] = leaders[0]
     return {item: leader(item) for item in ids.values()}
+
+
+def _made_by_models(store: Store, manifest: Manifest) -> set[str]:
+    """Return the ids of the items that models made, in the parts of a version."""
+    if not manifest.synthetic_parts:
+        return set()
+    sql = f"SELECT item_id FROM items i WHERE dataset_id = ? AND {made_by_models(manifest)}"  # noqa: S608
+    return {str(item) for (item,) in store.catalog.rows(sql, [manifest.dataset_id])}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragstone.encoders.writing import check_new, written_whole
 from ragstone.errors import InvalidArgument
@@ -17,13 +18,16 @@ from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo, ModelMeasures, Sample
 from ragstone.training.datastores import datastore_of
 from ragstone.training.learning import bits
-from ragstone.training.materials.base import Asked, Request, Work
+from ragstone.training.materials.base import Asked, Made, Material, Request, Work
 from ragstone.training.materials.known import MATERIALS
+from ragstone.training.materials.texts import Texts
 from ragstone.training.model_files import load_model, open_language_model, open_model
 from ragstone.training.settings import TrainingSettings
+from ragstone.training.signing import Piece, fields, note, signed
 from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from ragstone.models.base import GenerativeModel
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
 
@@ -42,8 +46,8 @@ def sample(
     work: Work,
     *,
     neighbours: bool,
-) -> Sample:
-    """See `Workspace.sample`."""
+) -> tuple[Sample, Iterator[Piece]]:
+    """Return what a model made, and each thing by itself; see `Workspace.sample`."""
     info, folder = registry.info(model), registry.folder(model)
     store = datastore_of(folder) if neighbours else None
     if neighbours and store is None:
@@ -64,16 +68,45 @@ def sample(
         work=work,
     )
     network, codec = open_model(folder)
-    made = MATERIALS[material].make(network, codec, request)
-    return Sample(
+    chosen = MATERIALS[material]
+    made = chosen.make(network, codec, request)
+    said = note(info, request, None if len(made.each) > 1 else 0)
+    result = Sample(
         model=f"{info.name}@{info.number}",
         prompt=prompt,
         text=made.text,
         seed=sampler.seed if sampler else 0,
         conditions=dict(conditions),
-        media=made.media,
+        media=signed(made.media, made.media_type, said),
         media_type=made.media_type,
+        note=said,
     )
+    told = fields(info, conditions)
+    each = enumerate(_each(chosen, network, codec, request, made))
+    return result, (
+        Piece(signed(content, one.media_type, said), one.media_type, said, told)
+        for number, (one, content) in each
+        for said in [note(info, request, number)]
+    )
+
+
+def _each(
+    material: Material, network: GenerativeModel, codec: Any, request: Request, made: Made
+) -> Iterator[tuple[Made, bytes]]:
+    """Yield the things that were asked for, one by one, with their bytes.
+
+    What is made one at a time has the seeds that follow.
+    """
+    if made.each:
+        yield from ((made, content) for content in made.each)
+        return
+    sampler = request.sampler or Sampler()
+    for number in range(request.count):
+        if number:
+            again = replace(sampler, seed=sampler.seed + number)
+            made = material.make(network, codec, replace(request, count=1, sampler=again))
+        opening = request.prompt if isinstance(material, Texts) else ""
+        yield made, made.media or (opening + made.text).encode()
 
 
 def evaluate_model(

@@ -76,6 +76,24 @@ def test_equals_are_told_apart_by_name_then_by_id(keep: Keep) -> None:
     assert set(hidden(items, [pair(0, 1), pair(1, 2)], policy)) == {0, 2}
 
 
+@pytest.mark.parametrize("keep", [Keep.FIRST, Keep.BEST, Keep.NEWEST])
+def test_what_a_model_made_gives_way_to_what_none_made(keep: Keep) -> None:
+    better = Member("id-a", "a", quality=1.0, time=9.0, synthetic=True)
+    both = {0: better, 1: Member("id-b", "b")}
+    policy = Policy().with_rule(TEXT, keep)
+    assert {key: v.kept for key, v in hidden(both, [pair(0, 1, 0.1)], policy).items()} == {0: 1}
+
+
+def test_what_models_made_connects_nothing_that_none_made() -> None:
+    several = members("a", "b") | {
+        2: Member("id-m", "m", synthetic=True),
+        3: Member("id-n", "n", synthetic=True),
+    }
+    chain = [pair(0, 2, 0.1), pair(1, 2, 0.05), pair(0, 3, 0.1), pair(2, 3, 0.0)]
+    verdicts = hidden(several, chain, Policy())
+    assert {key: verdict.kept for key, verdict in verdicts.items()} == {2: 1, 3: 0}
+
+
 def test_farther_pairs_and_strangers_do_not_count() -> None:
     pairs = [pair(0, 1, 0.21), pair(0, 99, 0.0), pair(1, 2, 0.2)]
     assert set(hidden(members("a", "b", "c"), pairs, Policy())) == {2}

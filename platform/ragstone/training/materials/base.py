@@ -145,11 +145,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a model made: a text, or a file of some media type."""
+    """What a model made: a text, or a file of some media type.
+
+    Parameters
+    ----------
+    each
+        The single files, where `media` shows several at once.
+    """
 
     text: str = ""
     media: bytes = b""
     media_type: str = ""
+    each: tuple[bytes, ...] = ()
 
 
 class Material(ABC):

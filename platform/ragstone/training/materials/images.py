@@ -90,8 +90,9 @@ class ImageMaterial(Material):
         sampler = request.sampler or Sampler()
         if sampler != Sampler(seed=sampler.seed):
             raise InvalidArgument("sampler", None, "a seed alone for a model of images")
-        made = perform(cast("ImageModel", model), codec, request)
-        return Made(media=png(unscaled(made).numpy()), media_type="image/png")
+        pixels = unscaled(perform(cast("ImageModel", model), codec, request)).numpy()
+        each = tuple(png(image[None]) for image in pixels)
+        return Made(media=png(pixels), media_type="image/png", each=each)
 
     def measure(
         self,
