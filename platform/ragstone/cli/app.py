@@ -32,6 +32,7 @@ from ragstone.cli import (
     receipts,
     reembed,
     runs,
+    samples,
     serving,
     train,
     trials,
@@ -175,7 +176,7 @@ app.command(rich_help_panel=_MODELS)(models.models)
 app.command(rich_help_panel=_MODELS)(models.model)
 app.command(rich_help_panel=_MODELS)(runs.runs)
 app.command(rich_help_panel=_MODELS)(runs.run)
-app.command(rich_help_panel=_MODELS)(models.sample)
+app.command(rich_help_panel=_MODELS)(samples.sample)
 app.command(rich_help_panel=_MODELS)(anomalies.anomalies)
 app.command(rich_help_panel=_MODELS)(provenance.provenance)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
