@@ -26,9 +26,12 @@ class ConvolutionalConfig(AdversarialConfig):
         Channels of the widest maps.
     halvings
         How often the side is halved, at most.
+    spectral
+        Keep the critic's layers at a norm of 1.
     """
 
     halvings: int = 3
+    spectral: bool = False
 
     @property
     def halved(self) -> int:
@@ -39,26 +42,20 @@ class ConvolutionalConfig(AdversarialConfig):
         """Return a generator of so many kinds."""
         return Rising(self.channels, self.size, self.latent, kinds, self.width, self.halved)
 
-    def falling(self, *, spectrally: bool) -> Critic:
+    def falling(self) -> Critic:
         """Return a critic."""
-        wrap = spectral if spectrally else plain
+        wrap = spectral if self.spectral else plain
         features = Falling(self.channels, self.size, self.width, self.halved, wrap)
         return Critic(features, features.width, self.labels, wrap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DCGANConfig(ConvolutionalConfig):
-    """Settings of `dcgan`.
-
-    Parameters
-    ----------
-    spectral
-        Keep the critic's layers at a norm of 1.
-    """
+    """Settings of `dcgan`."""
 
     family: ClassVar[str] = "dcgan"
 
-    spectral: bool = True
+    r1: float = 0.02
 
 
 class DCGAN(Adversarial):
@@ -67,5 +64,4 @@ class DCGAN(Adversarial):
     config: DCGANConfig
 
     def __init__(self, config: DCGANConfig) -> None:
-        critic = config.falling(spectrally=config.spectral)
-        super().__init__(config, config.rising(config.labels), critic)
+        super().__init__(config, config.rising(config.labels), config.falling())

@@ -88,6 +88,7 @@ FAMILIES = {
         "Tells the label of an image; models of images are measured by it.",
         "images",
         {**IMAGES, "steps": 1_000, "learning_rate": 2e-3, "evaluate_every": 250},
+    ),
     "gan": Family(GANConfig, GAN, "Two players of plain layers.", "images", PLAYERS),
     "dcgan": Family(DCGANConfig, DCGAN, "Two players of convolutions.", "images", PLAYERS),
     "wgan_gp": Family(

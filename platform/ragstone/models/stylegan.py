@@ -45,7 +45,7 @@ class StyleGANConfig(ConvolutionalConfig):
     depth: int = 3
     mixing: float = 0.5
     truncation: float = 1.0
-    r1: float = 0.5
+    r1: float = 0.1
 
 
 class StyleGAN(Adversarial):
@@ -55,7 +55,7 @@ class StyleGAN(Adversarial):
     generator: Synthesis
 
     def __init__(self, config: StyleGANConfig) -> None:
-        super().__init__(config, Synthesis(config), config.falling(spectrally=False))
+        super().__init__(config, Synthesis(config), config.falling())
 
     def drawn(self, rng: torch.Generator, labels: torch.Tensor) -> torch.Tensor:
         """Return an image of each label; in training, some of two styles."""
@@ -65,7 +65,8 @@ class StyleGAN(Adversarial):
         elif self.config.truncation != 1:
             middle = self._middle(labels)
             styles = middle + self.config.truncation * (styles - middle)
-        return self.generator(styles, rng)
+        images: torch.Tensor = self.generator(styles, rng)
+        return images
 
     def _styles(self, rng: torch.Generator, labels: torch.Tensor) -> torch.Tensor:
         """Return a style for each layer of each image, (batch, layers, style): all layers alike."""
@@ -89,7 +90,7 @@ class StyleGAN(Adversarial):
         rng = torch.Generator().manual_seed(0)
         kinds = torch.arange(max(1, self.config.labels), device=labels.device)
         styles = self._styles(rng, kinds.repeat_interleave(_MEANT))[:, :1]
-        return styles.unflatten(0, (len(kinds), _MEANT)).mean(1)[labels]
+        return styles.reshape(len(kinds), _MEANT, 1, -1).mean(1)[labels]
 
 
 class Synthesis(nn.Module):

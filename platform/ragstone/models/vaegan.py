@@ -41,7 +41,13 @@ class VAEGANConfig(ConvolutionalConfig):
     family: ClassVar[str] = "vaegan"
 
     latent: int = 32
+    r1: float = 0.02
     likeness: float = 0.02
+
+    @property
+    def embedding(self) -> int:
+        """See `ImageConfig.embedding`."""
+        return self.latent
 
 
 class VAEGAN(Adversarial, Autoencoder):
@@ -55,7 +61,7 @@ class VAEGAN(Adversarial, Autoencoder):
 
     def __init__(self, config: VAEGANConfig) -> None:
         kinds = config.labels + bool(config.labels)  # the last: it is not told
-        super().__init__(config, config.rising(kinds), config.falling(spectrally=True))
+        super().__init__(config, config.rising(kinds), config.falling())
         self.encoder = Falling(config.channels, config.size, config.width, config.halved)
         self.to_latent = nn.Linear(self.encoder.width, 2 * config.latent)
 
@@ -104,5 +110,5 @@ class VAEGAN(Adversarial, Autoencoder):
         """Return how much the critic sees that differs, in nats an image."""
         maps = cast("Falling", self.critic.features).maps
         with held(self.critic):
-            seen, wanted = maps(back), maps(images)
-        return (seen - wanted).square().flatten(1).sum(1).mean() / 2
+            apart: torch.Tensor = maps(back) - maps(images)
+        return apart.square().flatten(1).sum(1).mean() / 2

@@ -40,7 +40,7 @@ class WGANGP(Adversarial):
     config: WGANGPConfig
 
     def __init__(self, config: WGANGPConfig) -> None:
-        super().__init__(config, config.rising(config.labels), config.falling(spectrally=False))
+        super().__init__(config, config.rising(config.labels), config.falling())
 
     def critic_loss(
         self,

@@ -83,7 +83,8 @@ class Score(nn.Module):
         scores: torch.Tensor = self.overall(features)[:, 0]
         if self.kinds is None:
             return scores
-        return scores + (self.kinds(labels) * features).sum(1)
+        own: torch.Tensor = (self.kinds(labels) * features).sum(1)
+        return scores + own
 
 
 class Rising(nn.Module):
