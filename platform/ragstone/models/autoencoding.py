@@ -50,8 +50,6 @@ class AutoencoderConfig(ImageConfig):
 class Autoencoder(ImageModel):
     """Images, float32 (batch, channels, size, size) from -1 to 1, to latents and back."""
 
-    config: AutoencoderConfig
-
     @abstractmethod
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Return the latents of images, (batch, latent)."""

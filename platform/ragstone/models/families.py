@@ -11,14 +11,20 @@ from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.bert import BERT, BERTConfig
 from ragstone.models.classifier import Classifier, ClassifierConfig
+from ragstone.models.cyclegan import CycleGAN, CycleGANConfig
+from ragstone.models.dcgan import DCGAN, DCGANConfig
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
+from ragstone.models.gan import GAN, GANConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.made import MADE, MADEConfig
 from ragstone.models.pixelcnn import PixelCNN, PixelCNNConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
+from ragstone.models.stylegan import StyleGAN, StyleGANConfig
 from ragstone.models.vae import VAE, VAEConfig
+from ragstone.models.vaegan import VAEGAN, VAEGANConfig
 from ragstone.models.wavenet import WaveNet, WaveNetConfig
+from ragstone.models.wgan_gp import WGANGP, WGANGPConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,16 @@ WITHOUT_TEXT = frozenset({"images", "waves"})  # materials whose models make fil
 GOING_ON = frozenset({"text"})  # materials whose models write what follows the prompt
 # What the training of networks of images differs in.
 IMAGES = {"optimiser": "adamw", "batch": 64, "learning_rate": 1e-3, "weight_decay": 0.01}
+# What the training of two players differs in: no memory of slopes that the other one has changed.
+PLAYERS = {
+    **IMAGES,
+    "learning_rate": 5e-4,
+    "beta1": 0.5,
+    "beta2": 0.99,
+    "clip": 0.0,
+    "ema": 0.999,
+    "evaluate_every": 250,  # shows how coverage goes
+}
 
 FAMILIES = {
     "gpt": Family(
@@ -72,6 +88,32 @@ FAMILIES = {
         "Tells the label of an image; models of images are measured by it.",
         "images",
         {**IMAGES, "steps": 1_000, "learning_rate": 2e-3, "evaluate_every": 250},
+    ),
+    "gan": Family(GANConfig, GAN, "Two players of plain layers.", "images", PLAYERS),
+    "dcgan": Family(DCGANConfig, DCGAN, "Two players of convolutions.", "images", PLAYERS),
+    "wgan_gp": Family(
+        WGANGPConfig,
+        WGANGP,
+        "Two players whose critic measures a distance.",
+        "images",
+        {**PLAYERS, "beta1": 0.0, "beta2": 0.9},
+    ),
+    "vaegan": Family(
+        VAEGANConfig, VAEGAN, "Autoencoder whose images pass for real.", "images", PLAYERS
+    ),
+    "stylegan": Family(
+        StyleGANConfig,
+        StyleGAN,
+        "Two players, with a style for each layer.",
+        "images",
+        {**PLAYERS, "learning_rate": 2e-3, "beta1": 0.0},
+    ),
+    "cyclegan": Family(
+        CycleGANConfig,
+        CycleGAN,
+        "Translates one kind of images to another, without pairs.",
+        "images",
+        {**PLAYERS, "batch": 16},
     ),
     "wavenet": Family(
         WaveNetConfig,

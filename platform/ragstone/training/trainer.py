@@ -119,12 +119,16 @@ class Trainer:
 
     def _seconds_per_step(self) -> float:
         begun, tried = monotonic(), max(_TRIED, 1 + self.model.turns)
+        before = [(buffer, buffer.clone()) for buffer in self.model.buffers()]  # steps change some
         for number in range(tried):
             if number == 1:
                 begun = monotonic()
             self._gradients(number, self._batch(number))
             self.model.zero_grad(set_to_none=True)
-        return (monotonic() - begun) / (tried - 1)
+        seconds = (monotonic() - begun) / (tried - 1)
+        for buffer, values in before:
+            buffer.copy_(values)
+        return seconds
 
     def fit(self, until: int | None = None) -> Outcome:
         """Train to the end, and leave the best weights in the model.
