@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _mnist import binarised, images_of, load
 from numpy.typing import NDArray
 
 from ragstone.models.families import family
@@ -79,15 +80,14 @@ def main() -> None:
     data = Path(os.environ.get("RAGSTONE_DATA") or sys.exit("RAGSTONE_DATA is not set"))
     recipe = RECIPES[chosen.family]
     network, training = _told(chosen.family, recipe, dict(one.split("=") for one in chosen.set))
-    with np.load(data / "mnist" / "mnist.npz") as arrays:
-        learnt, test = arrays["x_train"], arrays["x_test"]
+    learnt, _, test, _ = load(data)
     known = family(chosen.family)
     torch.manual_seed(chosen.seed)
     model = known.build(known.config.of({**network, "size": SIDE}))
     settings = TrainingSettings.of({**known.recipe, **training, "seed": chosen.seed})
     begun = process_time()
     with tempfile.TemporaryDirectory() as folder:
-        feed = ImageData(_images(learnt), _images(test[:SEEN]))
+        feed = ImageData(_unlabelled(learnt), _unlabelled(test[:SEEN]))
         Trainer(model, feed, settings, Path(folder), _show).fit()
     minutes = (process_time() - begun) / 60
     levels = binarised(test) if network.get("pixels") == "binary" else test
@@ -103,17 +103,11 @@ def main() -> None:
     )
 
 
-def binarised(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images of the levels 0 and 255: white as often as light, by the draw of seed 0."""
-    drawn = np.random.default_rng(0).random(images.shape) < images / 255
-    return drawn.astype(np.uint8) * 255
-
-
 @torch.inference_mode()
 def measured(model: ImageModel, images: NDArray[np.uint8], seed: int) -> float:
     """Return the mean loss of images in nats per image, as a validation counts it."""
     rng, total = torch.Generator().manual_seed(seed), 0.0
-    feed = _images(images)
+    feed = _unlabelled(images)
     for first in range(0, len(images), AT_ONCE):
         batch = feed.batch(np.arange(first, min(first + AT_ONCE, len(images))))
         total += float(model.training_step(batch, rng, "validate").value) * len(batch["images"])
@@ -133,9 +127,8 @@ def _told(
     return network, training
 
 
-def _images(pixels: NDArray[np.uint8]) -> Images:
-    numbers = np.arange(len(pixels))
-    return Images(pixels[:, None], numbers, np.zeros_like(numbers))
+def _unlabelled(pixels: NDArray[np.uint8]) -> Images:
+    return images_of(pixels, np.zeros(len(pixels), np.int64))
 
 
 def _show(progress: Any) -> None:

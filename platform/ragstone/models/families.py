@@ -16,9 +16,12 @@ from ragstone.models.dcgan import DCGAN, DCGANConfig
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gan import GAN, GANConfig
+from ragstone.models.glow import Glow, GlowConfig
 from ragstone.models.gpt import GPT, GPTConfig
 from ragstone.models.made import MADE, MADEConfig
+from ragstone.models.maf import MAF, MAFConfig
 from ragstone.models.pixelcnn import PixelCNN, PixelCNNConfig
+from ragstone.models.realnvp import RealNVP, RealNVPConfig
 from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 from ragstone.models.stylegan import StyleGAN, StyleGANConfig
 from ragstone.models.vae import VAE, VAEConfig
@@ -74,6 +77,15 @@ FAMILIES = {
     "made": Family(MADEConfig, MADE, "Draws pixel after pixel by masked layers.", "images", IMAGES),
     "pixelcnn": Family(
         PixelCNNConfig, PixelCNN, "Draws pixel after pixel by convolutions.", "images", IMAGES
+    ),
+    "realnvp": Family(
+        RealNVPConfig, RealNVP, "Couplings that turn images into noise, and back.", "images", IMAGES
+    ),
+    "glow": Family(
+        GlowConfig, Glow, "Couplings of mixed channels, at several scales.", "images", IMAGES
+    ),
+    "maf": Family(
+        MAFConfig, MAF, "Masked networks that turn images into noise, and back.", "images", IMAGES
     ),
     "diffusion": Family(
         DiffusionConfig,

@@ -144,12 +144,12 @@ class PixelCNN(Autoregressive):
 
     def log_chances(
         self,
-        levels: torch.Tensor,
+        seen: torch.Tensor,
         told: torch.Tensor,
         rng: torch.Generator | None,  # noqa: ARG002
     ) -> torch.Tensor:
-        """See `Autoregressive`."""
-        chances = self.distribution.log_prob(levels, self.numbers(levels, told))
+        """See `LikelihoodModel`."""
+        chances = self.distribution.log_prob(seen, self.numbers(seen, told))
         return chances.flatten(1).sum(1)
 
     def numbers(self, levels: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
