@@ -110,3 +110,7 @@ class ModelMeasures:
     bits_per_byte: float | None
     samples: int  # that were made to be measured
     measures: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)  # 95 %, of some of them
+    notes: list[str] = field(default_factory=list)  # what was not measured, and how it can be
+    likelihood: str = ""  # exact or bound: what the loss is of it; empty: it is none
+    extractor: str = ""  # NAME@NUMBER of the classifier that gave features of images

@@ -285,7 +285,9 @@ class Modelling:
         message = message or f"{count} made by {made.model}"
         return replace(made, ingested=self._jobs.take_in(ingest, list(pieces), message))
 
-    def evaluate_model(self, model: str, dataset: str = "", *, samples: int = 20) -> ModelMeasures:
+    def evaluate_model(
+        self, model: str, dataset: str = "", *, samples: int = 20, extractor: str = ""
+    ) -> ModelMeasures:
         """Measure a model: its loss on all that is held out of a version, and what it makes.
 
         Parameters
@@ -295,6 +297,8 @@ class Modelling:
             card.
         samples
             Things that it makes, to be measured.
+        extractor
+            Classifier that images are measured by; the newest of the model's dataset when empty.
 
         Raises
         ------
@@ -303,7 +307,7 @@ class Modelling:
         """
         from ragstone.training.sampling import evaluate_model
 
-        return evaluate_model(self._store, self._models, model, dataset, samples)
+        return evaluate_model(self._store, self._models, model, dataset, samples, extractor)
 
     def import_model(self, folder: str | Path, name: str = "") -> ModelInfo:
         """Take in a model that `export_model` wrote, as the next number of `name`.

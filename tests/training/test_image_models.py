@@ -60,7 +60,9 @@ def test_from_files_to_new_images(squares: Workspace) -> None:
     found = squares.evaluate_model("vae", samples=4)
     assert found.loss == pytest.approx(made.loss, rel=1e-5)
     assert found.measures["psnr"] > 10
-    assert found.measures["nearest_training"] > 0
+    assert 0 < found.measures["ssim"] < 1
+    assert 0 <= found.intervals["memorised"][0] <= found.measures["memorised"] <= 1
+    assert "ragstone train classifier squares --set label=side" in found.notes[0]
     with pytest.raises(InvalidArgument, match="one of left, right"):
         squares.sample("vae", conditions={"label": "top"})
     with pytest.raises(InvalidArgument, match="a seed alone"):
@@ -119,7 +121,8 @@ def test_a_batch_is_a_function_of_the_step_mirrored_or_not() -> None:
     assert plain.digest != mirrored.digest
 
 
-def test_a_classifier_learns_the_labels_and_is_kept_as_any_model(squares: Workspace) -> None:
+def test_models_are_measured_by_the_newest_classifier_of_their_images(squares: Workspace) -> None:
+    """It is kept as any model is, and named by the digest of its weights."""
     settings = {"size": 8, "width": 8, "steps": 60, "batch": 16, "evaluate_every": 20}
     made = squares.train_model("classifier", "squares", "eye", {**settings, "label": "side"})
     assert made.bits_per_byte is None  # its loss is no likelihood of pixels
@@ -128,7 +131,21 @@ def test_a_classifier_learns_the_labels_and_is_kept_as_any_model(squares: Worksp
     assert points[-1].figures["accuracy"] == 1
     network, _ = open_model(squares._models.folder("eye"))
     assert cast("Classifier", network).look(torch.zeros(2, 1, 8, 8))[0].shape == (2, 64)
-    with pytest.raises(InvalidArgument, match="such as a vae"):
+    with pytest.raises(InvalidArgument, match="classifier can do: none"):
         squares.sample("eye")
     with pytest.raises(InvalidArgument, match="label=FIELD"):
         squares.train_model("classifier", "squares", "eye", settings)
+    other = {**settings, "steps": 1, "label": "side", "size": 12}
+    squares.train_model("classifier", "squares", "other", other)
+    squares.train_model("vae", "squares", "vae", {**QUICK, **LONG, "label": "side"})
+    found = squares.evaluate_model("vae", samples=100)
+    assert (found.extractor, found.notes) == ("eye@1", [])  # not the newer one, of other images
+    assert found.measures[f"FD-{made.digest[:8]}"] > 0
+    assert found.measures["label_accuracy"] > 0.9
+    assert squares.model("vae").measures == found.measures
+    for name, problem in (
+        ("vae", "this one is a vae"),
+        ("other", "8 x 8 grey images, not 12 x 12"),
+    ):
+        with pytest.raises(InvalidArgument, match=problem):
+            squares.evaluate_model("vae", extractor=name)

@@ -15,7 +15,7 @@ from ragstone.cli.session import opened
 from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from ragstone.schemas.models import ModelInfo
+    from ragstone.schemas.models import ModelInfo, ModelMeasures
     from ragstone.training.progress import Plan
 
 Model = Annotated[
@@ -194,26 +194,48 @@ def evaluate(
         ),
     ] = "",
     samples: Annotated[int, typer.Option(min=0, help="That it makes, to be measured.")] = 20,
+    extractor: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Classifier that images are measured by.",
+            show_default="the newest that learnt from the same dataset",
+        ),
+    ] = "",
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure a model: its loss on all that is held out, and how good what it makes is.
 
-    What it copied from the data that it learnt from is measured, too, beside what any text has in
-    common with that data. The figures of its own data then stand in its card.
+    What it copied from the data that it learnt from is measured, too, beside what any text or image
+    has in common with that data. The figures of its own data then stand in its card.
 
     Example: ragstone evaluate model stones-gpt
     """
     with opened(context, workspace) as ws:
-        found = ws.evaluate_model(name, dataset, samples=samples)
+        found = ws.evaluate_model(name, dataset, samples=samples, extractor=extractor)
+        info = ws.model(name)
     if as_json:
         print_json(found)
         return
-    rows = [("loss, nats per token", f"{found.loss:.4f}")]
+    rows = [("loss on what is held out", f"{found.loss:.4f}", "")]
     if found.bits_per_byte is not None:
-        rows.append(("bits per byte", f"{found.bits_per_byte:.4f}"))
-    rows += [(measure, f"{value:.4g}") for measure, value in found.measures.items()]
-    print_table((f"{found.model} on {found.data}", "value"), rows, "")
+        rows.append((f"bits per byte ({found.likelihood})", f"{found.bits_per_byte:.4f}", ""))
+    rows += [
+        (measure, f"{value:.4g}", _within(found, measure))
+        for measure, value in found.measures.items()
+    ]
+    rows += [("parameters", f"{info.parameters:,}", ""), ("trained", clock(info.seconds), "")]
+    print_table((f"{found.model} on {found.data}", "value", "95 %"), rows, "")
+    for note in found.notes:
+        say(note)
+
+
+def _within(found: ModelMeasures, measure: str) -> str:
+    if measure not in found.intervals:
+        return ""
+    low, high = found.intervals[measure]
+    return f"{low:.4g} to {high:.4g}"
 
 
 def import_model(

@@ -17,10 +17,13 @@ from ragstone.models.families import family
 from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo, ModelMeasures, Sample
 from ragstone.training.datastores import datastore_of
+from ragstone.training.eyes import advice, eye_of
 from ragstone.training.learning import bits
 from ragstone.training.materials.base import Asked, Made, Material, Request, Work
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.materials.texts import Texts
+from ragstone.training.measures.base import Measuring
+from ragstone.training.measures.extractors import Extractor
 from ragstone.training.model_files import load_model, open_language_model, open_model
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.signing import Piece, fields, note, signed
@@ -110,27 +113,54 @@ def _each(
 
 
 def evaluate_model(
-    store: Store, registry: Registry, model: str, reference: str, samples: int
+    store: Store, registry: Registry, model: str, reference: str, samples: int, extractor: str
 ) -> ModelMeasures:
     """See `Workspace.evaluate_model`."""
     if samples < 0:
         raise InvalidArgument("samples", samples, "at least 0")
     info = registry.info(model)
     own = f"{info.data.dataset}@{info.data.version}"
-    material = MATERIALS[family(info.family).material]
     network, codec = open_model(registry.folder(model))
+    eye, notes = _eye(registry, extractor, info, codec)
     settings = TrainingSettings.from_json(json.dumps(info.training))
+    material = MATERIALS[family(info.family).material]
     with store.shared(), TemporaryDirectory() as scratch:
         manifest = store.resolve(reference or own)
         asked = Asked(settings=info.material, folder=Path(scratch), codec=codec)
         prepared = material.prepare(store, manifest, asked)
         feed = prepared.feed(network.config)
         loss = Trainer(network, feed, settings, Path(scratch) / "none").validate().loss
-        measures = material.measure(network, codec, prepared, samples)
+        wanted = Measuring(samples=samples, eye=eye)
+        found = material.measure(network, codec, prepared, wanted)
     name, data = f"{info.name}@{info.number}", f"{manifest.dataset}@{manifest.version}"
     if data == own:
-        registry.measured(name, measures)
-    return ModelMeasures(name, data, loss, bits(loss, prepared, network), samples, measures)
+        registry.measured(name, found.values)
+    return ModelMeasures(
+        model=name,
+        data=data,
+        loss=loss,
+        bits_per_byte=bits(loss, prepared, network),
+        samples=samples,
+        measures=found.values,
+        intervals=found.intervals,
+        notes=notes + found.notes,
+        likelihood=network.log_prob_kind or "",
+        extractor=eye.reference if eye else "",
+    )
+
+
+def _eye(
+    registry: Registry, asked: str, info: ModelInfo, codec: Any
+) -> tuple[Extractor | None, list[str]]:
+    """Return what the images of a model are measured by, or a note how to come by it."""
+    known = family(info.family)
+    if known.material != "images":
+        if asked:
+            expected = f"none: {info.name} makes no images"
+            raise InvalidArgument("extractor", asked, expected)
+        return None, []
+    eye = eye_of(registry, asked, info, codec)
+    return eye, [] if eye else [advice(info, codec)]
 
 
 def export_model(registry: Registry, model: str, folder: Path, layout: str) -> Path:

@@ -12,6 +12,7 @@ from ragstone.models.base import GenerativeModel
 from ragstone.models.sampling import Mixing, Sampler
 from ragstone.schemas.models import ModelData
 from ragstone.training.feeding import TrainingData
+from ragstone.training.measures.base import Measured, Measuring
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -190,15 +191,9 @@ class Material(ABC):
 
     @abstractmethod
     def measure(
-        self, model: GenerativeModel, codec: Any, prepared: Prepared, samples: int
-    ) -> dict[str, float]:
-        """Return measures of a model by name, beside its loss on what is held out.
-
-        Parameters
-        ----------
-        samples
-            Things that the model makes, to be measured.
-        """
+        self, model: GenerativeModel, codec: Any, prepared: Prepared, asked: Measuring
+    ) -> Measured:
+        """Return measures of a model by name, beside its loss on what is held out."""
 
 
 def facts(

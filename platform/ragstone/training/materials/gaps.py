@@ -18,6 +18,7 @@ from ragstone.models.filling import fill
 from ragstone.models.sampling import Sampler
 from ragstone.training.materials.base import Asked, Made, Prepared, Request
 from ragstone.training.materials.texts import TOKENIZER, TOKENS, Texts
+from ragstone.training.measures.base import Measured, Measuring
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -64,8 +65,8 @@ class Gaps(Texts):
         model: GenerativeModel,
         codec: Any,  # noqa: ARG002
         prepared: Prepared,
-        samples: int,  # noqa: ARG002
-    ) -> dict[str, float]:
+        asked: Measuring,  # noqa: ARG002
+    ) -> Measured:
         """Return the part of hidden tokens that are told right, and what the loss is to be beside.
 
         `entropy`: of the tokens that are held out, by how frequent they are, in nats.
@@ -80,4 +81,4 @@ class Gaps(Texts):
             total += weight
         chances = np.array(list(counts.values())) / counts.total()
         entropy = -float((chances * np.log(chances)).sum())
-        return {"right": right / total, "entropy": entropy}
+        return Measured({"right": right / total, "entropy": entropy})

@@ -147,7 +147,7 @@ def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Ten
         raise InvalidArgument("task", work.task, "one of " + ", ".join(TASKS))
     if work.task not in can:
         family = model.config.family
-        expected = f"what a model of the family {family} can do: {', '.join(can)}"
+        expected = f"what a model of the family {family} can do: {', '.join(can) or 'none'}"
         raise InvalidArgument("task", work.task, expected)
     task = _TASKS[work.task]
     least, most = task.images

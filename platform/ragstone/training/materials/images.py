@@ -29,6 +29,7 @@ from ragstone.training.materials.base import (
     facts,
 )
 from ragstone.training.materials.image_tasks import ANY_SIZE, perform
+from ragstone.training.measures.base import Measured, Measuring
 from ragstone.training.measures.images import measure
 
 if TYPE_CHECKING:
@@ -97,13 +98,13 @@ class ImageMaterial(Material):
     def measure(
         self,
         model: GenerativeModel,
-        codec: Any,  # noqa: ARG002
+        codec: Any,
         prepared: Prepared,
-        samples: int,
-    ) -> dict[str, float]:
+        asked: Measuring,
+    ) -> Measured:
         """See `measures.images`."""
         data = cast("ImageData", prepared.feed(model.config))
-        return measure(cast("ImageModel", model), data, samples)
+        return measure(cast("ImageModel", model), codec, data, asked)
 
 
 class _Reading:

@@ -18,6 +18,7 @@ from ragstone.models.tokenizers import Tokenizer, make_tokenizer
 from ragstone.training.dividing import divide, living_rows
 from ragstone.training.feeding_pairs import Padding, Pair, PairData
 from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request, facts
+from ragstone.training.measures.base import Measured, Measuring
 from ragstone.training.measures.pairs import translation
 
 if TYPE_CHECKING:
@@ -102,11 +103,11 @@ class Pairs(Material):
         return Made(text=codec.decode(tokens))
 
     def measure(
-        self, model: GenerativeModel, codec: Any, prepared: Prepared, samples: int
-    ) -> dict[str, float]:
+        self, model: GenerativeModel, codec: Any, prepared: Prepared, asked: Measuring
+    ) -> Measured:
         """Return BLEU and chrF of the first pairs that are held out."""
-        pairs = cast("PreparedPairs", prepared).held_out[:samples]
-        return translation(cast("EncDec", model), codec, pairs)
+        pairs = cast("PreparedPairs", prepared).held_out[: asked.samples]
+        return Measured(translation(cast("EncDec", model), codec, pairs))
 
 
 def _read(store: Store, manifest: Manifest, source: str, target: str) -> dict[str, TextPair]:

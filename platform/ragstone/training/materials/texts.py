@@ -24,6 +24,7 @@ from ragstone.training.materials.base import (
     Request,
     facts,
 )
+from ragstone.training.measures.base import Measured, Measuring
 from ragstone.training.measures.music import likeness
 from ragstone.training.measures.texts import copying, variety
 
@@ -92,15 +93,15 @@ class Texts(Material):
         return Made(text=codec.decode(_until(codec.end, islice(stream, request.tokens))))
 
     def measure(
-        self, model: GenerativeModel, codec: Any, prepared: Prepared, samples: int
-    ) -> dict[str, float]:
+        self, model: GenerativeModel, codec: Any, prepared: Prepared, asked: Measuring
+    ) -> Measured:
         """Return how varied what it writes is, and how much of it is copied."""
         made = []
-        for seed in range(samples):
+        for seed in range(asked.samples):
             request = Request(tokens=_MEASURED, sampler=Sampler(seed=seed))
             made.append(self.make(model, codec, request).text)
         heard = likeness(made, prepared.texts) if codec.kind == "notes" else {}
-        return {**variety(made), **copying(made, prepared.texts), **heard}
+        return Measured({**variety(made), **copying(made, prepared.texts), **heard})
 
 
 def _until(end: int, tokens: Iterator[int]) -> Iterator[int]:

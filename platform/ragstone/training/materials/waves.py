@@ -32,6 +32,7 @@ from ragstone.training.materials.base import (
     Request,
     facts,
 )
+from ragstone.training.measures.base import Measured, Measuring
 from ragstone.training.measures.waves import measure
 
 if TYPE_CHECKING:
@@ -100,11 +101,11 @@ class Waves(Material):
         return Made(media=wav(codec.decode(made[0].numpy()), codec.rate), media_type="audio/wav")
 
     def measure(
-        self, model: GenerativeModel, codec: Any, prepared: Prepared, samples: int
-    ) -> dict[str, float]:
+        self, model: GenerativeModel, codec: Any, prepared: Prepared, asked: Measuring
+    ) -> Measured:
         """See `measures.waves`."""
         data = cast("ClipData", prepared.feed(model.config))
-        return measure(cast("WaveNet", model), codec, data, samples)
+        return Measured(measure(cast("WaveNet", model), codec, data, asked.samples))
 
 
 @dataclass(frozen=True, slots=True)
