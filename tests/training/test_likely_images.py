@@ -93,3 +93,22 @@ def test_it_goes_on_with_an_image(halves: Workspace, name: str) -> None:
     image = np.asarray(Image.open(io.BytesIO(made.media)), float)
     assert np.array_equal(image[:4], given[:4])
     assert image[4:, :4].mean() - image[4:, 4:].mean() > 60
+
+
+def test_codes_are_learnt_and_drawn(halves: Workspace) -> None:
+    settings = {**QUICK, "steps": 400, "width": 8, "codes": 16, "latent": 4, "halvings": 1}
+    settings |= {"learning_rate": 5e-3, "prior_width": 16, "prior_depth": 2}
+    made = halves.train_model("vqvae", "halves", "codes", settings)
+    assert made.loss < 0.1  # of 0.75 for the mean image
+    assert made.bits_per_byte is None
+    left, right = (
+        halves.sample("codes", conditions={"label": side}, count=4) for side in ("left", "right")
+    )
+    assert lean(left.media) > 60 > -60 > lean(right.media)
+    assert halves.evaluate_model("codes", samples=0).measures["psnr"] > 15
+    back = halves.sample("codes", task="reconstruct", images=[png(half_light(0, 98))])
+    image = np.asarray(Image.open(io.BytesIO(back.media)), float)
+    assert image[:, :4].mean() - image[:, 4:].mean() > 120
+    (run,) = [run for run in halves.runs() if run.family == "vqvae"]
+    figures = [point.figures for point in halves.run(run.run).points if point.figures]
+    assert figures[-1]["perplexity"] > 1.5

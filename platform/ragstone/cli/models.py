@@ -30,6 +30,7 @@ FAMILIES = {
     "ae": "Train an autoencoder on the images of a version.",
     "denoising": "Train an autoencoder that is shown spoilt images, on a version.",
     "vae": "Train a variational autoencoder on the images of a version.",
+    "vqvae": "Train an autoencoder whose latents are codes of a book, on a version.",
     "made": "Train a masked network that draws pixel after pixel, on the images of a version.",
     "pixelcnn": "Train gated convolutions that draw pixel after pixel, on a version.",
     "realnvp": "Train couplings that turn images into noise, and back, on a version.",

@@ -26,6 +26,7 @@ from ragstone.models.recurrent import GRU, LSTM, GRUConfig, LSTMConfig
 from ragstone.models.stylegan import StyleGAN, StyleGANConfig
 from ragstone.models.vae import VAE, VAEConfig
 from ragstone.models.vaegan import VAEGAN, VAEGANConfig
+from ragstone.models.vqvae import VQVAE, VQVAEConfig
 from ragstone.models.wavenet import WaveNet, WaveNetConfig
 from ragstone.models.wgan_gp import WGANGP, WGANGPConfig
 
@@ -74,6 +75,9 @@ FAMILIES = {
         DenoisingConfig, Denoising, "Autoencoder that is shown spoilt images.", "images", IMAGES
     ),
     "vae": Family(VAEConfig, VAE, "Variational autoencoder.", "images", IMAGES),
+    "vqvae": Family(
+        VQVAEConfig, VQVAE, "Autoencoder whose latents are codes of a book.", "images", IMAGES
+    ),
     "made": Family(MADEConfig, MADE, "Draws pixel after pixel by masked layers.", "images", IMAGES),
     "pixelcnn": Family(
         PixelCNNConfig, PixelCNN, "Draws pixel after pixel by convolutions.", "images", IMAGES

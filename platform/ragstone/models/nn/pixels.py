@@ -60,8 +60,8 @@ class Binary:
         """See `Distribution`."""
         if rng is None:
             shape = images.shape[1:]
-            drawn = [torch.rand(shape, generator=own) for own in own_chance(images)]
-            thresholds = torch.stack(drawn).to(images.device)
+            each = [torch.rand(shape, generator=own) for own in own_chance(images)]
+            thresholds = torch.stack(each).to(images.device)
         else:
             thresholds = uniform(images.shape, rng, images.device)
         return (images > 255 * thresholds).to(torch.uint8) * 255
@@ -95,7 +95,7 @@ class Levels(_AsTheyAre):
 
     def draw(self, numbers: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """See `Distribution`."""
-        return _drawn(numbers, rng).to(torch.uint8)
+        return drawn(numbers, rng).to(torch.uint8)
 
 
 class Logistics(_AsTheyAre):
@@ -112,11 +112,11 @@ class Logistics(_AsTheyAre):
     def draw(self, numbers: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """See `Distribution`."""
         weights, middles, log_scales = numbers.float().chunk(3, dim=1)
-        chosen = _drawn(weights, rng)[:, None]
+        chosen = drawn(weights, rng)[:, None]
         middle, log_scale = (p.gather(1, chosen).squeeze(1) for p in (middles, log_scales - 2))
         odds = torch.logit(uniform(middle.shape, rng, middle.device)).clamp(-_WIDEST, _WIDEST)
-        drawn = middle + log_scale.clamp(min=_LEAST).exp() * odds
-        return ((drawn.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        found = middle + log_scale.clamp(min=_LEAST).exp() * odds
+        return ((found.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 DISTRIBUTIONS: Mapping[str, Distribution] = {
@@ -196,7 +196,7 @@ def normal(shape: torch.Size, rng: torch.Generator, device: torch.device) -> tor
     return torch.randn(shape, generator=rng, device=rng.device).to(device)
 
 
-def _drawn(log_weights: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+def drawn(log_weights: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """Return one of dimension 1 by its weight, int64 (batch, …)."""
     below = log_weights.float().softmax(1).cumsum(1)
     point = uniform(below[:, :1].shape, rng, below.device) * below[:, -1:]
