@@ -91,6 +91,9 @@ def test_settings_that_cannot_be_are_refused() -> None:
     for name, value in (("objective", "best"), ("critic_steps", 0), ("r1_every", 0)):
         with pytest.raises(InvalidArgument, match=name):
             made("dcgan", **{name: value})
+    for name, settings in (("dcgan", {"r1": 1.0}), ("wgan_gp", {"norm": "batch"})):
+        with pytest.raises(InvalidArgument, match="of single images"):
+            made(name, **settings)
     with pytest.raises(InvalidArgument, match="--set label=FIELD"):
         translator(labels=3)
 
@@ -258,7 +261,7 @@ def test_the_norm_of_a_layer_is_one() -> None:
 @torch.no_grad()
 def test_a_normed_critic_moves_no_further_than_the_image() -> None:
     torch.manual_seed(0)
-    features = Falling(1, 8, 8, 1, spectral).train()
+    features = Falling(1, 8, 8, 1, "spectral").train()
     for _ in range(50):
         features(torch.zeros(1, 1, 8, 8))
     first, other = torch.randn(2, 32, 1, 8, 8)

@@ -139,15 +139,18 @@ def shape(number: int) -> NDArray[np.uint8]:
 # ---------------------------------------------------------------- going on, and watching
 
 
-@pytest.mark.parametrize(("name", "labels"), [("dcgan", 2), ("wgan_gp", 0), ("vaegan", 2)])
+@pytest.mark.parametrize(
+    ("name", "labels", "own"),
+    [("dcgan", 2, {"norm": "spectral", "r1": 0.1}), ("wgan_gp", 0, {}), ("vaegan", 2, {})],
+)
 def test_they_go_on_exactly_where_steps_were_timed_too(
-    tmp_path: Path, name: str, labels: int
+    tmp_path: Path, name: str, labels: int, own: dict[str, object]
 ) -> None:
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (32, 1, 8, 8)).astype(np.uint8)
     data = feed(pixels, np.arange(32) % max(1, labels))
     shape = {"size": 8, "labels": labels}
-    settings = {**SMALL, "width": 8, "steps": 20, "batch": 8, "checkpoint_every": 10, "r1": 0.1}
+    settings = {**SMALL, "width": 8, "steps": 20, "batch": 8, "checkpoint_every": 10, **own}
 
     def begun(folder: str) -> Trainer:
         made = trainer(name, data, tmp_path / folder, shape, **settings)
@@ -228,7 +231,22 @@ def test_every_family_is_trained_in_a_workspace(shapes: Workspace) -> None:
     quick = {"steps": 4, "width": 4}
     made = shapes.train_model("cyclegan", "shapes", "turned", {**quick, "label": "tone"})
     assert made.parameters > 0
-    with pytest.raises(InvalidArgument, match="translates"):
+    with pytest.raises(InvalidArgument, match="can do: translate"):
         shapes.sample("turned")
     with pytest.raises(InvalidArgument, match="--set label=FIELD"):
         shapes.train_model("cyclegan", "shapes", "none", quick)
+
+
+def test_an_image_is_turned_to_the_other_kind(shapes: Workspace, tmp_path: Path) -> None:
+    settings = {"steps": 60, "width": 8, "ema": 0.9, "warmup": 10, "learning_rate": 2e-3}
+    shapes.train_model("cyclegan", "shapes", "turned", {**settings, "label": "tone"})
+    given = str(tmp_path / "00.png")
+    before = np.asarray(Image.open(given), float)
+    asked = {"task": "translate", "images": [given], "conditions": {"label": "dark"}}
+    made = shapes.sample("turned", **asked, strength=1.0)
+    after = np.asarray(Image.open(io.BytesIO(made.media)), float)
+    assert before.mean() + 60 < after.mean()
+    half = np.asarray(
+        Image.open(io.BytesIO(shapes.sample("turned", **asked, strength=0.5).media)), float
+    )
+    assert np.abs(half - (before + after) / 2).max() <= 1

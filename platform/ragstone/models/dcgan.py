@@ -1,9 +1,7 @@
 """`dcgan`: players of convolutions (Radford, Metz and Chintala 2016).
 
-Strided convolutions halve and double the side, without pooling and hidden plain layers but one.
-In place of norms over batches, the generator norms groups of channels, and the critic's layers have
-a spectral norm of 1 (Miyato and others 2018), so that no image changes what another one is worth.
-Losses: see `models.objectives`.
+Strided convolutions halve and double the side, with norms of batches, of all but the generator's
+last and the critic's first layer. Losses: see `models.objectives`.
 """
 
 from __future__ import annotations
@@ -11,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ragstone.errors import InvalidArgument
 from ragstone.models.adversarial import Adversarial, AdversarialConfig
-from ragstone.models.nn.adversaries import Critic, Falling, Rising, plain, spectral
+from ragstone.models.nn.adversaries import WRAPS, Critic, Falling, Rising
 from ragstone.models.nn.convolutional import halvings
 
 
@@ -23,15 +22,31 @@ class ConvolutionalConfig(AdversarialConfig):
     Parameters
     ----------
     width
-        Channels of the widest maps.
+        Channels at half of the side; wherever it is halved again there are twice as many.
     halvings
         How often the side is halved, at most.
-    spectral
-        Keep the critic's layers at a norm of 1.
+    norm
+        Of the critic: `batch`, of what its convolutions give over a batch; `spectral`, its layers
+        have a norm of 1; or `none`.
     """
 
     halvings: int = 3
-    spectral: bool = False
+    norm: str = "none"
+
+    def __post_init__(self) -> None:
+        AdversarialConfig.__post_init__(self)
+        if self.norm not in WRAPS:
+            raise InvalidArgument("norm", self.norm, "one of " + ", ".join(WRAPS))
+        if self.norm == "batch" and self.by_slopes:
+            expected = (
+                "none or spectral where slopes count (r1, wgan_gp): they are of single images"
+            )
+            raise InvalidArgument("norm", self.norm, expected)
+
+    @property
+    def by_slopes(self) -> bool:
+        """Whether the critic's loss counts the slopes of its scores at single images."""
+        return self.r1 > 0
 
     @property
     def halved(self) -> int:
@@ -44,9 +59,8 @@ class ConvolutionalConfig(AdversarialConfig):
 
     def falling(self) -> Critic:
         """Return a critic."""
-        wrap = spectral if self.spectral else plain
-        features = Falling(self.channels, self.size, self.width, self.halved, wrap)
-        return Critic(features, features.width, self.labels, wrap)
+        features = Falling(self.channels, self.size, self.width, self.halved, self.norm)
+        return Critic(features, features.width, self.labels, WRAPS[self.norm])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +69,7 @@ class DCGANConfig(ConvolutionalConfig):
 
     family: ClassVar[str] = "dcgan"
 
-    r1: float = 0.02
+    norm: str = "batch"
 
 
 class DCGAN(Adversarial):

@@ -86,6 +86,6 @@ def gradient_penalty(
         (batch, channels, size, size): each pair is mixed at a place drawn by chance.
     """
     part = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device)
-    between = torch.lerp(real.detach(), made.detach(), part).requires_grad_()
+    between = torch.lerp(real.detach(), made.detach().to(real.dtype), part).requires_grad_()
     lengths = (slopes(critic(between), between) + 1e-12).sqrt()  # whose own slope is finite at 0
     return (lengths - 1).square().mean()

@@ -41,7 +41,7 @@ class VAEGANConfig(ConvolutionalConfig):
     family: ClassVar[str] = "vaegan"
 
     latent: int = 32
-    r1: float = 0.02
+    norm: str = "batch"
     likeness: float = 0.02
 
     @property
@@ -62,7 +62,8 @@ class VAEGAN(Adversarial, Autoencoder):
     def __init__(self, config: VAEGANConfig) -> None:
         kinds = config.labels + bool(config.labels)  # the last: it is not told
         super().__init__(config, config.rising(kinds), config.falling())
-        self.encoder = Falling(config.channels, config.size, config.width, config.halved)
+        shape = config.channels, config.size
+        self.encoder = Falling(*shape, config.width, config.halved, "batch")
         self.to_latent = nn.Linear(self.encoder.width, 2 * config.latent)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:

@@ -33,6 +33,11 @@ class WGANGPConfig(ConvolutionalConfig):
     critic_steps: int = 3
     penalty: float = 10.0
 
+    @property
+    def by_slopes(self) -> bool:
+        """See `ConvolutionalConfig.by_slopes`."""
+        return True
+
 
 class WGANGP(Adversarial):
     """See `Adversarial`; no layer of the critic is normed, as slopes are of single images."""

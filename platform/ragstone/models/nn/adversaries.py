@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import register_parametrization
-
-from ragstone.models.nn.convolutional import normed
 
 SLOPE = 0.2  # of leaky ReLU
 Wrap: TypeAlias = Callable[[nn.Module], nn.Module]
@@ -24,6 +22,9 @@ def plain(layer: nn.Module) -> nn.Module:
 def spectral(layer: nn.Module) -> nn.Module:
     """Return a layer whose matrix lengthens nothing: its norm is 1."""
     return register_parametrization(layer, "weight", Spectral(cast("torch.Tensor", layer.weight)))
+
+
+WRAPS: Mapping[str, Wrap] = {"batch": plain, "spectral": spectral, "none": plain}
 
 
 class Spectral(nn.Module):
@@ -88,10 +89,10 @@ class Score(nn.Module):
 
 
 class Rising(nn.Module):
-    """Latents to images from -1 to 1, by convolutions that double the side.
+    """Latents to images from -1 to 1, by convolutions that double the side, with norms of batches.
 
-    (batch, latent) and labels (batch,) to (batch, channels, size, size). Groups of channels are
-    normed, not batches: so an image does not depend on the others that are made.
+    (batch, latent) and labels (batch,) to (batch, channels, size, size). What is made in training
+    depends on the others of its batch, and later no more.
     """
 
     def __init__(
@@ -103,12 +104,13 @@ class Rising(nn.Module):
         parts: list[nn.Module] = [
             nn.Linear(self.informed.width, wide * side * side),
             nn.Unflatten(1, (wide, side, side)),
-            normed(wide),
+            nn.BatchNorm2d(wide),
             nn.ReLU(),
         ]
         for _ in range(halved - 1):
-            parts += [nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1), normed(wide // 2), nn.ReLU()]
             wide //= 2
+            doubling = nn.ConvTranspose2d(2 * wide, wide, 4, 2, 1, bias=False)
+            parts += [doubling, nn.BatchNorm2d(wide), nn.ReLU()]
         last = (
             nn.ConvTranspose2d(wide, channels, 4, 2, 1)
             if halved
@@ -127,18 +129,18 @@ class Falling(nn.Module):
 
     Parameters
     ----------
-    wrap
-        What each layer becomes: `plain` or `spectral`.
+    norm
+        `batch`, of all convolutions but the first, `spectral`, of each layer, or `none`.
     """
 
-    def __init__(
-        self, channels: int, size: int, width: int, halved: int, wrap: Wrap = plain
-    ) -> None:
+    def __init__(self, channels: int, size: int, width: int, halved: int, norm: str) -> None:
         super().__init__()
-        side, parts, wide = size, list[nn.Module](), channels
+        side, parts, wide, wrap = size, list[nn.Module](), channels, WRAPS[norm]
         for number in range(halved):
             out = width * 2**number
-            parts += [wrap(nn.Conv2d(wide, out, 4, 2, 1)), nn.LeakyReLU(SLOPE)]
+            parts.append(wrap(nn.Conv2d(wide, out, 4, 2, 1)))
+            parts += [nn.BatchNorm2d(out)] if number and norm == "batch" else []
+            parts.append(nn.LeakyReLU(SLOPE))
             wide, side = out, side // 2
         self.maps = nn.Sequential(*parts)
         self.width = max(width, wide)
