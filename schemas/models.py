@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ragstone.schemas.api import IngestResult
 
@@ -98,6 +98,39 @@ class Anomaly:
     source: str  # where it came from
     score: float  # the more, the odder; what it counts is the model's
     deviations: float  # from the median of the version, in robust standard deviations
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Whether a model gives back what it learnt from, as far as that was measured."""
+
+    model: str  # NAME@NUMBER
+    verdict: Literal["unknown", "no", "some", "copies"]
+    figures: dict[str, float]
+    said: str  # the same in words
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceCount:
+    """A licence, and what it asks for as far as its name says."""
+
+    licence: str  # as the metadata of the items name it
+    items: int
+    terms: list[
+        str
+    ]  # no derivatives, not commercial, share alike, all rights reserved, attribution
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceSummary:
+    """The licences of what a version holds, or a model learnt from."""
+
+    of: str  # D@V
+    items: int
+    licences: list[LicenceCount]  # the most frequent first
+    missing: int  # items without one
+    synthetic: int  # items that models made
+    conflicts: list[str]  # in words
 
 
 @dataclass(frozen=True, slots=True)

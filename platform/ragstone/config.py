@@ -323,6 +323,23 @@ class GenerationSettings(_Section):
         return {**rest, "policy": policies[values["unsupported"]]}
 
 
+class ModelSettings(_Section):
+    """What models that were trained here may be asked for, and how what they make is marked."""
+
+    watermark: bool = Field(
+        True,
+        description="Put a watermark, which nobody sees or hears, into images and sounds.",
+    )
+    refused: tuple[str, ...] = Field(
+        (),
+        description="Words that no prompt and no condition may hold; 're:' begins a regular "
+        "expression.",
+    )
+    refused_file: str = Field(
+        "", description="File in the workspace with more of them, one a line; empty: none."
+    )
+
+
 class ServerSettings(_Section):
     """Where `ragstone serve` listens."""
 
@@ -355,6 +372,7 @@ class Settings(BaseSettings):
     jobs: JobSettings = JobSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     generation: GenerationSettings = GenerationSettings()
+    models: ModelSettings = ModelSettings()
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
 

@@ -30,11 +30,13 @@
     │   ├── SpaceMismatch            space_mismatch
     │   ├── JobConflict              job_conflict
     │   ├── JobCancelled             job_cancelled
+    │   ├── CopyingModel             copying_model
     │   ├── QualityDropped           quality_dropped
     │   └── AnswerDiffers            answer_differs
     ├── Denied                       not allowed                     401, 403
     │   ├── Unauthenticated          unauthenticated
-    │   └── Forbidden                forbidden
+    │   ├── Forbidden                forbidden
+    │   └── RefusedSample            refused_sample
     ├── Rejected                     one input goes to quarantine    422
     │   ├── UnsupportedFormat        unsupported_format
     │   ├── EmptyInput               empty_input
@@ -506,6 +508,20 @@ class JobCancelled(Conflict):
         )
 
 
+class CopyingModel(Conflict):
+    """A model is to be handed on that was measured to give back what it learnt from."""
+
+    code = "copying_model"
+    retryable = False
+
+    def __init__(self, model: str, said: str) -> None:
+        self.model = model
+        super().__init__(
+            f"The model {model} copies what it learnt from: {said}",
+            "Train it with more data or fewer steps, or hand it on all the same: --despite-copies.",
+        )
+
+
 class QualityDropped(Conflict):
     """Search did not pass the gate: it is not as good as it has to be."""
 
@@ -571,6 +587,19 @@ class Forbidden(Denied):
         self.principal, self.action, self.resource = principal, action, resource
         super().__init__(
             f"{principal} may not {action} {resource}", "Ask the workspace's owner for the right."
+        )
+
+
+class RefusedSample(Denied):
+    """A model is asked for what the settings of the workspace refuse."""
+
+    code = "refused_sample"
+
+    def __init__(self, name: str, entry: str) -> None:
+        self.name, self.entry = name, entry
+        super().__init__(
+            f"The {name} holds {entry!r}, which no model of this workspace is asked for",
+            "Ask for something else; models.refused in ragstone.toml has the list.",
         )
 
 

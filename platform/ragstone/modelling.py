@@ -12,12 +12,15 @@ from ragstone.originals import original
 from ragstone.storage import runs
 
 if TYPE_CHECKING:
+    from ragstone.config import Settings
     from ragstone.jobs.desk import JobDesk
     from ragstone.models.sampling import Sampler
     from ragstone.schemas.models import (
         Anomaly,
+        Copying,
         DamagedModel,
         DatastoreInfo,
+        LicenceSummary,
         ModelInfo,
         ModelMeasures,
         Sample,
@@ -27,12 +30,15 @@ if TYPE_CHECKING:
     from ragstone.training.progress import Plan, Progress
     from ragstone.training.registry import Registry
 
+_MODEL = "model:"  # what a model is called where datasets are named too
+
 
 class Modelling:
     """Models of a workspace; a base of `Workspace`, which has the store."""
 
     _store: Store
     _jobs: JobDesk
+    settings: Settings
 
     def train_model(
         self,
@@ -252,12 +258,14 @@ class Modelling:
         Raises
         ------
         UnknownModel, UnknownId, InvalidArgument, DamagedFile, SpaceMismatch, VersionConflict,
-        Rejected
+        Rejected, RefusedSample
             Nothing was written.
         """
         from ragstone.training.materials.base import Work
+        from ragstone.training.refusing import check_asked
         from ragstone.training.sampling import sample
 
+        check_asked(self.settings.models, self._store.root, prompt, conditions or {})
         work = Work(
             task=task,
             images=tuple(self._file(one) for one in images),
@@ -326,7 +334,14 @@ class Modelling:
 
         return import_model(self._models, Path(folder), name)
 
-    def export_model(self, model: str, folder: str | Path, layout: str = "ragstone") -> Path:
+    def export_model(
+        self,
+        model: str,
+        folder: str | Path,
+        layout: str = "ragstone",
+        *,
+        despite_copies: bool = False,
+    ) -> Path:
         """Write a model into a new folder; return the folder.
 
         Parameters
@@ -334,15 +349,52 @@ class Modelling:
         layout
             `ragstone`: all of it, for `import_model`. `transformers`: a `gpt` for whatever reads
             models of that library.
+        despite_copies
+            Also a model that was measured to copy what it learnt from; see `copying`.
 
         Raises
         ------
-        UnknownModel, InvalidArgument, DamagedFile
+        UnknownModel, InvalidArgument, CopyingModel, DamagedFile
             Nothing was written.
         """
         from ragstone.training.sampling import export_model
 
-        return export_model(self._models, model, Path(folder), layout)
+        return export_model(
+            self._models, model, Path(folder), layout, despite_copies=despite_copies
+        )
+
+    def copying(self, model: str) -> Copying:
+        """Return whether a model gives back what it learnt from, as it was measured last.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        from ragstone.training.copying import copying
+
+        return copying(self._models.info(model))
+
+    def licences(self, of: str) -> LicenceSummary:
+        """Count the licences of a version, or of what a model learnt from, and name conflicts.
+
+        Parameters
+        ----------
+        of
+            "D" or "D@V"; "model:NAME" for the version that a model learnt from.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, CollectedVersion, UnknownModel
+            There is none, or it is not kept any more.
+        """
+        from ragstone.training.licences import licences
+
+        if of.startswith(_MODEL):
+            data = self._models.info(of.removeprefix(_MODEL)).data
+            of = f"{data.dataset}@{data.version}"
+        with self._store.shared():
+            return licences(self._store, self._store.resolve(of))
 
     def _file(self, given: Path | str | bytes) -> bytes:
         """Return the bytes of a file, or of an item; bytes as they are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pypdfium2
 import pytest
 
 import ragstone
-from ragstone.cli import demo
+from ragstone.cli import demo, demo_digits
 from ragstone.cli.demo_docstrings import docstrings, modules, own_texts
 from ragstone.cli.demo_files import change_file, pdf_bytes, write_files
 
@@ -29,6 +30,8 @@ def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
         return [page]
 
     monkeypatch.setattr(demo, "own_texts", one)
+    monkeypatch.setattr(demo_digits, "_MANY", 120)
+    monkeypatch.setitem(demo_digits.SETTINGS, "steps", 20)
     monkeypatch.setenv("RAGSTONE_INGESTION__WORKERS", "0")
 
 
@@ -48,16 +51,36 @@ def test_the_whole_way(run: Run, tmp_path: Path) -> None:
         "[1] granite.txt",
         "not found in this dataset",
         "goes to quarantine. [1]",
+        "digits@3  16 added",
+        "made by digits@1",
         f"ragstone ui -w {place}",
     ):
         assert shown in done.out, shown
     assert "broken.pdf" in done.err
     with ragstone.open(place) as ws:
-        assert [(d.name, d.version) for d in ws.datasets()] == [("ragstone", 1), ("stones", 2)]
+        assert [(d.name, d.version) for d in ws.datasets()] == [
+            ("digits", 3),
+            ("ragstone", 1),
+            ("stones", 2),
+        ]
+        assert ws.log("digits")[0].synthetic == 16
+        left = done.out.partition("no search finds it unless")[2]
+        real, _, made = left.partition("--only-synthetic\n")
+        assert "made by" not in real
+        assert made.count("made by digits@1") == 2
 
     again = run("demo", "--path", place)  # afresh, over its own folder
     assert again.status == 0
     assert "stones@1  11 added" in again.out
+
+
+def test_the_digits_are_real_and_named(tmp_path: Path) -> None:
+    folder = demo_digits.write_digits(tmp_path / "digits", 30)
+    names = sorted(path.name for path in folder.glob("*.png"))
+    assert len(names) == 30
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert {row["digit"] for row in rows} == set("0123456789")
+    assert all(row["file_name"].startswith(row["digit"]) for row in rows)
 
 
 def test_what_it_proposes_are_commands(

@@ -26,6 +26,7 @@ from ragstone.cli import (
     ingest,
     jobs,
     keeping,
+    licences,
     models,
     provenance,
     quarantined,
@@ -179,6 +180,7 @@ app.command(rich_help_panel=_MODELS)(runs.run)
 app.command(rich_help_panel=_MODELS)(samples.sample)
 app.command(rich_help_panel=_MODELS)(anomalies.anomalies)
 app.command(rich_help_panel=_MODELS)(provenance.provenance)
+app.command(rich_help_panel=_MODELS)(licences.licences)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command("import-model", rich_help_panel=_MODELS)(models.import_model)
 app.command(rich_help_panel=_CARE)(bench.bench)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragstone.cli.demo_digits import draw
 from ragstone.cli.demo_docstrings import own_texts
 from ragstone.cli.demo_files import change_file, write_files
 from ragstone.cli.find import show_answer
@@ -40,7 +41,7 @@ def demo(
         typer.Option(help="Folder of the demonstration; one of an earlier run is made anew."),
     ] = Path("demo-workspace"),
 ) -> None:
-    """Show it all once: make files, ingest, version, search, answer. Takes about a minute.
+    """Show it all once: make files, ingest, version, search, answer, train. Takes some two minutes.
 
     Example: ragstone demo --path /tmp/ragstone-demo
     """
@@ -52,6 +53,8 @@ def demo(
         _find(ws)
         _answer(ws)
         _read_itself(ws, path / DOCSTRINGS)
+        _headline(7, "Train a model on real digits, and keep what it draws apart from them")
+        draw(ws, path, _command)
     _say_what_next(path)
 
 
@@ -122,7 +125,7 @@ def _read_itself(ws: Workspace, folder: Path) -> None:
 
 def _say_what_next(path: Path) -> None:
     where = clean(str(path))
-    _headline(7, "Now you")
+    _headline(8, "Now you")
     for line in (
         f'search "acid rain" -d {STONES}@1 -w {where}',
         f'ask "How should a sandstone block be laid?" -d {STONES} -w {where}',

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragstone.cli import options
-from ragstone.cli.output import print_json, print_table, say, styled
+from ragstone.cli.output import console, figure, print_json, print_table, say, styled
 from ragstone.cli.progress import clock, learning
 from ragstone.cli.session import opened
 from ragstone.errors import InvalidArgument
@@ -271,17 +271,27 @@ def export_model(
             "models of that library."
         ),
     ] = "ragstone",
+    despite_copies: Annotated[
+        bool,
+        typer.Option("--despite-copies", help="Also one that copies what it learnt from."),
+    ] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
     """Write a model into a folder, with its card: for another workspace, or for others to serve.
 
+    It warns of a model that may give back what it learnt from, and refuses one that was measured to
+    (ragstone evaluate model). Licences are those of its data: ragstone licences model:NAME.
+
     Example: ragstone export-model stones-gpt --out stones-gpt --layout transformers
     """
     with opened(context, workspace) as ws:
-        folder = ws.export_model(name, out, layout)
+        copying = ws.copying(name)
+        folder = ws.export_model(name, out, layout, despite_copies=despite_copies)
+    if copying.verdict != "no":
+        console(stderr=True).print(styled(f"Before it is handed on: {copying.said}.", "yellow"))
     if as_json:
-        print_json({"folder": str(folder)})
+        print_json({"folder": str(folder), "copying": copying})
     else:
         say(f"Written to {folder}")
 

@@ -63,7 +63,7 @@ def divide(
         None is left.
     """
     questions = Questions(_questions(store, manifest))
-    licences, left_out, ids = set(), Counter[str](), []
+    licences, left_out, ids = set[str](), Counter[str](), []
     for row in living_rows(store, manifest):
         if not usable(row):
             continue
@@ -73,12 +73,17 @@ def divide(
             left_out["holds a golden query"] += 1
         else:
             ids.append(row["item_id"])
-            licences |= {str(row["metadata"][k]) for k in _LICENCES if row["metadata"].get(k)}
+            licences |= licences_of(row["metadata"])
     if not ids:
         raise nothing_left(manifest.dataset, left_out)
     leaders = _leaders(store, manifest)
     sides = {item: _is_held_out(leaders.get(item, item)) for item in sorted(ids)}
     return Division(sides, BY_ITEMS, sorted(licences), dict(left_out))
+
+
+def licences_of(metadata: Mapping[str, Any]) -> set[str]:
+    """Return the licences that the metadata of an item name."""
+    return {str(metadata[key]) for key in _LICENCES if metadata.get(key)}
 
 
 def living_rows(

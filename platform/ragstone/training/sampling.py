@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ragstone.encoders.writing import check_new, written_whole
-from ragstone.errors import InvalidArgument
+from ragstone.errors import CopyingModel, InvalidArgument
 from ragstone.models.exporting import export
 from ragstone.models.families import family
 from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo, ModelMeasures, Sample
+from ragstone.training.copying import copying
 from ragstone.training.datastores import datastore_of
 from ragstone.training.eyes import advice, eye_of
 from ragstone.training.learning import bits
@@ -163,11 +164,16 @@ def _eye(
     return eye, [] if eye else [advice(info, codec)]
 
 
-def export_model(registry: Registry, model: str, folder: Path, layout: str) -> Path:
+def export_model(
+    registry: Registry, model: str, folder: Path, layout: str, *, despite_copies: bool
+) -> Path:
     """See `Workspace.export_model`."""
     if layout not in LAYOUTS:
         raise InvalidArgument("layout", layout, "one of " + ", ".join(LAYOUTS))
     check_new(folder)
+    found = copying(registry.info(model))
+    if found.verdict == "copies" and not despite_copies:
+        raise CopyingModel(found.model, found.said)
     place = registry.folder(model)
     with written_whole(folder) as out:
         if layout == "ragstone":
