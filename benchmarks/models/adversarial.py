@@ -43,11 +43,11 @@ HELD_OUT = 2_000  # of the training images, whose coverage is watched
 SHOWN = 100
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "dcgan": {"steps": 7000, "precision": "bfloat16"},
-    "wgan_gp": {"steps": 9000, "precision": "bfloat16"},
-    "vaegan": {"steps": 5000, "precision": "bfloat16"},
+    "dcgan": {"steps": 6000, "precision": "bfloat16"},
+    "wgan_gp": {"steps": 7000, "precision": "bfloat16"},
+    "vaegan": {"steps": 4000, "precision": "bfloat16"},
     "stylegan": {"steps": 4000, "precision": "bfloat16"},
-    "cyclegan": {"steps": 800},
+    "cyclegan": {"steps": 600},
 }
 
 
