@@ -43,11 +43,11 @@ HELD_OUT = 2_000  # of the training images, whose coverage is watched
 SHOWN = 100
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "dcgan": {"width": 32, "steps": 8000, "precision": "bfloat16"},
-    "wgan_gp": {"width": 32, "steps": 8000, "precision": "bfloat16"},
-    "vaegan": {"width": 32, "steps": 6000, "precision": "bfloat16"},
-    "stylegan": {"width": 32, "steps": 4000, "precision": "bfloat16"},
-    "cyclegan": {"steps": 1000, "batch": 32},
+    "dcgan": {"steps": 6000, "precision": "bfloat16"},
+    "wgan_gp": {"steps": 7000, "precision": "bfloat16"},
+    "vaegan": {"steps": 4000, "precision": "bfloat16"},
+    "stylegan": {"steps": 4000, "precision": "bfloat16"},
+    "cyclegan": {"steps": 600},
 }
 
 

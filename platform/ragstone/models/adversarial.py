@@ -47,10 +47,10 @@ class AdversarialConfig(ImageConfig):
     """
 
     latent: int = 64
-    width: int = 64
+    width: int = 32
     objective: str = "non-saturating"
-    r1: float = 0.0
-    r1_every: int = 8
+    r1: float = 1.0
+    r1_every: int = 4
     critic_steps: int = 1
     augment: bool = False
 

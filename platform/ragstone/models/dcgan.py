@@ -1,7 +1,9 @@
 """`dcgan`: players of convolutions (Radford, Metz and Chintala 2016).
 
-Strided convolutions halve and double the side, with norms of batches, of all but the generator's
-last and the critic's first layer. Losses: see `models.objectives`.
+Strided convolutions halve and double the side. What the generator's give is normed over a batch. In
+the paper so is what the critic's give (`norm=batch`, `r1=0`), and it is told of no labels: with
+labels, a generator then soon makes one image of each. A penalty of slopes (R1, Mescheder and others
+2018) keeps them varied. Losses: see `models.objectives`.
 """
 
 from __future__ import annotations
@@ -68,8 +70,6 @@ class DCGANConfig(ConvolutionalConfig):
     """Settings of `dcgan`."""
 
     family: ClassVar[str] = "dcgan"
-
-    norm: str = "batch"
 
 
 class DCGAN(Adversarial):

@@ -49,11 +49,12 @@ IMAGES = {"optimiser": "adamw", "batch": 64, "learning_rate": 1e-3, "weight_deca
 # What the training of two players differs in: no memory of slopes that the other one has changed.
 PLAYERS = {
     **IMAGES,
-    "learning_rate": 5e-4,
+    "learning_rate": 1e-3,
     "beta1": 0.5,
     "beta2": 0.99,
     "clip": 0.0,
     "ema": 0.999,
+    "steps": 5_000,
     "evaluate_every": 250,  # shows how coverage goes
 }
 
@@ -112,7 +113,7 @@ FAMILIES = {
         WGANGP,
         "Two players whose critic measures a distance.",
         "images",
-        {**PLAYERS, "beta1": 0.0, "beta2": 0.9},
+        {**PLAYERS, "learning_rate": 5e-4, "beta1": 0.0, "beta2": 0.9},
     ),
     "vaegan": Family(
         VAEGANConfig, VAEGAN, "Autoencoder whose images pass for real.", "images", PLAYERS

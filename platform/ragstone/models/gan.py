@@ -31,7 +31,6 @@ class GANConfig(AdversarialConfig):
 
     width: int = 256
     depth: int = 2
-    r1: float = 0.1
 
 
 class GAN(Adversarial):

@@ -45,7 +45,6 @@ class StyleGANConfig(ConvolutionalConfig):
     depth: int = 3
     mixing: float = 0.5
     truncation: float = 1.0
-    r1: float = 0.1
 
 
 class StyleGAN(Adversarial):

@@ -41,7 +41,6 @@ class VAEGANConfig(ConvolutionalConfig):
     family: ClassVar[str] = "vaegan"
 
     latent: int = 32
-    norm: str = "batch"
     likeness: float = 0.02
 
     @property

@@ -30,7 +30,8 @@ class WGANGPConfig(ConvolutionalConfig):
     family: ClassVar[str] = "wgan_gp"
 
     objective: str = "wasserstein"
-    critic_steps: int = 3
+    r1: float = 0.0
+    critic_steps: int = 2
     penalty: float = 10.0
 
     @property
