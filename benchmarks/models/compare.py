@@ -11,19 +11,18 @@ nothing. `samples.png` in the folder is the picture of all families.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import ragstone
+from ragstone.cli.demo_digits import write_digits
 from ragstone.models.families import FAMILIES
 from ragstone.workspace import Workspace
 
 DEFAULT = ("vae", "gan", "dcgan", "wgan_gp", "diffusion", "realnvp", "pixelcnn")
-MNIST = 10_000  # images: so many are ingested in minutes
+MNIST, DIGITS = 10_000, 1_797  # images: so many are ingested in minutes
 LABELS, IMAGES = 2049, 2051  # the numbers that such files of bytes begin with
 
 
@@ -39,33 +38,22 @@ def write_mnist(data: Path, folder: Path) -> None:
         (folder / name).write_bytes(head + values.astype(np.uint8).tobytes())
 
 
-def write_digits(folder: Path) -> None:
-    """Write scikit-learn's digits as PNG files of 8 x 8 pixels, with a list of their labels."""
-    from sklearn.datasets import load_digits
-
-    digits, rows = load_digits(), []
-    for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        name = f"{number:04}.png"
-        Image.fromarray((image * 255 / 16).round().astype(np.uint8)).save(folder / name)
-        rows.append(json.dumps({"file_name": name, "label": str(label)}))
-    (folder / "metadata.jsonl").write_text("\n".join(rows), encoding="utf-8")
-
-
-def opened(place: Path) -> tuple[Workspace, str]:
-    """Return the workspace of the comparison, and the name of the dataset in it."""
+def opened(place: Path) -> tuple[Workspace, str, str]:
+    """Return the workspace of the comparison, its dataset, and the field of the labels."""
     known = os.environ.get("RAGSTONE_DATA")
     data = Path(known) if known and (Path(known) / "mnist" / "mnist.npz").is_file() else None
     name = "mnist" if data else "digits"
     files = place / name
     ws = ragstone.open(place / "workspace", create=True)
     if not files.exists():
-        files.mkdir(parents=True)
+        files.mkdir()
         if data:
             write_mnist(data, files)
         else:
-            write_digits(files)
+            write_digits(files, DIGITS)
     ws.ingest([files], name)  # what is there already costs a look
-    return ws, name
+    ws.set_duplicate_policy(name, keep={"image": "all"})  # a digit that looks like another counts
+    return ws, name, "label" if data else "digit"
 
 
 def main() -> None:
@@ -77,7 +65,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("comparison"))
     asked = parser.parse_args()
     families = asked.families or [name for name in DEFAULT if name in FAMILIES]
-    ws, name = opened(asked.out)
+    ws, name, field = opened(asked.out)
     with ws:
         ws.compare_models(
             families,
@@ -85,7 +73,7 @@ def main() -> None:
             asked.out / "report",
             minutes=asked.minutes,
             samples=asked.samples,
-            settings={"label": "label"},
+            settings={"label": field},
             on_family=lambda family, at, total: print(f"{at} of {total}: {family}", flush=True),
         )
     print((asked.out / "report" / "report.md").read_text(encoding="utf-8"))
