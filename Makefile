@@ -20,7 +20,7 @@ export RAGSTONE_DATA ?= $(abspath $(DATA))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test torture check bench install clean
+.PHONY: help demo ui test torture check bench compare install clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: $(STAMP) ## Run the measurements; results go to benchmarks/RESULTS.md
 	done
 	@echo "The results are in benchmarks/RESULTS.md"
 
+compare: $(STAMP) ## Compare families of models of images on digits (20 minutes); see comparison/report
+	$(BIN)/python benchmarks/models/compare.py
+
 install: $(STAMP) ## Make the virtual environment .venv, with everything pinned
 
 # torch comes first and alone: the constraints then keep its build.
@@ -71,5 +74,5 @@ $(STAMP): pyproject.toml constraints.txt
 
 clean: ## Remove what was built or made here, and the virtual environment
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-	.import_linter_cache $(DEMO) $(VENV)
+	.import_linter_cache $(DEMO) comparison $(VENV)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -147,3 +147,26 @@ class ModelMeasures:
     notes: list[str] = field(default_factory=list)  # what was not measured, and how it can be
     likelihood: str = ""  # exact or bound: what the loss is of it; empty: it is none
     extractor: str = ""  # NAME@NUMBER of the classifier that gave features of images
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A family in a comparison."""
+
+    family: str
+    model: ModelInfo | None  # None: it could not be trained
+    measures: ModelMeasures | None
+    problem: str = ""  # why it could not
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyComparison:
+    """Families that learnt from one version for the same time, measured alike."""
+
+    data: str  # DATASET@VERSION
+    minutes: float
+    samples: int
+    seed: int
+    extractor: str  # NAME@NUMBER; empty: there was none
+    contestants: list[Contestant]
+    report: str  # folder with report.html and report.md

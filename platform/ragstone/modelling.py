@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Copying,
         DamagedModel,
         DatastoreInfo,
+        FamilyComparison,
         LicenceSummary,
         ModelInfo,
         ModelMeasures,
@@ -316,6 +317,67 @@ class Modelling:
         from ragstone.training.sampling import evaluate_model
 
         return evaluate_model(self._store, self._models, model, dataset, samples, extractor)
+
+    def compare_models(
+        self,
+        families: Sequence[str],
+        dataset: str,
+        out: str | Path,
+        *,
+        minutes: float = 5.0,
+        extractor: str = "",
+        samples: int = 1_000,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        on_family: Callable[[str, int, int], None] = lambda *_: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> FamilyComparison:
+        """Train families of models of images for the same time on one version, and measure all.
+
+        A family that is done is not trained again, and one that was stopped goes on. One that
+        diverges is named in the report, and does not stop the others.
+
+        Parameters
+        ----------
+        out
+            Folder of the report: `report.html`, which needs no other file, `report.md` with its
+            pictures, and `samples.png`.
+        minutes
+            Of training, for each.
+        extractor
+            Classifier that all are measured by. When empty: the newest of the version, or, where
+            `settings` name a label, a new one.
+        samples
+            That each makes, to be measured.
+        settings
+            Of trainer and data, for all; FAMILY.SETTING is for one alone.
+        on_family
+            Called with the name of what is trained or measured next, its number, and of how many.
+
+        Raises
+        ------
+        UnknownModel, UnknownDataset, UnknownVersion, InvalidArgument
+            Nothing was trained.
+        """
+        from ragstone.evaluation.contest import Rules, compare_models
+
+        rules = Rules(
+            minutes=minutes,
+            samples=samples,
+            seed=seed,
+            extractor=extractor,
+            values=settings or {},
+        )
+        return compare_models(
+            self._store,
+            self._models,
+            families,
+            dataset,
+            rules,
+            Path(out),
+            on_family=on_family,
+            on_progress=on_progress,
+        )
 
     def import_model(self, folder: str | Path, name: str = "") -> ModelInfo:
         """Take in a model that `export_model` wrote, as the next number of `name`.

@@ -141,7 +141,7 @@ def test_models_are_measured_by_the_newest_classifier_of_their_images(squares: W
     found = squares.evaluate_model("vae", samples=100)
     assert (found.extractor, found.notes) == ("eye@1", [])  # not the newer one, of other images
     assert found.measures[f"FD-{made.digest[:8]}"] > 0
-    assert found.measures["label_accuracy"] > 0.9
+    assert found.measures["label_accuracy"] > 0.7  # 0.5: it does not do what it is told
     assert squares.model("vae").measures == found.measures
     for name, problem in (
         ("vae", "this one is a vae"),

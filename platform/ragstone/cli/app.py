@@ -14,6 +14,7 @@ from ragstone.cli import (
     bench,
     catalog,
     chat,
+    contest,
     dedup,
     demo,
     distill,
@@ -173,6 +174,7 @@ for name, about in models.FAMILIES.items():
     training.command(name)(models.trainer_of(name, about))
 training.command("knnlm")(models.knnlm)
 app.command("tune-model", rich_help_panel=_MODELS)(trials.tune_model)
+app.command(rich_help_panel=_MODELS)(contest.compare)
 app.command(rich_help_panel=_MODELS)(models.models)
 app.command(rich_help_panel=_MODELS)(models.model)
 app.command(rich_help_panel=_MODELS)(runs.runs)

@@ -22,6 +22,7 @@ Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")
 ]
 
+_MEASURES = "classifier"  # the family that makes nothing
 # What each family is trained for. `models.families` has them too, and takes torch to be read.
 FAMILIES = {
     "gpt": "Train a transformer that writes on after a text, on a version.",
@@ -321,4 +322,7 @@ def _say(made: ModelInfo) -> None:
         f"{made.name}@{made.number}: loss {made.loss:.4f} on what was held out, {same}after "
         f"{made.best_step:,} of {made.steps:,} steps in {clock(made.seconds)}"
     )
-    say(f"ragstone sample {made.name} shows what it makes; ragstone model {made.name} its card")
+    use = f"ragstone sample {made.name} shows what it makes"
+    if made.family == _MEASURES:
+        use = f"ragstone evaluate model MODEL --extractor {made.name} measures by it"
+    say(f"{use}; ragstone model {made.name} its card")

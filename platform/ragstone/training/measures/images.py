@@ -131,7 +131,10 @@ def _features(found: Measured, made: Drawn, eye: Extractor, data: ImageData) -> 
     ours = eye.look(made.pixels)[0]
     real, held = (eye.look(pixels_of(x, _REAL))[0] for x in (data.training, data.held_out))
     count = min(len(ours), len(held))
-    for end, rows in (("", ours), ("_held_out", held[:count])):
+    compared = {"": ours, "_held_out": held[:count]}
+    if len(held) < len(ours):  # distances of fewer are larger: they would mislead
+        del compared["_held_out"]
+    for end, rows in compared.items():
         apart = f"FD-{eye.name}{end}"
         found.values[apart] = frechet(real, rows)
         error = standard_error(partial(frechet, real), rows)

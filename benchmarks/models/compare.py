@@ -1,0 +1,84 @@
+"""Families of models of images on real digits, with the same time for each: one report.
+
+Run: make compare, or python benchmarks/models/compare.py [--minutes 2] [--out DIR] [FAMILY ...]
+
+Of MNIST, where RAGSTONE_DATA has it, the first 10,000 training images; else the 1,797 handwritten
+digits that come with scikit-learn. They are ingested into a workspace in the folder of the report,
+and compared by `ragstone compare`. A run that was stopped goes on, and one that is done costs
+nothing. `samples.png` in the folder is the picture of all families.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+import ragstone
+from ragstone.cli.demo_digits import write_digits
+from ragstone.models.families import FAMILIES
+from ragstone.workspace import Workspace
+
+DEFAULT = ("vae", "gan", "dcgan", "wgan_gp", "diffusion", "realnvp", "pixelcnn")
+MNIST, DIGITS = 10_000, 1_797  # images: so many are ingested in minutes
+LABELS, IMAGES = 2049, 2051  # the numbers that such files of bytes begin with
+
+
+def write_mnist(data: Path, folder: Path) -> None:
+    """Write the first training images as the files that MNIST is given in."""
+    with np.load(data / "mnist" / "mnist.npz") as found:
+        images, labels = found["x_train"][:MNIST], found["y_train"][:MNIST]
+    for name, kind, values in (
+        ("train-labels-idx1-ubyte", LABELS, labels),
+        ("train-images-idx3-ubyte", IMAGES, images),
+    ):
+        head = np.array([kind, *values.shape], ">i4").tobytes()
+        (folder / name).write_bytes(head + values.astype(np.uint8).tobytes())
+
+
+def opened(place: Path) -> tuple[Workspace, str, str]:
+    """Return the workspace of the comparison, its dataset, and the field of the labels."""
+    known = os.environ.get("RAGSTONE_DATA")
+    data = Path(known) if known and (Path(known) / "mnist" / "mnist.npz").is_file() else None
+    name = "mnist" if data else "digits"
+    files = place / name
+    ws = ragstone.open(place / "workspace", create=True)
+    if not files.exists():
+        files.mkdir()
+        if data:
+            write_mnist(data, files)
+        else:
+            write_digits(files, DIGITS)
+    ws.ingest([files], name)  # what is there already costs a look
+    ws.set_duplicate_policy(name, keep={"image": "all"})  # a digit that looks like another counts
+    return ws, name, "label" if data else "digit"
+
+
+def main() -> None:
+    """Ingest, compare, and say where the report is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("families", nargs="*", metavar="FAMILY")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of training, for each")
+    parser.add_argument("--samples", type=int, default=1_000, help="of each, to be measured")
+    parser.add_argument("--out", type=Path, default=Path("comparison"))
+    asked = parser.parse_args()
+    families = asked.families or [name for name in DEFAULT if name in FAMILIES]
+    ws, name, field = opened(asked.out)
+    with ws:
+        ws.compare_models(
+            families,
+            name,
+            asked.out / "report",
+            minutes=asked.minutes,
+            samples=asked.samples,
+            settings={"label": field},
+            on_family=lambda family, at, total: print(f"{at} of {total}: {family}", flush=True),
+        )
+    print((asked.out / "report" / "report.md").read_text(encoding="utf-8"))
+    print(f"{asked.out / 'report' / 'report.html'}; the picture of all is samples.png beside it")
+
+
+if __name__ == "__main__":
+    main()
