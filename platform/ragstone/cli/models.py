@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragstone.cli import options
-from ragstone.cli.output import console, figure, print_json, print_table, say, styled
+from ragstone.cli.output import console, print_json, print_table, say, styled
 from ragstone.cli.progress import clock, learning
 from ragstone.cli.session import opened
 from ragstone.errors import InvalidArgument
