@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ragstone.schemas.api import IngestResult
 
@@ -100,14 +100,38 @@ class Anomaly:
     deviations: float  # from the median of the version, in robust standard deviations
 
 
+Verdict: TypeAlias = Literal["unknown", "no", "some", "copies"]
+
+
 @dataclass(frozen=True, slots=True)
 class Copying:
     """Whether a model gives back what it learnt from, as far as that was measured."""
 
     model: str  # NAME@NUMBER
-    verdict: Literal["unknown", "no", "some", "copies"]
+    verdict: Verdict
     figures: dict[str, float]
     said: str  # the same in words
+
+
+@dataclass(frozen=True, slots=True)
+class FileWatermark:
+    """Whether a file carries the watermark of a workspace."""
+
+    name: str
+    z: float  # standard deviations from what chance gives
+    found: bool
+    moved: (
+        tuple[int, int] | None
+    )  # of a part of an image: pixels cut off at the left and top, by 32
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkReport:
+    """Whether files carry the watermark, alone and all together."""
+
+    files: list[FileWatermark]
+    z: float | None  # of all together; None for one file
+    found: bool | None
 
 
 @dataclass(frozen=True, slots=True)

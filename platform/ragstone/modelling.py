@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragstone.errors import UnknownSource
+from ragstone.errors import InvalidArgument, UnknownSource
 from ragstone.originals import original
 from ragstone.storage import runs
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ModelInfo,
         ModelMeasures,
         Sample,
+        WatermarkReport,
     )
     from ragstone.schemas.runs import Run, RunCurve, Tuning
     from ragstone.storage.store import Store
@@ -265,6 +266,7 @@ class Modelling:
         from ragstone.training.materials.base import Work
         from ragstone.training.refusing import check_asked
         from ragstone.training.sampling import sample
+        from ragstone.training.watermarks import key_of
 
         check_asked(self.settings.models, self._store.root, prompt, conditions or {})
         work = Work(
@@ -288,6 +290,7 @@ class Modelling:
             count,
             work,
             neighbours=neighbours,
+            key=key_of(self._store.root / "models") if self.settings.models.watermark else None,
         )
         if not ingest:
             return made
@@ -436,6 +439,25 @@ class Modelling:
         from ragstone.training.copying import copying
 
         return copying(self._models.info(model))
+
+    def watermark(self, files: Sequence[Path | str]) -> WatermarkReport:
+        """Tell whether images, or recordings, carry the watermark of this workspace.
+
+        Raises
+        ------
+        InvalidArgument
+            A file cannot be read, is neither, or both are mixed.
+        """
+        from ragstone.training.watermarks import key_of, look
+
+        opened = []
+        for file in files:
+            try:
+                opened.append((str(file), Path(file).read_bytes()))
+            except OSError as error:
+                expected = f"a file that can be read ({error.strerror})"
+                raise InvalidArgument("file", str(file), expected) from error
+        return look(opened, key_of(self._store.root / "models"))
 
     def licences(self, of: str) -> LicenceSummary:
         """Count the licences of a version, or of what a model learnt from, and name conflicts.

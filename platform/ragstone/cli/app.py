@@ -40,6 +40,7 @@ from ragstone.cli import (
     trials,
     tune,
     versions,
+    watermark,
 )
 from ragstone.cli.boundary import CommandLine
 
@@ -182,6 +183,7 @@ app.command(rich_help_panel=_MODELS)(runs.run)
 app.command(rich_help_panel=_MODELS)(samples.sample)
 app.command(rich_help_panel=_MODELS)(anomalies.anomalies)
 app.command(rich_help_panel=_MODELS)(provenance.provenance)
+app.command(rich_help_panel=_MODELS)(watermark.watermark)
 app.command(rich_help_panel=_MODELS)(licences.licences)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command("import-model", rich_help_panel=_MODELS)(models.import_model)

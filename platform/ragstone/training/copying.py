@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragstone.schemas.models import Copying, ModelInfo
+from ragstone.schemas.models import Copying, ModelInfo, Verdict
 
 # Part of the samples that is as near to one training image as 5 % of real, unseen ones are.
 _MEMORISED, _MOST_MEMORISED, _CERTAIN = 0.15, 0.5, -3.0
@@ -39,5 +39,6 @@ def _memorised(name: str, measures: Mapping[str, float]) -> Copying:
     share, z = measures["memorised"], measures.get("memorised_z", 0.0)
     said = f"{share:.0%} of its samples are as near to one image of its data as 5 % of others are"
     sure = share >= _MOST_MEMORISED or (share >= _MEMORISED and z <= _CERTAIN)
-    verdict = "copies" if sure else "some" if share >= _MEMORISED else "no"
+    some: Verdict = "some" if share >= _MEMORISED else "no"
+    verdict: Verdict = "copies" if sure else some
     return Copying(name, verdict, {"memorised": share, "memorised_z": z}, said)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
 
+_KEEPING = "inpaint"  # a task that leaves pixels as they are: a watermark would change them
 LAYOUTS = ("ragstone", "transformers")
 
 
@@ -50,8 +51,15 @@ def sample(
     work: Work,
     *,
     neighbours: bool,
+    key: bytes | None,
 ) -> tuple[Sample, Iterator[Piece]]:
-    """Return what a model made, and each thing by itself; see `Workspace.sample`."""
+    """Return what a model made, and each thing by itself; see `Workspace.sample`.
+
+    Parameters
+    ----------
+    key
+        Of the watermark; None: none is put in.
+    """
     info, folder = registry.info(model), registry.folder(model)
     store = datastore_of(folder) if neighbours else None
     if neighbours and store is None:
@@ -71,6 +79,8 @@ def sample(
         mixing=store.mix if store else None,
         work=work,
     )
+    if work.task == _KEEPING:
+        key = None
     network, codec = open_model(folder)
     chosen = MATERIALS[material]
     made = chosen.make(network, codec, request)
@@ -81,14 +91,14 @@ def sample(
         text=made.text,
         seed=sampler.seed if sampler else 0,
         conditions=dict(conditions),
-        media=signed(made.media, made.media_type, said),
+        media=signed(made.media, made.media_type, said, key) if made.media else b"",
         media_type=made.media_type,
         note=said,
     )
     told = fields(info, conditions)
     each = enumerate(_each(chosen, network, codec, request, made))
     return result, (
-        Piece(signed(content, one.media_type, said), one.media_type, said, told)
+        Piece(signed(content, one.media_type, said, key), one.media_type, said, told)
         for number, (one, content) in each
         for said in [note(info, request, number)]
     )

@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from ragstone.ingestion.sample_notes import noted
 from ragstone.schemas.synthetic import MARK
+from ragstone.training.watermarks import watermarked
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import ModelInfo
@@ -81,8 +82,10 @@ def fields(info: ModelInfo, conditions: Mapping[str, str]) -> dict[str, str]:
     return {str(field): conditions[name] for name, field in named.items() if field}
 
 
-def signed(content: bytes, media_type: str, said: Mapping[str, Any]) -> bytes:
-    """Return a file with its note in it."""
+def signed(content: bytes, media_type: str, said: Mapping[str, Any], key: bytes | None) -> bytes:
+    """Return a file with its note in it, and the watermark of a key where there is one."""
+    if key is not None:
+        content = watermarked(content, media_type, key)
     return noted(content, media_type, said)
 
 
