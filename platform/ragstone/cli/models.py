@@ -45,6 +45,7 @@ FAMILIES = {
     "stylegan": "Train two players, with a style for each layer, on the images of a version.",
     "cyclegan": "Train a network that turns one kind of images into another, on a version.",
     "classifier": "Train a network that tells the labels of images, on a version.",
+    "clip": "Train images and texts into one space, so that words find images, on a version.",
     "encdec": "Train a transformer that translates, or shortens, on pairs of texts of a version.",
     "wavenet": "Train a network that speaks, on the recordings of a version.",
     "bert": "Train a transformer that fills gaps and embeds texts, on a version.",

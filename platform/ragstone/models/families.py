@@ -11,6 +11,7 @@ from ragstone.models.ae import AE, AEConfig, Denoising, DenoisingConfig
 from ragstone.models.base import Config, GenerativeModel
 from ragstone.models.bert import BERT, BERTConfig
 from ragstone.models.classifier import Classifier, ClassifierConfig
+from ragstone.models.clip import CLIP, CLIPConfig
 from ragstone.models.cyclegan import CycleGAN, CycleGANConfig
 from ragstone.models.dcgan import DCGAN, DCGANConfig
 from ragstone.models.diffusion import Diffusion, DiffusionConfig
@@ -105,6 +106,13 @@ FAMILIES = {
         "Tells the label of an image; models of images are measured by it.",
         "images",
         {**IMAGES, "steps": 1_000, "learning_rate": 2e-3, "evaluate_every": 250},
+    ),
+    "clip": Family(
+        CLIPConfig,
+        CLIP,
+        "Images and the texts about them in one space: words find images.",
+        "images",
+        {**IMAGES, "evaluate_every": 100},
     ),
     "gan": Family(GANConfig, GAN, "Two players of plain layers.", "images", PLAYERS),
     "dcgan": Family(DCGANConfig, DCGAN, "Two players of convolutions.", "images", PLAYERS),

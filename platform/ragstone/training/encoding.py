@@ -82,7 +82,7 @@ class WorkspaceEncoders:
         if modality.value != "image":
             raise EncoderUnavailable(name, f"models made here embed no {modality.value}")
         name = self.settled(name)
-        return TrainedImageEncoder(self._registry, self._info(name), name, settings.device)
+        return TrainedImageEncoder(self._registry, self._info(name), name, settings)
 
     def _info(self, name: str) -> ModelInfo:
         try:
