@@ -13,7 +13,8 @@ from ragstone.models.bert import BERT, BERTConfig
 from ragstone.models.classifier import Classifier, ClassifierConfig
 from ragstone.models.cyclegan import CycleGAN, CycleGANConfig
 from ragstone.models.dcgan import DCGAN, DCGANConfig
-from ragstone.models.diffusion import Diffusion, DiffusionConfig
+from ragstone.models.diffusion import Diffusion
+from ragstone.models.diffusion_settings import DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gan import GAN, GANConfig
 from ragstone.models.glow import Glow, GlowConfig
