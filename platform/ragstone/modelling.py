@@ -13,6 +13,7 @@ from ragstone.storage import runs
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
+    from ragstone.encoders.opened import Encoders
     from ragstone.jobs.desk import JobDesk
     from ragstone.models.sampling import Sampler
     from ragstone.schemas.models import (
@@ -41,6 +42,7 @@ class Modelling:
     _store: Store
     _jobs: JobDesk
     settings: Settings
+    _encoders: Encoders
 
     def train_model(
         self,
@@ -88,6 +90,7 @@ class Modelling:
             dataset,
             name or dataset.partition("@")[0].lower(),
             settings or {},
+            encoders=self._encoders,
             restart=restart,
             on_plan=on_plan,
             on_progress=on_progress,
@@ -133,6 +136,7 @@ class Modelling:
             settings or {},
             search,
             trials,
+            encoders=self._encoders,
             restart=restart,
             on_progress=on_progress,
         )
@@ -231,7 +235,7 @@ class Modelling:
         Parameters
         ----------
         prompt
-            A text to go on from, or to translate.
+            A text to go on from, to translate, or to draw.
         tokens
             At most.
         conditions
@@ -291,6 +295,7 @@ class Modelling:
             work,
             neighbours=neighbours,
             key=key_of(self._store.root / "models") if self.settings.models.watermark else None,
+            encoders=self._encoders,
         )
         if not ingest:
             return made
@@ -319,7 +324,9 @@ class Modelling:
         """
         from ragstone.training.sampling import evaluate_model
 
-        return evaluate_model(self._store, self._models, model, dataset, samples, extractor)
+        return evaluate_model(
+            self._store, self._models, model, dataset, samples, extractor, self._encoders
+        )
 
     def compare_models(
         self,

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from ragstone.errors import InvalidArgument
-from ragstone.models.diffusion import Diffusion
+from ragstone.models.diffusion import Conditions, Diffusion
 from ragstone.models.families import family
 from ragstone.models.images import scaled
+from ragstone.models.schedules import spread
 
 PAIRS = [("flow", "straight"), ("v", "cosine"), ("image", "linear"), ("noise", "straight")]
 SMALL = {"size": 8, "width": 8, "solver_steps": 6}
@@ -35,11 +36,16 @@ class Known(nn.Module):
         self.unused = nn.Parameter(torch.zeros(1))
 
     def forward(
-        self, noisy: torch.Tensor, time: torch.Tensor, labels: torch.Tensor
+        self,
+        noisy: torch.Tensor,
+        time: torch.Tensor,
+        labels: torch.Tensor,
+        texts: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        images = self.images[labels]
-        alpha, sigma = (part.view(-1, 1, 1, 1) for part in self.model._parts(time))
-        return self.model._wanted(images, (noisy - alpha * images) / sigma, time)
+        del texts
+        images, schedule = self.images[labels], self.model.schedule
+        alpha, sigma = (spread(part(time), noisy) for part in (schedule.alpha, schedule.sigma))
+        return self.model.prediction.wanted(images, (noisy - alpha * images) / sigma, time)
 
 
 @pytest.mark.parametrize(("predicts", "schedule"), PAIRS)
@@ -52,7 +58,7 @@ def test_what_is_predicted_says_what_the_image_is(
     model.network = Known(model, images)
     time = torch.tensor([0.3, 0.8])
     noisy = model.schedule.noised(images, torch.randn(2, 1, 8, 8), time)
-    found = model.denoise(noisy, time, torch.tensor([0, 1]))
+    found = model.denoise(noisy, time, Conditions(torch.tensor([0, 1])))
     torch.testing.assert_close(found, images, rtol=1e-3, atol=1e-4)
     for label in (0, 1):
         sample = model.sample(torch.Generator().manual_seed(4), 3, label)
@@ -86,7 +92,8 @@ def test_it_does_what_it_is_told_more_when_it_is_guided_more() -> None:
     images = torch.stack([torch.full((1, 8, 8), value) for value in (-0.5, 0.1, 0.0)])
     model.network = Known(model, images)
     object.__setattr__(model.config, "guidance", 3.0)
-    found = model.denoise(torch.randn(1, 1, 8, 8), torch.tensor([0.5]), torch.tensor([1]))
+    told = Conditions(torch.tensor([1]))
+    found = model.denoise(torch.randn(1, 1, 8, 8), torch.tensor([0.5]), told)
     torch.testing.assert_close(found, torch.full_like(found, 0.3), rtol=1e-3, atol=1e-3)
 
 
@@ -120,9 +127,88 @@ def test_the_loss_is_that_of_all_times_and_of_a_seed() -> None:
     assert loss(1) > 0.01  # it knows one image alone
 
 
+@pytest.mark.parametrize("backbone", ["unet", "dit"])
+def test_it_hears_whole_texts_and_a_transformer_their_words(backbone: str) -> None:
+    model = made(backbone=backbone, texts=6, words=3)
+    noisy, time = torch.randn(1, 1, 8, 8), torch.tensor([0.5])
+    texts = torch.randn(1, 3, 6)
+    other = texts.clone()
+    other[:, 1:] = texts[:, [2, 1]]  # the same words in another order
+    found, swapped = (
+        model.denoise(noisy, time, Conditions(torch.tensor([0]), each)) for each in (texts, other)
+    )
+    assert torch.allclose(found, swapped) == (backbone == "unet")
+    silent = model.denoise(noisy, time, Conditions(torch.tensor([0]), torch.zeros(1, 3, 6)))
+    assert not torch.allclose(found, silent)
+    object.__setattr__(model.config, "guidance", 2.0)
+    guided = model.denoise(noisy, time, Conditions(torch.tensor([0]), texts))
+    torch.testing.assert_close(guided, silent + 2 * (found - silent), rtol=1e-4, atol=1e-4)
+    untold = model.sample(torch.Generator().manual_seed(0), 2, None)
+    told = model.prompted(texts[0]).sample(torch.Generator().manual_seed(0), 2, None)
+    assert not torch.allclose(untold, told)
+    again = model.sample(torch.Generator().manual_seed(0), 2, None)
+    assert torch.equal(untold, again)  # what is prompted is another model
+
+
+def test_what_it_enlarges_keeps_what_was_there() -> None:
+    """One that knows nothing but the small image gives back what that says."""
+    model = made(shrink=2, predicts="image")
+    assert model.abilities == {"upscale"}
+    small = torch.rand(2, 1, 4, 4) * 2 - 1
+    found = model.upscale(small, torch.Generator().manual_seed(0), None)
+    assert found.shape == (2, 1, 8, 8)
+    other = model.upscale(-small, torch.Generator().manual_seed(0), None)
+    assert not torch.allclose(found, other)
+    with pytest.raises(InvalidArgument, match="enlarges those that are given"):
+        model.sample(torch.Generator(), 1, None)
+
+
+@pytest.mark.parametrize("solver", ["ddpm", "ddim", "euler", "heun", "dpm++2m"])
+def test_the_same_seed_gives_the_same(solver: str) -> None:
+    model = made(solver=solver)
+    one, same, other = (
+        model.sample(torch.Generator().manual_seed(seed), 2, None) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other)
+
+
+def taught(steps: int, **settings: object) -> tuple[Diffusion, dict[str, torch.Tensor]]:
+    """Return a model that learnt eight images of a label each, and these images."""
+    torch.manual_seed(0)
+    known = family("diffusion")
+    asked = {"size": 8, "width": 16, "untold": 0.0, "labels": 8, **settings}
+    model = cast("Diffusion", known.build(known.config.of(asked)))
+    pixels = torch.randint(0, 2, (8, 1, 8, 8), dtype=torch.uint8) * 255
+    batch = {"images": pixels.repeat(2, 1, 1, 1), "labels": torch.arange(8).repeat(2)}
+    optimiser, rng = torch.optim.AdamW(model.parameters(), 4e-3), torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        loss = model.training_step(batch, rng, "train").value
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval(), batch
+
+
+def test_what_is_predicted_is_nearer_to_the_noise_than_zero_is() -> None:
+    model, batch = taught(60, predicts="noise", noise_schedule="cosine")
+    found = model.training_step(batch, torch.Generator().manual_seed(1), "validate").value
+    assert float(found.detach()) < 0.5  # of 1: zero's error is the variance of the noise
+
+
+def test_it_overfits_eight_images() -> None:
+    model, batch = taught(120)
+    rng = torch.Generator().manual_seed(1)
+    samples = torch.cat([model.sample(rng, 1, label) for label in range(8)])
+    assert float(((samples > 0) == (batch["images"][:8] > 0)).float().mean()) > 0.95
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"shrink": 3},
+        {"times": "late"},
+        {"backbone": "unet", "latents": 4},
         {"predicts": "v", "noise_schedule": "straight"},
         {"predicts": "flow", "noise_schedule": "cosine"},
         {"solver": "none"},

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -19,50 +17,18 @@ from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument, UnknownId, UnknownSource
 from ragstone.models.sampling import Sampler
 from ragstone.workspace import Workspace
+from tests.training.tiny_images import half_light, half_light_folder, lean, png, sheet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SETTINGS = {"size": 8, "steps": 150, "batch": 16, "learning_rate": 4e-3, "halvings": 1, "width": 8}
 
 
-def png(image: NDArray[np.uint8]) -> bytes:
-    target = io.BytesIO()
-    Image.fromarray(image).save(target, "PNG")
-    return target.getvalue()
-
-
-def half_light(side: int, seed: int = 0) -> NDArray[np.uint8]:
-    image = np.random.default_rng(seed).integers(0, 40, (8, 8)).astype(np.uint8)
-    image[:, side * 4 : side * 4 + 4] += 180
-    return image
-
-
-def sheet(media: bytes) -> list[NDArray[np.float64]]:
-    """Return the images of a sheet with one row or column of them, or a square."""
-    whole = np.asarray(Image.open(io.BytesIO(media)), float)
-    high, wide = ((length + 2) // 10 for length in whole.shape)
-    return [
-        whole[10 * row : 10 * row + 8, 10 * column : 10 * column + 8]
-        for row in range(high)
-        for column in range(wide)
-    ]
-
-
-def lean(image: NDArray[np.float64]) -> float:
-    """Return how much lighter the left half is than the right one."""
-    return float(image[:, :4].mean() - image[:, 4:].mean())
-
-
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Iterator[Workspace]:
     """60 images, light at the left or at the right, and three models that learnt them."""
     folder = tmp_path_factory.mktemp("squares")
-    rows = []
-    for number in range(60):
-        name = f"{number:02}.png"
-        (folder / name).write_bytes(png(half_light(number % 2, number)))
-        rows.append({"file_name": name, "side": ["left", "right"][number % 2]})
-    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    half_light_folder(folder)
     path = tmp_path_factory.mktemp("workspace") / "ws"
     with ragstone.open(path, create=True, encoder=encoder, ingestion={"workers": 0}) as workspace:
         workspace.ingest([folder], "squares")

@@ -22,7 +22,9 @@ def sample(
     name: Model,
     prompt: Annotated[
         str,
-        typer.Argument(help="Text to go on with, to translate, or with [MASK] for each gap."),
+        typer.Argument(
+            help="Text to go on with, to translate, to draw, or with [MASK] for each gap."
+        ),
     ] = "",
     *,
     tokens: Annotated[int, typer.Option(min=1, help="At most.")] = 200,

@@ -104,6 +104,11 @@ class GenerativeModel(nn.Module, ABC):
     config: Config
 
     @property
+    def abilities(self) -> frozenset[Capability]:
+        """What this one can do; its settings may leave out some of the family's `capabilities`."""
+        return self.capabilities
+
+    @property
     def turns(self) -> int:
         """Steps after which every part of the network has had its turn."""
         return 1

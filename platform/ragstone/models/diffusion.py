@@ -1,90 +1,60 @@
 """`diffusion`: images out of noise (Sohl-Dickstein and others 2015; Ho and others 2020).
 
-The network sees an image with noise and the time, and predicts the noise (`noise`), the image
-(`image`), what turns one into the other on a circle (`v`, Salimans and Ho 2022) or the direction of
-the straight line between them (`flow`, Lipman and others 2023). The loss is the mean square error
-of that. Solvers take any of them, since each says what the image is.
+The network sees an image with noise and the time, and predicts what `predictions` says. The loss is
+the mean square error of that. Solvers take any of them, since each says what the image is.
+
+With an autoencoder, all this is done with its latents instead of pixels (Rombach and others 2022).
+It may be told of a label, of a text (vectors of its words), and of a smaller image, which it then
+enlarges (Saharia and others 2021).
 """
 
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch, Capability, LogProb, Loss, Phase
-from ragstone.models.images import LABEL, ImageConfig, ImageModel, scaled
-from ragstone.models.nn.dit import DiT
-from ragstone.models.nn.unet import UNet
+from ragstone.models.diffusion_settings import DiffusionConfig, network_of
+from ragstone.models.images import LABEL, ImageModel, scaled
+from ragstone.models.latents import Latents
+from ragstone.models.predictions import Prediction
 from ragstone.models.schedules import NEAREST, schedule, spread
-from ragstone.models.solvers import SOLVERS, Between, solve, unchanged
+from ragstone.models.solvers import Between, solve, unchanged
 
-_PREDICTED = ("noise", "image", "v", "flow")
-_BACKBONES = ("unet", "dit")
 _LEVELS = 1_000  # of noise that are told apart
-_LEAST = 0.02  # part of the image or the noise that is divided by: early errors stay small
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffusionConfig(ImageConfig):
-    """Settings of `diffusion`; the defaults have 0.9 million parameters.
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a denoiser is told of each image.
 
     Parameters
     ----------
-    backbone
-        `unet`, or `dit`, a transformer.
-    predicts
-        `flow`, `v`, `image` or `noise`.
-    noise_schedule
-        `straight`, `cosine` or `linear`; `flow` takes `straight`, and `v` one of the others.
-    width, depth
-        Of the network.
-    halvings
-        Of `unet`: how often the side is halved, at most.
-    heads, patch
-        Of `dit`: heads, and pixels of the side of a token.
-    untold
-        Share of the images whose label is not told, so that one can be guided by it.
-    solver, solver_steps, guidance
-        Of sampling: 1 does as told, more does it more (Ho and Salimans 2022).
-    jumps
-        Of inpainting: how often each step is made, with new noise between.
+    labels
+        int64 (batch,); the number after the last one: none.
+    texts
+        float32 (batch, words, width), 0 for none; None where it reads none.
+    small
+        What is enlarged, as large as what is made: (batch, channels, size, size).
     """
 
-    family: ClassVar[str] = "diffusion"
+    labels: torch.Tensor
+    texts: torch.Tensor | None = None
+    small: torch.Tensor | None = None
 
-    backbone: str = "unet"
-    predicts: str = "flow"
-    noise_schedule: str = "straight"
-    width: int = 32
-    depth: int = 1
-    halvings: int = 2
-    heads: int = 4
-    patch: int = 2
-    dropout: float = 0.0
-    untold: float = 0.1
-    solver: str = "heun"
-    solver_steps: int = 20
-    guidance: float = 1.0
-    jumps: int = 3
-
-    def __post_init__(self) -> None:
-        for name, known in (
-            ("backbone", _BACKBONES),
-            ("predicts", _PREDICTED),
-            ("solver", SOLVERS),
-        ):
-            if getattr(self, name) not in known:
-                raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))
-        schedule(self.noise_schedule)
-        straight = self.noise_schedule == "straight"
-        if (self.predicts == "flow") != straight and self.predicts in ("flow", "v"):
-            expected = "straight for flow, and cosine or linear for v"
-            raise InvalidArgument("noise_schedule", self.noise_schedule, expected)
+    def without(self, untold: torch.Tensor, none: int) -> Conditions:
+        """Return them with neither label nor text where `untold`, bool (batch,)."""
+        texts = self.texts
+        if texts is not None:
+            texts = texts.masked_fill(untold[:, None, None], 0.0)
+        return Conditions(self.labels.masked_fill(untold, none), texts, self.small)
 
 
 class Diffusion(ImageModel):
@@ -93,7 +63,7 @@ class Diffusion(ImageModel):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {"sample", "denoise", "inpaint", "translate"}
     )
-    conditioning: ClassVar[tuple[str, ...]] = (LABEL,)
+    conditioning: ClassVar[tuple[str, ...]] = (LABEL, "text")
     log_prob_kind: ClassVar[LogProb | None] = None
 
     config: DiffusionConfig
@@ -101,91 +71,115 @@ class Diffusion(ImageModel):
     def __init__(self, config: DiffusionConfig) -> None:
         super().__init__()
         self.config, self.schedule = config, schedule(config.noise_schedule)
-        shape = config.channels, config.size, config.labels, config.width, config.depth
-        self.network: nn.Module = (
-            UNet(*shape, config.halvings, config.dropout)
-            if config.backbone == "unet"
-            else DiT(*shape, config.heads, config.patch)
-        )
+        self.latents = Latents.of(config.autoencoder, config.latents) if config.latents else None
+        self.prediction = Prediction(config.predicts, self.schedule)
+        self.network = network_of(config)
+        self._prompt: torch.Tensor | None = None
+
+    @property
+    def abilities(self) -> frozenset[Capability]:
+        """What it can do by its settings."""
+        if self.config.shrink:
+            return frozenset({"upscale"})
+        if self.latents is not None:  # a pixel is nowhere in them
+            return frozenset({"sample", "translate"})
+        return self.capabilities
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the matrices of the blocks, and the others that learn."""
+        groups: dict[str, list[nn.Parameter]] = {"matrices": [], "others": []}
+        for name, parameter in self.network.named_parameters():
+            hidden = parameter.ndim == 2 and name.startswith("blocks.")
+            groups["matrices" if hidden else "others"].append(parameter)
+        return groups
 
     # ------------------------------------------------------------ learning
 
     def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:
         """Return the mean square error of what is predicted, at times drawn for each image.
 
-        Those of a batch are spread evenly, each a little moved (Kingma and others 2021).
+        Parameters
+        ----------
+        batch
+            Beside `images` and `labels`, `texts` (see `Conditions`) where it reads some, and
+            `latents`, float32 (batch, latents), where the autoencoder's answer is known.
         """
-        images, labels = scaled(batch["images"]), batch["labels"]
-        count, device = len(images), images.device
-        moved = torch.rand((), generator=rng, device=device)
-        time = (torch.arange(count, device=device) / count + moved) % 1
-        time = NEAREST + time * (1 - 2 * NEAREST)
-        noise = torch.randn(images.shape, generator=rng, device=device)
+        states, told = self._read(batch)
+        time = self._times(len(states), rng)
+        noise = torch.randn(states.shape, generator=rng, device=states.device)
         if phase == "train":
-            drawn = torch.rand(count, generator=rng, device=device)
-            labels = labels.masked_fill(drawn < self.config.untold, self.config.labels)
-        found = self.network(self.schedule.noised(images, noise, time), time, labels)
-        return Loss((found - self._wanted(images, noise, time)).square().mean(), {})
+            drawn = torch.rand(len(states), generator=rng, device=states.device)
+            told = told.without(drawn < self.config.untold, self.config.labels)
+        found = self._predicted(self.schedule.noised(states, noise, time), time, told)
+        return Loss((found - self.prediction.wanted(states, noise, time)).square().mean(), {})
 
-    def _wanted(
-        self, images: torch.Tensor, noise: torch.Tensor, time: torch.Tensor
-    ) -> torch.Tensor:
-        predicts = self.config.predicts
-        if predicts == "noise":
-            return noise
-        if predicts == "image":
-            return images
-        if predicts == "flow":
-            return noise - images
-        alpha, sigma = (spread(part, images) for part in self._parts(time))
-        return alpha * noise - sigma * images
+    def _read(self, batch: Batch) -> tuple[torch.Tensor, Conditions]:
+        """Return what it learns to make, and what it is told of each."""
+        images, small = scaled(batch["images"]), None
+        if self.config.shrink:
+            small = self._enlarged(functional.avg_pool2d(images, self.config.shrink))
+        told = Conditions(batch["labels"], batch.get("texts"), small)
+        if self.latents is None:
+            return images, told
+        if "latents" in batch:
+            return self.latents.scaled(batch["latents"]), told
+        return self.latents.encode(images), told
 
-    def _parts(self, time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.schedule.alpha(time), self.schedule.sigma(time)
+    def _times(self, count: int, rng: torch.Generator) -> torch.Tensor:
+        """Return times, spread evenly, each a little moved (Kingma and others 2021)."""
+        device = self._device
+        moved = torch.rand((), generator=rng, device=device)
+        time = NEAREST + (torch.arange(count, device=device) / count + moved) % 1 * (
+            1 - 2 * NEAREST
+        )
+        return torch.sigmoid(torch.special.ndtri(time)) if self.config.times == "middle" else time
+
+    def _predicted(self, noisy: torch.Tensor, time: torch.Tensor, told: Conditions) -> torch.Tensor:
+        if told.small is not None:
+            noisy = torch.cat([noisy, told.small], dim=1)
+        found: torch.Tensor = self.network(noisy, time, told.labels, told.texts)
+        return found
 
     # ------------------------------------------------------------ sampling
 
-    def denoise(
-        self, images: torch.Tensor, time: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the images that noisy ones come from, (batch, channels, size, size).
+    def prompted(self, texts: torch.Tensor) -> Self:
+        """Return this model, with the same weights, told of a text in all that it makes.
+
+        Parameters
+        ----------
+        texts
+            float32 (words, width).
+        """
+        changed = copy(self)
+        changed._prompt = texts
+        return changed
+
+    def denoise(self, noisy: torch.Tensor, time: torch.Tensor, told: Conditions) -> torch.Tensor:
+        """Return what noisy images, or latents, come from, of the same shape.
 
         Parameters
         ----------
         time
             (batch,).
-        labels
-            int64 (batch,); the number after the last one: none.
         """
-        guidance, none = self.config.guidance, self.config.labels
-        found = self._clean(images, self.network(images, time, labels), time)
-        if guidance == 1 or not none:
+        guidance = self.config.guidance
+        found = self.prediction.clean(noisy, self._predicted(noisy, time, told), time)
+        if guidance == 1 or not (self.config.labels or self.config.texts):
             return found
-        free = self.network(images, time, torch.full_like(labels, none))
-        without = self._clean(images, free, time)
+        untold = told.without(torch.ones_like(told.labels, dtype=torch.bool), self.config.labels)
+        without = self.prediction.clean(noisy, self._predicted(noisy, time, untold), time)
         return without + guidance * (found - without)
-
-    def _clean(
-        self, images: torch.Tensor, predicted: torch.Tensor, time: torch.Tensor
-    ) -> torch.Tensor:
-        alpha, sigma = (spread(part, images) for part in self._parts(time))
-        predicts = self.config.predicts
-        if predicts == "image":
-            return predicted
-        if predicts == "noise":
-            return (images - sigma * predicted) / alpha.clamp(min=_LEAST)
-        if predicts == "flow":
-            return images - sigma * predicted
-        return alpha * images - sigma * predicted
 
     def sample(self, rng: torch.Generator, count: int, label: int | None) -> torch.Tensor:
         """Return images out of noise."""
-        if label is None:
-            kinds = torch.randint(max(1, self.config.labels), (count,), generator=rng)
-            labels = kinds.to(self._device)
-        else:
-            labels = self._told(count, label)
-        return self._solved(self._noise(rng, count), labels, rng)
+        if self.config.shrink:
+            expected = "one that makes new images; this one enlarges those that are given"
+            raise InvalidArgument("model", self.config.family, expected)
+        told = self._told(count, label)
+        if label is None and self._prompt is None and self.config.labels:
+            kinds = torch.randint(self.config.labels, (count,), generator=rng)
+            told = Conditions(kinds.to(self._device), told.texts)
+        return self._solved(self._noise(rng, count), told, rng)
 
     def without_noise(self, images: torch.Tensor, noise: float) -> torch.Tensor:
         """Return the mean of the images that noisy ones may come from.
@@ -219,14 +213,13 @@ class Diffusion(ImageModel):
             bool (batch, 1, size, size).
         """
         count = len(images)
-        labels = self._told(count, label)
 
         def between(made: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             known = self.schedule.noised(images, self._noise(rng, count), time.expand(count))
             return torch.where(keep, known, made)
 
-        noise, turns = self._noise(rng, count), self.config.jumps
-        made = self._solved(noise, labels, rng, between=between, turns=turns)
+        noise, told = self._noise(rng, count), self._told(count, label)
+        made = self._solved(noise, told, rng, between=between, turns=self.config.jumps)
         return torch.where(keep, images, made)
 
     def translate(
@@ -249,22 +242,40 @@ class Diffusion(ImageModel):
         steps, count = self.config.solver_steps, len(images)
         begin = min(steps - 1, round((1 - strength) * steps))
         time = self.schedule.times(steps)[begin].expand(count)
-        noisy = self.schedule.noised(images, self._noise(rng, count), time)
+        states = images if self.latents is None else self.latents.encode(images)
+        noisy = self.schedule.noised(states, self._noise(rng, count), time)
         return self._solved(noisy, self._told(count, label), rng, begin=begin)
+
+    def upscale(self, small: torch.Tensor, rng: torch.Generator, label: int | None) -> torch.Tensor:
+        """Return images whose details are made up, `shrink` times as large.
+
+        Parameters
+        ----------
+        small
+            float32 (batch, channels, size / shrink, size / shrink) from -1 to 1.
+        """
+        count = len(small)
+        told = self._told(count, label)
+        told = Conditions(told.labels, told.texts, self._enlarged(small.to(self._device)))
+        return self._solved(self._noise(rng, count), told, rng)
+
+    def _enlarged(self, small: torch.Tensor) -> torch.Tensor:
+        size = self.config.size
+        return functional.interpolate(small, size=(size, size), mode="bilinear")
 
     def _solved(
         self,
         noisy: torch.Tensor,
-        labels: torch.Tensor,
+        told: Conditions,
         rng: torch.Generator,
         begin: int = 0,
         between: Between = unchanged,
         turns: int = 1,
     ) -> torch.Tensor:
         config = self.config
-        return solve(
+        made = solve(
             config.solver,
-            lambda images, time: self.denoise(images, time, labels),
+            lambda states, time: self.denoise(states, time, told),
             self.schedule,
             noisy,
             rng,
@@ -273,17 +284,25 @@ class Diffusion(ImageModel):
             between=between,
             turns=turns,
         )
+        return made if self.latents is None else self.latents.decode(made)
 
     def _noise(self, rng: torch.Generator, count: int) -> torch.Tensor:
         config = self.config
-        shape = (count, config.channels, config.size, config.size)
-        return torch.randn(shape, generator=rng).to(self._device)
+        pixels = config.channels, config.size, config.size
+        shape = (config.latents,) if config.latents else pixels
+        return torch.randn((count, *shape), generator=rng).to(self._device)
 
-    def _told(self, count: int, label: int | None) -> torch.Tensor:
-        """Return `count` labels, int64; None: it is not told."""
+    def _told(self, count: int, label: int | None) -> Conditions:
+        """Return what is told of all of `count` images; None: no label."""
         number = self.config.labels if label is None else label
-        return torch.full((count,), number, device=self._device)
+        labels = torch.full((count,), number, device=self._device)
+        if not self.config.texts:
+            return Conditions(labels)
+        texts = torch.zeros(self.config.words, self.config.texts)
+        if self._prompt is not None:
+            texts = self._prompt
+        return Conditions(labels, texts.to(self._device).expand(count, -1, -1))
 
     @property
     def _device(self) -> torch.device:
-        return next(self.parameters()).device
+        return next(self.network.parameters()).device

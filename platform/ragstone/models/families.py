@@ -14,7 +14,8 @@ from ragstone.models.classifier import Classifier, ClassifierConfig
 from ragstone.models.clip import CLIP, CLIPConfig
 from ragstone.models.cyclegan import CycleGAN, CycleGANConfig
 from ragstone.models.dcgan import DCGAN, DCGANConfig
-from ragstone.models.diffusion import Diffusion, DiffusionConfig
+from ragstone.models.diffusion import Diffusion
+from ragstone.models.diffusion_settings import DiffusionConfig
 from ragstone.models.encdec import EncDec, EncDecConfig
 from ragstone.models.gan import GAN, GANConfig
 from ragstone.models.glow import Glow, GlowConfig

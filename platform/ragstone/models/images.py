@@ -10,9 +10,10 @@ import io
 import json
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from ragstone.errors import InvalidArgument
 from ragstone.models.base import Config, GenerativeModel
 
 LABEL = "label"
-_FILE = "images.json"
+FILE = "images.json"
 _GAP = 2  # pixels between the images of a sheet
 
 
@@ -124,6 +125,25 @@ def unscaled(images: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextSpace:
+    """How texts become what a model was told of.
+
+    Parameters
+    ----------
+    encoder
+        Name of the text encoder in the settings; empty for one that was brought.
+    space
+        Of its vectors.
+    words
+        That are read of a text, at most.
+    """
+
+    encoder: str
+    space: str
+    words: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCodec:
     """Turns files into pixels and back; it knows what the labels are called.
 
@@ -133,18 +153,26 @@ class ImageCodec:
         See `ImageConfig`.
     labels
         By their numbers; none where a model is told none.
+    texts
+        None where a model is told none.
     """
 
     size: int
     channels: int
     labels: tuple[str, ...] = ()
+    texts: TextSpace | None = None
 
     @property
     def about(self) -> str:
         """What it is, for the card."""
         colours = "grey" if self.channels == 1 else "colour"
         told = f", {len(self.labels)} labels" if self.labels else ""
+        told += ", texts" if self.texts else ""
         return f"{self.size} x {self.size} pixels, {colours}{told}"
+
+    def file(self, images: NDArray[np.uint8]) -> tuple[bytes, str]:
+        """Return images (count, channels, size, size) as a file, and its media type."""
+        return png(images), "image/png"
 
     def encode(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the pixels of an image, (channels, size, size): its middle square, made to fit."""
@@ -176,13 +204,18 @@ class ImageCodec:
     def save(self, folder: Path) -> None:
         """Write `images.json`."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
-        (folder / _FILE).write_text(text, encoding="utf-8")
+        (folder / FILE).write_text(text, encoding="utf-8")
 
     @classmethod
-    def open(cls, folder: Path) -> ImageCodec:
+    def open(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        found = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        return cls(**{**found, "labels": tuple(found["labels"])})
+        return cls.of(json.loads((folder / FILE).read_text(encoding="utf-8")))
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Self:
+        """Make one of what the file holds."""
+        texts = TextSpace(**found["texts"]) if found.get("texts") else None
+        return cls(**{**found, "labels": tuple(found["labels"]), "texts": texts})
 
 
 def png(images: NDArray[np.uint8]) -> bytes:

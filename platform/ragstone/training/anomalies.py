@@ -16,6 +16,7 @@ from ragstone.models.families import family
 from ragstone.models.images import LABEL, ImageModel, scaled
 from ragstone.schemas.models import Anomaly
 from ragstone.training.materials.base import Asked
+from ragstone.training.materials.image_reading import TEXT
 from ragstone.training.materials.images import ImageMaterial
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import open_model
@@ -44,7 +45,7 @@ def anomalies(
     network, codec = open_model(registry.folder(model))
     with store.shared(), TemporaryDirectory() as scratch:
         manifest = store.resolve(dataset)
-        settings = {**info.material, LABEL: ""}  # what has no known label is of interest
+        settings = {**info.material, LABEL: "", TEXT: ""}  # what has no known label is of interest
         asked = Asked(settings=settings, folder=Path(scratch), codec=codec)
         sides = material.read(store, manifest, asked)
         ids = [item for images in sides for item in images.ids]

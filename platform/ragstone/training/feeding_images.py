@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch
+from ragstone.training.captions import Captions
 from ragstone.training.feeding import passes
 
 _HASHED = 1024  # images at once
@@ -32,22 +33,42 @@ class Images:
         int64 (images,).
     ids
         Of their items; may be left out.
+    captions
+        Texts by the places in `pixels`; None: it is told of none.
+    latents
+        What an autoencoder makes of each of `pixels`, float32 (all, latents); may be left out.
     """
 
     pixels: NDArray[np.uint8]
     places: NDArray[np.int64]
     labels: NDArray[np.int64]
     ids: Sequence[str] = ()
+    captions: Captions | None = None
+    latents: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, numbers: NDArray[np.int64]) -> dict[str, torch.Tensor]:
-        """Return images by their numbers, as networks read them."""
-        return {
-            "images": torch.from_numpy(self.pixels[self.places[numbers]]),
+    def batch(
+        self, numbers: NDArray[np.int64], drawn: NDArray[np.float64] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return images by their numbers, as networks read them.
+
+        Parameters
+        ----------
+        drawn
+            Which of its texts each image is told with; see `Captions.of`.
+        """
+        places = self.places[numbers]
+        found = {
+            "images": torch.from_numpy(self.pixels[places]),
             "labels": torch.from_numpy(self.labels[numbers]),
         }
+        if self.captions is not None:
+            found["texts"] = self.captions.of(places, drawn)
+        if self.latents is not None:
+            found["latents"] = torch.from_numpy(self.latents[places])
+        return found
 
 
 class ImageData:
@@ -82,10 +103,12 @@ class ImageData:
         return hasher.hexdigest()
 
     def batch(self, step: int, size: int, seed: int) -> Batch:
-        """Return `images` and `labels` of `size` images."""
-        found = self.training.batch(passes(len(self.training), step, size, seed))
+        """Return `images` and `labels` of `size` images, and more where there is more."""
+        chance = np.random.default_rng([seed, step])
+        mirrors, drawn = chance.random(size), chance.random(size)
+        found = self.training.batch(passes(len(self.training), step, size, seed), drawn)
         if self._flip:
-            mirrored = torch.from_numpy(np.random.default_rng([seed, step]).random(size) < 0.5)
+            mirrored = torch.from_numpy(mirrors < 0.5)
             images = found["images"]
             found["images"] = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         return found

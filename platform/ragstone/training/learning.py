@@ -28,6 +28,7 @@ from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from ragstone.encoders.opened import Encoders
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
@@ -76,6 +77,7 @@ def train_model(
     name: str,
     values: Mapping[str, Any],
     *,
+    encoders: Encoders | None = None,
     restart: bool = False,
     on_plan: Callable[[Plan], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -85,7 +87,7 @@ def train_model(
     folder = registry.training_folder(name)
     if restart:
         remove(folder)
-    task = Task.of(store, reference, family_name, name, chosen, folder)
+    task = Task.of(store, reference, family_name, name, chosen, folder, encoders)
     recorder = Recorder(store.catalog)
     trainer = task.trainer(chosen, folder, recorder, on_progress)
     plan = trainer.plan()
@@ -108,13 +110,20 @@ class Task:
 
     @classmethod
     def of(
-        cls, store: Store, reference: str, family_name: str, name: str, chosen: Chosen, folder: Path
+        cls,
+        store: Store,
+        reference: str,
+        family_name: str,
+        name: str,
+        chosen: Chosen,
+        folder: Path,
+        encoders: Encoders | None = None,
     ) -> Task:
         """Prepare a version; files that are needed meanwhile go to `folder`."""
         material = MATERIALS[family(family_name).material]
         with store.shared():
             manifest = store.resolve(reference)
-            asked = Asked(settings=chosen.material, folder=folder)
+            asked = Asked(settings=chosen.material, folder=folder, encoders=encoders)
             prepared = material.prepare(store, manifest, asked)
         return cls(family=family_name, name=name, manifest=manifest, prepared=prepared)
 
@@ -134,8 +143,10 @@ class Task:
             recorder.measured(progress)
             on_progress(progress)
 
+        model = known.build(config)
+        model.load_state_dict(self.prepared.given, strict=False)
         return Trainer(
-            known.build(config),
+            model,
             self.prepared.feed(config),
             chosen.training,
             folder,

@@ -7,16 +7,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from ragstone.errors import DamagedFile, InvalidArgument
+from ragstone.errors import InvalidArgument
 from ragstone.models.base import GenerativeModel
 from ragstone.models.families import family
 from ragstone.models.language import LanguageModel
 from ragstone.models.tokenizers import Tokenizer
-from ragstone.storage.files import stamp
 from ragstone.training.materials.base import Codec
 from ragstone.training.materials.known import MATERIALS
+from ragstone.training.network_files import load_network
 from ragstone.training.registry import CONFIG, WEIGHTS, read_info
 
 _opening = threading.Lock()
@@ -74,11 +74,5 @@ def load_model(folder: Path) -> tuple[GenerativeModel, Codec]:
     DamagedFile
         Its weights are not those that were trained.
     """
-    info = read_info(folder)
-    if stamp(folder / WEIGHTS).blake3 != info.digest:
-        raise DamagedFile(folder / WEIGHTS, "its bytes have changed since they were written")
-    known = family(info.family)
-    model = known.build(known.config.from_json((folder / CONFIG).read_text(encoding="utf-8")))
-    model.load_state_dict(load_file(folder / WEIGHTS))
-    model.eval().requires_grad_(requires_grad=False)
-    return model, MATERIALS[known.material].open_codec(folder)
+    model, info = load_network(folder)
+    return model, MATERIALS[family(info.family).material].open_codec(folder)

@@ -31,6 +31,7 @@ from ragstone.training.signing import Piece, fields, note, signed
 from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from ragstone.encoders.opened import Encoders
     from ragstone.models.base import GenerativeModel
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
@@ -52,6 +53,7 @@ def sample(
     *,
     neighbours: bool,
     key: bytes | None,
+    encoders: Encoders | None = None,
 ) -> tuple[Sample, Iterator[Piece]]:
     """Return what a model made, and each thing by itself; see `Workspace.sample`.
 
@@ -78,6 +80,7 @@ def sample(
         count=count,
         mixing=store.mix if store else None,
         work=work,
+        encoders=encoders,
     )
     if work.task == _KEEPING:
         key = None
@@ -124,7 +127,13 @@ def _each(
 
 
 def evaluate_model(
-    store: Store, registry: Registry, model: str, reference: str, samples: int, extractor: str
+    store: Store,
+    registry: Registry,
+    model: str,
+    reference: str,
+    samples: int,
+    extractor: str,
+    encoders: Encoders | None = None,
 ) -> ModelMeasures:
     """See `Workspace.evaluate_model`."""
     if samples < 0:
@@ -137,7 +146,7 @@ def evaluate_model(
     material = MATERIALS[family(info.family).material]
     with store.shared(), TemporaryDirectory() as scratch:
         manifest = store.resolve(reference or own)
-        asked = Asked(settings=info.material, folder=Path(scratch), codec=codec)
+        asked = Asked(settings=info.material, folder=Path(scratch), codec=codec, encoders=encoders)
         prepared = material.prepare(store, manifest, asked)
         feed = prepared.feed(network.config)
         loss = Trainer(network, feed, settings, Path(scratch) / "none").validate().loss

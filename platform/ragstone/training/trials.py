@@ -25,6 +25,7 @@ from ragstone.training.progress import Progress
 from ragstone.training.recording import Recorder
 
 if TYPE_CHECKING:
+    from ragstone.encoders.opened import Encoders
     from ragstone.storage.catalog import Catalog
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
@@ -42,6 +43,7 @@ def tune_model(
     spaces: Mapping[str, str],
     trials: int,
     *,
+    encoders: Encoders | None = None,
     restart: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Tuning:
@@ -51,7 +53,7 @@ def tune_model(
     if restart:
         remove(folder)
     first = each[0][1]
-    task = Task.of(store, reference, family_name, name, first, folder)
+    task = Task.of(store, reference, family_name, name, first, folder, encoders)
     for _, chosen in each:  # a wrong one is told before anything is trained
         family(family_name).config.of({**task.prepared.decided, **chosen.network})
     asked = {"values": dict(values), "spaces": dict(spaces), "trials": trials}

@@ -1,8 +1,9 @@
-"""Blocks that are told of a time and a kind: the parts of denoisers."""
+"""Blocks that are told of a time, a kind and a text: the parts of denoisers."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -13,17 +14,61 @@ from ragstone.models.nn.convolutional import normed
 _FASTEST = 1_000.0  # waves of a time from 0 to 1
 
 
-class Told(nn.Module):
-    """A time, and a kind, as a vector: times (batch,) and labels (batch,) to (batch, width)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What a denoiser reads, and of which shape: all of them are called alike.
 
-    def __init__(self, width: int, labels: int) -> None:
+    `network(noisy, time, labels, texts)` returns (batch, channels, size, size), or (batch,
+    channels) where there is no side, of `noisy` with `given` channels more; `time` is (batch,),
+    `labels` int64 (batch,) and `texts` (batch, words, width of a word), a text as a whole first.
+
+    Parameters
+    ----------
+    channels, size
+        Of what is made; `size` 0: vectors of so many numbers.
+    given
+        Channels that come without noise beside those with it.
+    labels
+        Kinds that there are; the number after the last one stands for none.
+    texts
+        Numbers of a vector of a text or word, all 0 where there is none; 0: it reads no texts.
+    words
+        Vectors of a text, that of the whole text with them.
+    """
+
+    channels: int
+    size: int = 0
+    given: int = 0
+    labels: int = 0
+    texts: int = 0
+    words: int = 0
+
+
+def reading(reads: Reads, width: int) -> nn.Linear:
+    """Return a map of the unit vectors of texts or words, 0 for none, to states.
+
+    Its weights are as large as those of an embedding, not as small as those of a map of so many
+    numbers: their sum stays about 1, and a step of training changes it by little.
+    """
+    found = nn.Linear(reads.texts, width, bias=False)
+    nn.init.normal_(found.weight)
+    return found
+
+
+class Told(nn.Module):
+    """A time, a kind and a text as a whole, as one vector (batch, width)."""
+
+    def __init__(self, width: int, reads: Reads) -> None:
         super().__init__()
         self.width = width
         self.maps = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.embedding = nn.Embedding(labels + 1, width)  # the last: it is not told
+        self.embedding = nn.Embedding(reads.labels + 1, width)  # the last: it is not told
+        self.text = reading(reads, width) if reads.texts else None
 
-    def forward(self, time: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the vectors."""
+    def forward(
+        self, time: torch.Tensor, labels: torch.Tensor, texts: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the vectors; see `Reads`."""
         half = self.width // 2
         turns = torch.exp(
             torch.arange(half, device=time.device) * (math.log(_FASTEST) / max(1, half - 1))
@@ -31,6 +76,8 @@ class Told(nn.Module):
         angles = time[:, None] * turns
         waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
         told: torch.Tensor = self.maps(waves) + self.embedding(labels)
+        if self.text is not None and texts is not None:
+            told = told + self.text(texts[:, 0])
         return functional.silu(told)
 
 

@@ -1,4 +1,7 @@
-"""The diffusion transformer (Peebles and Xie 2023): patches as tokens, norms that are told."""
+"""The diffusion transformer (Peebles and Xie 2023): patches as tokens, norms that are told.
+
+Words are tokens too, which patches look at and are looked at by (Bao and others 2023).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from torch import nn
 from torch.nn import functional
 
 from ragstone.errors import InvalidArgument
-from ragstone.models.nn.conditioned import Told
+from ragstone.models.nn.conditioned import Reads, Told, reading
 
 _FEED = 4  # times as wide as the tokens
 
 
 class DiT(nn.Module):
-    """Noisy images, their times and labels to images of the same shape.
+    """Noisy images, their times and what is told of them, to images.
 
     Parameters
     ----------
@@ -28,38 +31,47 @@ class DiT(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        size: int,
-        labels: int,
+        reads: Reads,
         width: int,
         depth: int,
         heads: int,
         patch: int,
     ) -> None:
         super().__init__()
-        if size % patch:
-            raise InvalidArgument("patch", patch, f"a divisor of {size} pixels")
+        if reads.size % patch:
+            raise InvalidArgument("patch", patch, f"a divisor of {reads.size} pixels")
         if width % heads:
             raise InvalidArgument("heads", heads, f"a divisor of the width, {width}")
-        self.patch, self.side = patch, size // patch
-        self.told = Told(width, labels)
-        self.into = nn.Conv2d(channels, width, patch, stride=patch)
+        self.patch, self.side = patch, reads.size // patch
+        self.told = Told(width, reads)
+        self.into = nn.Conv2d(reads.channels + reads.given, width, patch, stride=patch)
         self.embedding_place = nn.Parameter(torch.randn(self.side**2, width) * 0.02)
+        self.word = reading(reads, width) if reads.texts else None
+        if reads.texts:
+            self.embedding_word = nn.Parameter(torch.randn(reads.words, width) * 0.02)
         self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
         self.move = nn.Linear(width, 2 * width)
-        self.last = nn.Linear(width, patch * patch * channels)
+        self.last = nn.Linear(width, patch * patch * reads.channels)
         nn.init.zeros_(self.move.weight)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(
-        self, images: torch.Tensor, time: torch.Tensor, labels: torch.Tensor
+        self,
+        images: torch.Tensor,
+        time: torch.Tensor,
+        labels: torch.Tensor,
+        texts: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Map images (batch, channels, size, size); times and labels are (batch,)."""
-        told = self.told(time, labels)
+        """See `Reads`."""
+        told = self.told(time, labels, texts)
         states = self.into(images).flatten(2).transpose(1, 2) + self.embedding_place
+        if self.word is not None and texts is not None:
+            words = self.word(texts) + self.embedding_word
+            states = torch.cat([states, words], dim=1)
         for block in self.blocks:
             states = block(states, told)
+        states = states[:, : self.side**2]
         scale, move = self.move(told)[:, None].chunk(2, dim=-1)
         states = self.last(_norm(states) * (1 + scale) + move)
         grid = states.transpose(1, 2).unflatten(2, (self.side, self.side))

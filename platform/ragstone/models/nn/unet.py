@@ -6,21 +6,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ragstone.models.nn.conditioned import SelfAttention, Told, ToldResidual
+from ragstone.models.nn.conditioned import Reads, SelfAttention, Told, ToldResidual
 from ragstone.models.nn.convolutional import halvings, normed
 
 _HEADS = 4
 
 
 class UNet(nn.Module):
-    """Noisy images, their times and labels to images of the same shape.
+    """Noisy images, their times and what is told of them, to images.
 
     Parameters
     ----------
-    channels, size
-        Of the images.
-    labels
-        Kinds that there are; the number after the last one stands for none.
     width
         Channels at the full side; twice as many at half of it, and so on.
     depth
@@ -31,19 +27,17 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        channels: int,
-        size: int,
-        labels: int,
+        reads: Reads,
         width: int,
         depth: int,
         halved: int,
         dropout: float,
     ) -> None:
         super().__init__()
-        told, levels = 4 * width, halvings(size, halved)
+        told, levels = 4 * width, halvings(reads.size, halved)
         widths = [width * 2**level for level in range(levels + 1)]
-        self.told = Told(told, labels)
-        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.told = Told(told, reads)
+        self.first = nn.Conv2d(reads.channels + reads.given, width, 3, padding=1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.up, self.widen = nn.ModuleList(), nn.ModuleList()
         now, kept = width, [width]
@@ -65,14 +59,18 @@ class UNet(nn.Module):
                 self.widen.append(nn.Conv2d(now, now, 3, padding=1))
         self.depth = depth
         self.norm = normed(now)
-        self.last = nn.Conv2d(now, channels, 3, padding=1)
+        self.last = nn.Conv2d(now, reads.channels, 3, padding=1)
         nn.init.zeros_(self.last.weight)
 
     def forward(
-        self, images: torch.Tensor, time: torch.Tensor, labels: torch.Tensor
+        self,
+        images: torch.Tensor,
+        time: torch.Tensor,
+        labels: torch.Tensor,
+        texts: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Map images (batch, channels, size, size); times and labels are (batch,)."""
-        told = self.told(time, labels)
+        """See `Reads`; of texts, it reads the whole alone."""
+        told = self.told(time, labels, texts)
         states = self.first(images)
         kept = [states]
         for number, block in enumerate(self.down):

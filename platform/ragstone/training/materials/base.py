@@ -15,6 +15,9 @@ from ragstone.training.feeding import TrainingData
 from ragstone.training.measures.base import Measured, Measuring
 
 if TYPE_CHECKING:
+    import torch
+
+    from ragstone.encoders.opened import Encoders
     from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.dividing import Division
@@ -45,11 +48,14 @@ class Asked:
         For files that may be deleted when the data is used no more.
     codec
         Of a model that is to be measured; None: one is made of the items to learn from.
+    encoders
+        Text encoders of the workspace; None where there is none.
     """
 
     settings: Mapping[str, Any]
     folder: Path
     codec: Any = None
+    encoders: Encoders | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,8 @@ class Prepared:
         bits per byte; 0 where that says nothing.
     texts
         Gives the texts to learn from, and those that are held out, to look for what a model copied.
+    given
+        Weights, by their names, that the network has before it learns, and keeps.
     """
 
     codec: Any
@@ -75,6 +83,7 @@ class Prepared:
     data: ModelData
     per_byte: float = 0.0
     texts: Callable[[bool], Iterable[str]] = lambda _: ()
+    given: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +128,7 @@ class Request:
     Parameters
     ----------
     prompt
-        A text to go on from, or to translate.
+        A text to go on from, to translate, or to draw.
     conditions
         By what the model was told of each item: label, speaker.
     tokens
@@ -132,6 +141,8 @@ class Request:
         Images on one sheet; where images are given, results of each of them.
     work
         Of models of images.
+    encoders
+        Text encoders of the workspace, for what is told by a text.
     """
 
     prompt: str = ""
@@ -142,6 +153,7 @@ class Request:
     count: int = 1
     mixing: Mixing | None = None
     work: Work = Work()
+    encoders: Encoders | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

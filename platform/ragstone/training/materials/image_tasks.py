@@ -13,14 +13,13 @@ from typing import Any
 
 import torch
 
-from ragstone.config import LimitSettings
 from ragstone.errors import InvalidArgument
-from ragstone.ingestion.parsers.pixels import decode
 from ragstone.models.base import Capability
+from ragstone.models.diffusion import Diffusion
 from ragstone.models.images import ImageCodec, ImageModel, scaled
 from ragstone.training.materials.base import Request
+from ragstone.training.materials.image_reading import embedded, pixels_of
 
-ANY_SIZE = LimitSettings(pixels=10**9)  # it was within the limits when it was taken in
 KEPT = ("top", "bottom", "left", "right")
 _BETWEEN = 8  # pictures of an interpolation, where no number is asked for
 _ANEW = 128  # level from which on a pixel of a mask is made anew
@@ -45,7 +44,7 @@ class Order:
             Pixels; 0: as many as the model's.
         """
         codec = replace(self.codec, size=side or self.codec.size)
-        pixels = [codec.encode(decode(one, ANY_SIZE).image) for one in self.request.work.images]
+        pixels = [pixels_of(codec, one) for one in self.request.work.images]
         found = scaled(torch.stack([torch.from_numpy(one) for one in pixels]))
         return found.repeat_interleave(self.request.count, dim=0)
 
@@ -55,8 +54,8 @@ class Order:
         if bool(work.mask) == bool(work.keep):
             raise InvalidArgument("keep", work.keep, "either a half that stays, or a mask")
         if work.mask:
-            grey = replace(self.codec, channels=1)
-            kept = torch.from_numpy(grey.encode(decode(work.mask, ANY_SIZE).image)) < _ANEW
+            grey = ImageCodec(size=size, channels=1)
+            kept = torch.from_numpy(pixels_of(grey, work.mask)) < _ANEW
         elif work.keep in KEPT:
             first = torch.arange(size) < size // 2
             half = first if work.keep in ("top", "left") else ~first
@@ -142,7 +141,7 @@ def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Ten
         There is no such task, the model cannot do it, or it needs more or other images.
     """
     work = request.work
-    can = [name for name, task in _TASKS.items() if task.needs in model.capabilities]
+    can = [name for name, task in _TASKS.items() if task.needs in model.abilities]
     if work.task not in _TASKS:
         raise InvalidArgument("task", work.task, "one of " + ", ".join(TASKS))
     if work.task not in can:
@@ -160,8 +159,25 @@ def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Ten
         label = codec.number(name, value)
     rng = torch.Generator().manual_seed(request.sampler.seed if request.sampler else 0)
     return task.perform(
-        Order(model=_set(model, request), codec=codec, request=request, rng=rng, label=label)
+        Order(
+            model=_set(_told(model, codec, request), request),
+            codec=codec,
+            request=request,
+            rng=rng,
+            label=label,
+        )
     )
+
+
+def _told(model: ImageModel, codec: ImageCodec, request: Request) -> ImageModel:
+    """Return the model, told of the prompt."""
+    if not request.prompt:
+        return model
+    if codec.texts is None or request.encoders is None or not isinstance(model, Diffusion):
+        expected = "nothing: this model was told of no texts (--set text=FIELD, when it is trained)"
+        raise InvalidArgument("prompt", request.prompt, expected)
+    (texts,) = embedded(request.encoders, codec.texts, [request.prompt])
+    return model.prompted(torch.from_numpy(texts))
 
 
 def _set(model: ImageModel, request: Request) -> ImageModel:

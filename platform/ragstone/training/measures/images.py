@@ -39,7 +39,7 @@ def measure(model: ImageModel, codec: ImageCodec, data: ImageData, asked: Measur
         found.values.update(likelihood(model, data.held_out))
     if isinstance(model, Autoencoder):
         _back(found, model, data.held_out)
-    if not samples or "sample" not in model.capabilities:
+    if not samples or "sample" not in model.abilities:
         return found
     made = drawn(model, data.training, samples)
     found.values["samples_per_second"] = made.per_second
