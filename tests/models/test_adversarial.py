@@ -130,6 +130,13 @@ def test_each_player_has_the_gradient_of_its_own_loss(name: str) -> None:
                 assert parameter.grad is None, own
 
 
+def test_after_how_many_steps_each_had_its_turn() -> None:
+    assert made("dcgan").turns == 4  # R1
+    assert made("dcgan", r1=0.0).turns == 1
+    assert made("wgan_gp").turns == 2
+    assert made("stylegan", critic_steps=5).turns == 5
+
+
 def test_who_is_held_learns_again() -> None:
     layer = nn.Linear(2, 1)
     with pytest.raises(RuntimeError, match="require grad"), held(layer):
