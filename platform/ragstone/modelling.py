@@ -227,6 +227,8 @@ class Modelling:
         steps: int = 0,
         solver: str = "",
         guidance: float = 0.0,
+        guide: str = "",
+        pull: float = 1.0,
         ingest: str = "",
         message: str = "",
     ) -> Sample:
@@ -253,7 +255,7 @@ class Modelling:
             Files, ids of items, or bytes of files; what is light in the mask is made anew.
         keep
             The half that `inpaint` keeps where there is no mask: `top`, `bottom`, `left`, `right`.
-        strength, steps, solver, guidance
+        strength, steps, solver, guidance, guide, pull
             See `ragstone.training.materials.base.Work`.
         ingest
             A dataset that each thing is added to as an item, marked as made by a model, in one new
@@ -282,6 +284,8 @@ class Modelling:
             steps=steps,
             solver=solver,
             guidance=guidance,
+            guide=guide,
+            pull=pull,
         )
         made, pieces = sample(
             self._models,

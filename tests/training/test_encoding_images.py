@@ -27,15 +27,16 @@ SETTINGS = EncoderSettings(device="cpu")
 def squares(workspace: Workspace, tmp_path: Path) -> Workspace:
     """40 grey images, half of them light at the left, half at the right, and an autoencoder."""
     chance = np.random.default_rng(0)
-    rows = []
+    folder, rows = tmp_path / "images", []
+    folder.mkdir()
     for number in range(40):
         image = chance.integers(0, 40, (16, 16)).astype(np.uint8)
         side = number % 2
         image[:, side * 8 : side * 8 + 8] += 180
-        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
+        Image.fromarray(image).save(folder / f"{number:02}.png")
         rows.append({"file_name": f"{number:02}.png", "side": ["left", "right"][side]})
-    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    workspace.ingest([tmp_path], "squares")
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    workspace.ingest([folder], "squares")
     workspace.train_model("ae", "squares", "looks", QUICK)
     return workspace
 
@@ -49,15 +50,15 @@ def test_its_vectors_find_images_that_are_alike(
     monkeypatch.setenv("RAGSTONE_ENCODER__IMAGE", "model:looks")
     with ragstone.open(path, encoder=encoder, ingestion={"workers": 0}) as ws:
         ws.ingest(["dataset:squares"], "seen")
-        hits = ws.search("", "seen", image=tmp_path / "01.png", k=8).hits
+        hits = ws.search("", "seen", image=tmp_path / "images" / "01.png", k=8).hits
         assert ws.train_model("ae", "squares", "looks", {**QUICK, "steps": 2}).number == 2
     assert hits[0].source.endswith("01.png")
     assert [hit.metadata["side"] for hit in hits] == ["right"] * 8
     monkeypatch.delenv("RAGSTONE_ENCODER__IMAGE")
     with ragstone.open(path, encoder=encoder, ingestion={"workers": 0}) as ws:
-        again = ws.search("", "seen", image=tmp_path / "01.png", k=8)
+        again = ws.search("", "seen", image=tmp_path / "images" / "01.png", k=8)
         assert again.hits == hits
-        ws.ingest([tmp_path / "00.png"], "seen", message="one more")
+        ws.ingest([tmp_path / "images" / "00.png"], "seen", message="one more")
     opened = WorkspaceEncoders(path / "models").open_media(
         Modality.IMAGE, "model:looks@1", SETTINGS
     )

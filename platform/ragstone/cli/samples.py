@@ -113,6 +113,15 @@ def sample(
             min=0, help="More than 1: more as it is told.", show_default="the model's own"
         ),
     ] = 0.0,
+    guide: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A clip that a diffusion is drawn towards the prompt by.",
+            show_default=False,
+        ),
+    ] = "",
+    pull: Annotated[float, typer.Option(min=0, help="How strongly, with --guide.")] = 1.0,
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Mix in those of its datastore (kNN-LM).")
     ] = False,
@@ -170,6 +179,8 @@ def sample(
             steps=steps,
             solver=solver,
             guidance=guidance,
+            guide=guide,
+            pull=pull,
             ingest=ingest,
             message=message,
         )

@@ -22,6 +22,7 @@ from ragstone.models.nn.convolutional import Down, halvings
 
 _WARMEST = math.log(100.0)  # the most that the logarithm of the scale becomes
 _SCALE = math.log(1 / 0.07)
+_SIDE = 4  # fields of a side that are looked at apart, at most
 _MOVED = 8  # an image is moved by up to this part of its side while it learns
 
 
@@ -78,7 +79,9 @@ class CLIP(ImageModel):
         self.config = config
         halved = halvings(config.size, config.halvings)
         self.down = Down(config.channels, config.width, halved)
-        self.from_image = nn.Linear(config.width * 2**halved, config.dimension)
+        self.side = min(_SIDE, config.size // 2**halved)
+        seen = config.width * 2**halved * self.side**2
+        self.from_image = nn.Linear(seen, config.dimension)
         self.from_text = nn.Sequential(
             nn.Linear(config.texts, 2 * config.dimension),
             nn.GELU(),
@@ -96,7 +99,7 @@ class CLIP(ImageModel):
         images
             float32 (batch, channels, size, size) from -1 to 1.
         """
-        seen = self.down(images).mean((2, 3))
+        seen = functional.adaptive_avg_pool2d(self.down(images), self.side).flatten(1)
         return functional.normalize(self.from_image(self.dropout(seen)), dim=1)
 
     def encode_texts(self, vectors: torch.Tensor) -> torch.Tensor:

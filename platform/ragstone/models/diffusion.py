@@ -22,6 +22,7 @@ from torch.nn import functional
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch, Capability, LogProb, Loss, Phase
 from ragstone.models.diffusion_settings import DiffusionConfig, network_of
+from ragstone.models.guiding import Guide
 from ragstone.models.images import LABEL, ImageModel, scaled
 from ragstone.models.latents import Latents
 from ragstone.models.predictions import Prediction
@@ -75,6 +76,7 @@ class Diffusion(ImageModel):
         self.prediction = Prediction(config.predicts, self.schedule)
         self.network = network_of(config)
         self._prompt: torch.Tensor | None = None
+        self._guide: Guide | None = None
 
     @property
     def abilities(self) -> frozenset[Capability]:
@@ -154,6 +156,12 @@ class Diffusion(ImageModel):
         changed._prompt = texts
         return changed
 
+    def guided(self, guide: Guide) -> Self:
+        """Return this model, with the same weights, drawn towards a text in all that it makes."""
+        changed = copy(self)
+        changed._guide = guide
+        return changed
+
     def denoise(self, noisy: torch.Tensor, time: torch.Tensor, told: Conditions) -> torch.Tensor:
         """Return what noisy images, or latents, come from, of the same shape.
 
@@ -162,6 +170,16 @@ class Diffusion(ImageModel):
         time
             (batch,).
         """
+        if self._guide is None:
+            return self._clean(noisy, time, told)
+        return self._guide.drawn(
+            noisy,
+            spread(self.schedule.sigma(time), noisy),
+            lambda states: self._clean(states, time, told),
+            self.latents.images if self.latents is not None else lambda images: images,
+        )
+
+    def _clean(self, noisy: torch.Tensor, time: torch.Tensor, told: Conditions) -> torch.Tensor:
         guidance = self.config.guidance
         found = self.prediction.clean(noisy, self._predicted(noisy, time, told), time)
         if guidance == 1 or not (self.config.labels or self.config.texts):

@@ -55,6 +55,10 @@ class Latents(nn.Module):
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the images of latents."""
+        return self.images(latents)
+
+    def images(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return what `decode` does, with the gradients of the latents."""
         return self.autoencoder.decode(latents * self.spread + self.mean)
 
     def scaled(self, latents: torch.Tensor) -> torch.Tensor:

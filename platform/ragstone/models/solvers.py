@@ -77,7 +77,7 @@ _ONE_STEP = {"ddim": _ddim, "euler": _euler, "heun": _heun}
 SOLVERS = ("ddpm", *_ONE_STEP, "dpm++2m")
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def solve(
     solver: str,
     denoise: Denoiser,

@@ -81,6 +81,7 @@ def sample(
         mixing=store.mix if store else None,
         work=work,
         encoders=encoders,
+        guide=open_model(registry.folder(work.guide)) if work.guide else None,
     )
     if work.task == _KEEPING:
         key = None

@@ -109,6 +109,10 @@ class Work:
         Instead of the model's own.
     guidance
         How much it does as told; 0: the model's own.
+    guide
+        Name of a clip that a diffusion is drawn towards the prompt by.
+    pull
+        How strongly; see `Guide`.
     """
 
     task: str = "sample"
@@ -119,6 +123,8 @@ class Work:
     steps: int = 0
     solver: str = ""
     guidance: float = 0.0
+    guide: str = ""
+    pull: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +149,8 @@ class Request:
         Of models of images.
     encoders
         Text encoders of the workspace, for what is told by a text.
+    guide
+        The network that `work.guide` names, and its codec.
     """
 
     prompt: str = ""
@@ -154,6 +162,7 @@ class Request:
     mixing: Mixing | None = None
     work: Work = Work()
     encoders: Encoders | None = None
+    guide: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ import torch
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.base import Capability
+from ragstone.models.clip import CLIP
 from ragstone.models.diffusion import Diffusion
+from ragstone.models.guiding import Guide
 from ragstone.models.images import ImageCodec, ImageModel, scaled
 from ragstone.training.materials.base import Request
 from ragstone.training.materials.image_reading import embedded, pixels_of
@@ -131,7 +133,7 @@ _TASKS = {
 TASKS = tuple(_TASKS)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # and no more: a guide needs slopes
 def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Tensor:
     """Return the images of a request, float32 (results, channels, size, size) from -1 to 1.
 
@@ -170,7 +172,9 @@ def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Ten
 
 
 def _told(model: ImageModel, codec: ImageCodec, request: Request) -> ImageModel:
-    """Return the model, told of the prompt."""
+    """Return the model, told of the prompt, or drawn towards it."""
+    if request.guide is not None:
+        return _guided(model, request)
     if not request.prompt:
         return model
     if codec.texts is None or request.encoders is None or not isinstance(model, Diffusion):
@@ -178,6 +182,19 @@ def _told(model: ImageModel, codec: ImageCodec, request: Request) -> ImageModel:
         raise InvalidArgument("prompt", request.prompt, expected)
     (texts,) = embedded(request.encoders, codec.texts, [request.prompt])
     return model.prompted(torch.from_numpy(texts))
+
+
+def _guided(model: ImageModel, request: Request) -> ImageModel:
+    network, codec = request.guide
+    if not (isinstance(network, CLIP) and codec.texts and request.encoders):
+        raise InvalidArgument("guide", request.work.guide, "a model of the family clip")
+    if not isinstance(model, Diffusion):
+        raise InvalidArgument("guide", request.work.guide, "nothing: only a diffusion is guided")
+    if not request.prompt:
+        raise InvalidArgument("prompt", "", "a text that is drawn towards")
+    (texts,) = embedded(request.encoders, codec.texts, [request.prompt])
+    (towards,) = network.encode_texts(torch.from_numpy(texts[:1]))
+    return model.guided(Guide(network, towards, request.work.pull))
 
 
 def _set(model: ImageModel, request: Request) -> ImageModel:
