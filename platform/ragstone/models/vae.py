@@ -156,7 +156,10 @@ class VAE(Autoencoder):
             least = self.config.free_bits * math.log(2)
             weight = self.config.beta * self._weight
             rate = weight * rate.mean(0, keepdim=True).clamp(min=least)
-        return Loss((distortion.mean() + rate.sum(1).mean()) / count, bits)
+        loss = (distortion.mean() + rate.sum(1).mean()) / count
+        if phase == "train" and isinstance(self.down, ToRows):
+            loss = loss + self.down.loss(scaled(levels))
+        return Loss(loss, bits)
 
     def log_prob(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Return a bound of the log chance of each image, (batch,), in nats.
