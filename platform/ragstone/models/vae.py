@@ -129,7 +129,8 @@ class VAE(Autoencoder):
             int64 (batch,); None: it is not told.
         """
         states = torch.cat([self.down(images).flatten(1), self._told(labels, len(images))], 1)
-        mean, log_variance = self.to_latent(states).chunk(2, dim=1)
+        # What the latents cost is counted in float32, whatever the precision of the network.
+        mean, log_variance = self.to_latent(states).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 8)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
