@@ -46,24 +46,24 @@ class Recipe:
 
 
 BINARY = {"pixels": "binary"}
-SHARED = {"precision": "bfloat16", "schedule": "wsd", "ema": 0.995}
+SHARED = {"precision": "bfloat16", "schedule": "wsd", "ema": 0.995, "checkpoint_every": 0}
 RECIPES = {
     "made": Recipe(
         {**BINARY, "hidden": 4000},
-        {**SHARED, "steps": 4500, "batch": 512, "learning_rate": 1e-2},
+        {**SHARED, "steps": 3200, "batch": 512, "learning_rate": 1e-2},
         86.5,
     ),
     "vae": Recipe(
         {**BINARY, "network": "mlp", "latent": 40},
-        {**SHARED, "steps": 30_000, "batch": 128, "learning_rate": 3e-3},
+        {**SHARED, "steps": 24_000, "batch": 128, "learning_rate": 3e-3},
         93.0,
     ),
-    "pixelcnn": Recipe(BINARY, {**SHARED, "steps": 2000, "batch": 16, "learning_rate": 5e-3}, 90.0),
+    "pixelcnn": Recipe(BINARY, {**SHARED, "steps": 1600, "batch": 16, "learning_rate": 5e-3}, 90.0),
     "realnvp": Recipe(
-        {"width": 24, "scales": 2}, {**SHARED, "steps": 1200, "batch": 32, "learning_rate": 1e-3}
+        {"width": 24, "scales": 2}, {**SHARED, "steps": 700, "batch": 32, "learning_rate": 1e-3}
     ),
-    "glow": Recipe({"width": 48}, {**SHARED, "steps": 1200, "batch": 32, "learning_rate": 1e-3}),
-    "maf": Recipe({"hidden": 256}, {**SHARED, "steps": 1000, "batch": 128, "learning_rate": 3e-4}),
+    "glow": Recipe({"width": 48}, {**SHARED, "steps": 700, "batch": 32, "learning_rate": 1e-3}),
+    "maf": Recipe({"hidden": 256}, {**SHARED, "steps": 700, "batch": 128, "learning_rate": 3e-4}),
 }
 
 
