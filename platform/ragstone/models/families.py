@@ -92,7 +92,11 @@ FAMILIES = {
         GlowConfig, Glow, "Couplings of mixed channels, at several scales.", "images", IMAGES
     ),
     "maf": Family(
-        MAFConfig, MAF, "Masked networks that turn images into noise, and back.", "images", IMAGES
+        MAFConfig,
+        MAF,
+        "Masked networks that turn images into noise, and back.",
+        "images",
+        {**IMAGES, "learning_rate": 3e-4},
     ),
     "diffusion": Family(
         DiffusionConfig,

@@ -15,8 +15,10 @@ import torch
 
 from ragstone.errors import InvalidArgument
 from ragstone.models.autoregression import Autoregressive, AutoregressiveConfig
+from ragstone.models.base import Batch, Loss, Phase
 from ragstone.models.images import scaled
 from ragstone.models.nn.masked import Growing, MaskedNetwork
+from ragstone.models.nn.perceptron import Centring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +60,18 @@ class MADE(Autoregressive):
         self.network = MaskedNetwork(
             inputs, config.labels, config.hidden, config.layers, self.distribution.parts
         )
+        self.centring = Centring(inputs)
         self.register_buffer(
             "places", _places(config.orders, config.channels, config.size), persistent=False
         )
+
+    def training_step(self, batch: Batch, rng: torch.Generator, phase: Phase) -> Loss:
+        """Return the loss of `LikelihoodModel`, and in training that of the inputs' means."""
+        step = super().training_step(batch, rng, phase)
+        if phase != "train":
+            return step
+        rows = scaled(batch["images"]).flatten(1)
+        return Loss(step.value + self.centring.loss(rows), step.figures)
 
     def log_chances(
         self, seen: torch.Tensor, told: torch.Tensor, rng: torch.Generator | None
@@ -78,7 +89,8 @@ class MADE(Autoregressive):
 
     def numbers(self, levels: torch.Tensor, told: torch.Tensor, order: int) -> torch.Tensor:
         """Return the numbers of all pixels in an order, (batch, parts, channels, size, size)."""
-        found: torch.Tensor = self.network(scaled(levels).flatten(1), told, self.places[order])
+        rows = self.centring(scaled(levels).flatten(1))
+        found: torch.Tensor = self.network(rows, told, self.places[order])
         return found.view(len(levels), *levels.shape[1:], -1).movedim(-1, 1)
 
     def fill(
@@ -94,7 +106,7 @@ class MADE(Autoregressive):
             for place in self.places[order].argsort().tolist():
                 drawn = self.distribution.draw(growing.numbers(place), rng)
                 flat[:, place] = torch.where(kept[:, place], flat[:, place], drawn)
-                growing.add(place, scaled(flat[:, place]))
+                growing.add(place, scaled(flat[:, place]) - self.centring.middle[place])
             filled[rows] = flat.view_as(filled[rows])
         return filled
 

@@ -129,7 +129,8 @@ class VAE(Autoencoder):
             int64 (batch,); None: it is not told.
         """
         states = torch.cat([self.down(images).flatten(1), self._told(labels, len(images))], 1)
-        mean, log_variance = self.to_latent(states).chunk(2, dim=1)
+        # What the latents cost is counted in float32, whatever the precision of the network.
+        mean, log_variance = self.to_latent(states).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 8)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
@@ -156,7 +157,10 @@ class VAE(Autoencoder):
             least = self.config.free_bits * math.log(2)
             weight = self.config.beta * self._weight
             rate = weight * rate.mean(0, keepdim=True).clamp(min=least)
-        return Loss((distortion.mean() + rate.sum(1).mean()) / count, bits)
+        loss = (distortion.mean() + rate.sum(1).mean()) / count
+        if phase == "train" and isinstance(self.down, ToRows):
+            loss = loss + self.down.loss(scaled(levels))
+        return Loss(loss, bits)
 
     def log_prob(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Return a bound of the log chance of each image, (batch,), in nats.

@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 from torch import nn
+
+_LIGHT = 0.01  # weight of a loss that is to be learnt, and not to be seen
+
+
+class Centring(nn.Module):
+    """Takes their means off inputs (batch, inputs), so that a network learns much faster.
+
+    In training these are the means of the batch, of each input by itself, so that none says
+    anything of another; else those that are learnt by a loss of their own.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.middle = nn.Parameter(torch.zeros(inputs))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return what is left."""
+        return rows - (rows.mean(0) if self.training else self.middle.detach())
+
+    def loss(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return how far the learnt means are from those of a batch, with little weight."""
+        return _LIGHT * (self.middle - rows.mean(0)).square().mean()
 
 
 class FromRows(nn.Sequential):
@@ -24,7 +49,12 @@ class ToRows(nn.Sequential):
         parts: list[nn.Module] = []
         for number in range(layers):
             parts += [nn.Linear(width if number else pixels, width), nn.SiLU()]
-        super().__init__(nn.Flatten(), *parts)
+        super().__init__(nn.Flatten(), Centring(pixels), *parts)
+
+    def loss(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the loss of the means."""
+        centring = cast("Centring", self[1])
+        return centring.loss(images.flatten(1))
 
 
 def rows_width(pixels: int, width: int, layers: int) -> int:
