@@ -2,7 +2,7 @@
 
 Run: make compare, or python benchmarks/models/compare.py [--minutes 2] [--out DIR] [FAMILY ...]
 
-Of MNIST, where RAGSTONE_DATA has it, the first 10,000 training images; else the 1,797 handwritten
+Of MNIST, where RAGSTONE_DATA has it, 10,000 of the training images; else the 1,797 handwritten
 digits that come with scikit-learn. They are ingested into a workspace in the folder of the report,
 and compared by `ragstone compare`. A run that was stopped goes on, and one that is done costs
 nothing. `samples.png` in the folder is the picture of all families.
@@ -27,9 +27,10 @@ LABELS, IMAGES = 2049, 2051  # the numbers that such files of bytes begin with
 
 
 def write_mnist(data: Path, folder: Path) -> None:
-    """Write the first training images as the files that MNIST is given in."""
+    """Write some training images as the files that MNIST is given in; they are kept by digit."""
     with np.load(data / "mnist" / "mnist.npz") as found:
-        images, labels = found["x_train"][:MNIST], found["y_train"][:MNIST]
+        chosen = np.random.default_rng(0).permutation(len(found["y_train"]))[:MNIST]
+        images, labels = found["x_train"][chosen], found["y_train"][chosen]
     for name, kind, values in (
         ("train-labels-idx1-ubyte", LABELS, labels),
         ("train-images-idx3-ubyte", IMAGES, images),

@@ -180,6 +180,7 @@ def test_what_is_measured_without_an_extractor_or_of_few(data: ImageData, eye: E
     few = measured(model, data, eye, samples=20)
     assert not [name for name in few.values if name.startswith("FD")]
     assert "--samples 1000" in few.notes[0]
+    assert "diversity" not in measured(model, data, eye, samples=1).values  # no two of a label
     assert measured(model, data, eye, samples=0).values == {}
 
 

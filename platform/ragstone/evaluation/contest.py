@@ -86,6 +86,10 @@ def compare_models(
     for number, name in enumerate(families, 2):
         on_family(name, number, total)
         found.append(contest.contestant(name, eye))
+    if all(one.model is None for one in found):
+        raise InvalidArgument(
+            "families", ",".join(families), f"one that learns: {found[0].problem}"
+        )
     comparison = FamilyComparison(
         data=data,
         minutes=rules.minutes,
@@ -161,7 +165,7 @@ class _Contest:
 
         try:
             info = self._known(name, same) or self._train(name, settings)
-        except TrainingDiverged as error:
+        except (TrainingDiverged, InvalidArgument) as error:  # images of a side that it cannot make
             return Contestant(name, None, None, error.message)
         found = self._measures(info, eye)
         return Contestant(name, self.registry.info(found.model), found)  # with its measures

@@ -5,31 +5,19 @@ Names of datasets, models and labels come from outside: all of them are escaped.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from PIL import Image
-
-from ragstone.evaluation.charts import Series, chart
-from ragstone.evaluation.sheets import Pixels, block, png, side_by_side
-from ragstone.models.images import LABEL, ImageModel, unscaled
-from ragstone.storage import runs
+from ragstone.evaluation.contest_pictures import Figure, pictures
 from ragstone.storage.files import write_durably
-from ragstone.training.model_files import open_model
 
 if TYPE_CHECKING:
-    from ragstone.schemas.models import Contestant, FamilyComparison, ModelInfo, ModelMeasures
-    from ragstone.schemas.runs import RunPoint
+    from ragstone.schemas.models import FamilyComparison, ModelInfo, ModelMeasures
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
 
-_COLUMNS, _ROWS = 10, 4  # of the sheet of a model
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:1200px;margin:2em auto;padding:0 1em;color:#222}"
@@ -50,34 +38,12 @@ _EXPLAINED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    """A picture of the report."""
-
-    file: str
-    title: str
-    data: bytes
-
-    @property
-    def html(self) -> str:
-        """The picture as a part of a page."""
-        if self.file.endswith(".svg"):
-            return f"<figure>{self.data.decode()}</figure>"
-        found = base64.b64encode(self.data).decode()
-        source = f"data:image/png;base64,{found}"
-        return f'<figure><img alt="{escape(self.title)}" src="{source}"></figure>'
-
-
 def write_report(store: Store, registry: Registry, comparison: FamilyComparison, out: Path) -> None:
     """Write `report.html`, `report.md`, the pictures that the latter shows, and `samples.png`."""
-    known = [one for one in comparison.contestants if one.model is not None]
-    figures = []
-    if known:
-        figures.append(_samples(registry, comparison, known))
-        figures += _curves(store, known)
-        figures += _costs(registry, comparison, known)
+    figures = pictures(store, registry, comparison)
     for figure in figures:
-        write_durably(out / figure.file, figure.data)
+        data = figure.data
+        write_durably(out / figure.file, data.encode() if isinstance(data, str) else data)
     write_durably(out / "report.html", _html(comparison, figures).encode())
     write_durably(out / "report.md", _markdown(comparison, figures).encode())
 
@@ -147,111 +113,6 @@ def _real(comparison: FamilyComparison, columns: list[str]) -> list[str]:
     return ["real, held out", *told]
 
 
-# ------------------------------------------------------------ the pictures
-
-
-def _samples(registry: Registry, comparison: FamilyComparison, known: list[Contestant]) -> _Figure:
-    blocks: dict[str, Image.Image] = {}
-    for one in known:
-        if one.model is None:
-            continue
-        network, _ = open_model(registry.folder(f"{one.model.name}@{one.model.number}"))
-        pixels = sheet_of(cast("ImageModel", network), comparison.seed)
-        blocks[one.family] = block(pixels, _COLUMNS)
-    title = f"Samples of all families, of seed {comparison.seed}"
-    return _Figure("samples.png", title, png(side_by_side(blocks)))
-
-
-@torch.inference_mode()
-def sheet_of(model: ImageModel, seed: int) -> Pixels:
-    """Return four rows of ten samples; each column of a label where the model is told of labels."""
-    rng = torch.Generator().manual_seed(seed)
-    if not (model.config.labels and LABEL in model.conditioning):
-        return unscaled(model.sample(rng, _COLUMNS * _ROWS, None)).cpu().numpy()
-    columns = []
-    for number in range(_COLUMNS):
-        made = model.sample(rng, _ROWS, number % model.config.labels)
-        columns.append(unscaled(made).cpu().numpy())
-    return np.stack(columns, 1).reshape(-1, *columns[0].shape[1:])
-
-
-def _curves(store: Store, known: list[Contestant]) -> list[_Figure]:
-    """Return a chart of each family's losses, and of coverage where it was recorded."""
-    figures, covered = [], []
-    for one in known:
-        if one.model is None or not one.model.run:
-            continue
-        points = runs.find(store.catalog, one.model.run).points
-        found = chart(one.family, _losses(points), "step", "loss", log=(False, False))
-        if found:
-            figures.append(
-                _Figure(f"loss-{one.family}.svg", f"Losses of {one.family}", found.encode())
-            )
-        steps = [
-            (p.step / points[-1].step, p.figures["coverage"])
-            for p in points
-            if "coverage" in p.figures
-        ]
-        covered.append(Series(one.family, steps, marked=True))
-    found = chart(
-        "Coverage while it learns", covered, "part of the training", "coverage", log=(False, False)
-    )
-    return figures + ([_Figure("coverage.svg", "Coverage", found.encode())] if found else [])
-
-
-def _losses(points: list[RunPoint]) -> list[Series]:
-    validated = [(p.step, p.validation) for p in points if p.validation is not None]
-    return [
-        Series("training", [(p.step, p.loss) for p in points]),
-        Series("held out", validated, marked=True, dashed=True),
-    ]
-
-
-def _costs(
-    registry: Registry, comparison: FamilyComparison, known: list[Contestant]
-) -> list[_Figure]:
-    """Return charts of the distance beside the seconds of training, and of sampling.
-
-    Models of the same families and version that were compared with other minutes are shown, too.
-    """
-    if not comparison.extractor:
-        return []
-    distance = f"FD-{registry.info(comparison.extractor).digest[:8]}"
-    training, making = [], []
-    for one in known:
-        points: Mapping[float, float] = {
-            info.seconds: info.measures[distance]
-            for info in registry.all()
-            if one.model and _alike(info, one.model) and distance in info.measures
-        }
-        training.append(Series(one.family, sorted(points.items()), marked=True))
-        found = one.measures.measures if one.measures else {}
-        if distance in found:
-            cost = 1_000 / found["samples_per_second"]
-            making.append(Series(one.family, [(cost, found[distance])], marked=True))
-    both = [
-        ("fd-training.svg", f"{distance} and seconds of training", training, "seconds of training"),
-        (
-            "fd-sampling.svg",
-            f"{distance} and seconds of sampling",
-            making,
-            "seconds for 1,000 samples",
-        ),
-    ]
-    drawn = [
-        (file, title, chart(title, series, across, distance, log=(True, True)))
-        for file, title, series, across in both
-    ]
-    return [_Figure(file, title, found.encode()) for file, title, found in drawn if found]
-
-
-def _alike(info: ModelInfo, other: ModelInfo) -> bool:
-    """Tell whether two models differ in how long they were trained alone."""
-    same = (info.family, info.data.digest, info.config, info.material)
-    compared = info.name.endswith(f"m-{info.family}")  # measured with about as many samples
-    return compared and same == (other.family, other.data.digest, other.config, other.material)
-
-
 # ------------------------------------------------------------ the files
 
 
@@ -271,24 +132,24 @@ def _notes(comparison: FamilyComparison) -> list[str]:
     return notes + list(dict.fromkeys(note for found in measured for note in found.notes))
 
 
-def _html(comparison: FamilyComparison, figures: list[_Figure]) -> str:
+def _html(comparison: FamilyComparison, figures: list[Figure]) -> str:
     title, told = (escape(text) for text in _head(comparison))
     head, *rows = _table(comparison)
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = [f"<tr>{cells}</tr>"]
     lines += ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows]
     notes = "".join(f"<p>{escape(text)}</p>" for text in (*_notes(comparison), *_EXPLAINED))
-    pictures = "\n".join(figure.html for figure in figures)
+    drawn = "\n".join(figure.html for figure in figures)
     table = "\n".join(lines)
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n<h1>{title}</h1>\n<p>{told}</p>\n"
-        f"<table>\n{table}\n</table>\n{notes}\n{pictures}\n</html>\n"
+        f"<table>\n{table}\n</table>\n{notes}\n{drawn}\n</html>\n"
     )
 
 
-def _markdown(comparison: FamilyComparison, figures: list[_Figure]) -> str:
+def _markdown(comparison: FamilyComparison, figures: list[Figure]) -> str:
     title, told = (_plain(text) for text in _head(comparison))
     head, *rows = [[_plain(cell) for cell in row] for row in _table(comparison)]
     lines = [

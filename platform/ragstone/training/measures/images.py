@@ -152,4 +152,4 @@ def _features(found: Measured, made: Drawn, eye: Extractor, data: ImageData) -> 
 
 
 def _rows(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.reshape(len(pixels), -1).astype(np.float32)
+    return pixels.reshape(len(pixels), math.prod(pixels.shape[1:])).astype(np.float32)
