@@ -4,7 +4,7 @@ A recogniser that learnt from the recordings tells how many of the clips are und
 that were held out; of the same ones after they were made spectrograms and sound again, which is the
 most that the model can reach; and of what it made, of each digit.
 
-Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/spectrograms.py [--steps 1500]
+Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/spectrograms.py [--steps 800]
 
 It takes 8 minutes of one processor. --folder keeps the weights and a clip of each digit.
 """
@@ -40,7 +40,7 @@ from ragstone.training.trainer import Trainer
 RATE, SIZE, HOP = 8_000, 64, 64
 EACH = 20  # clips of a digit
 RECIPE = {"batch": 32, "optimiser": "muon", "learning_rate": 2e-3, "weight_decay": 0.01}
-GUIDANCES = (1.0, 2.0, 3.0)
+GUIDANCES = (1.0, 2.0)
 
 Waves = list[NDArray[np.int16]]
 
@@ -48,7 +48,7 @@ Waves = list[NDArray[np.int16]]
 def main() -> None:
     """Train, and print the figures as Markdown."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--folder", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
