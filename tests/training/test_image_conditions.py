@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import ragstone
+from ragstone.config import EncoderSettings
 from ragstone.encoders.base import TextEncoder
-from ragstone.errors import InvalidArgument, UnknownModel
+from ragstone.encoders.text import open_text_encoder
+from ragstone.errors import InvalidArgument, SpaceMismatch, UnknownModel
 from ragstone.models.waves import wav
 from ragstone.workspace import Workspace
 from tests.training.tiny_images import half_light, half_light_folder, lean, png, sheet
@@ -69,7 +71,7 @@ def test_latents_of_an_autoencoder_that_is_kept_with_them(squares: Workspace) ->
         squares.train_model("diffusion", "squares", "no", other)
 
 
-def test_what_a_text_says(squares: Workspace) -> None:
+def test_what_a_text_says(squares: Workspace, tmp_path: Path, small_model: Path) -> None:
     told = {**SETTINGS, "width": 8, "halvings": 1, "text": "said", "steps": 200}
     made = squares.train_model("diffusion", "squares", "painter", told)
     assert made.tokenizer == "8 x 8 pixels, grey, texts"
@@ -79,6 +81,12 @@ def test_what_a_text_says(squares: Workspace) -> None:
         assert np.mean([sign * lean(image) for image in sheet(sample.media)]) > 80
     found = squares.evaluate_model("painter", samples=2)
     assert found.loss == pytest.approx(made.loss, rel=1e-3)
+    squares.export_model("painter", tmp_path / "painter")
+    other = open_text_encoder(EncoderSettings(name=str(small_model)))
+    with ragstone.open(tmp_path / "other", create=True, encoder=other) as elsewhere:
+        elsewhere.import_model(tmp_path / "painter")
+        with pytest.raises(SpaceMismatch, match="minilm"):
+            elsewhere.sample("painter", "light at the left")
 
 
 def test_texts_that_are_not_there(squares: Workspace) -> None:
