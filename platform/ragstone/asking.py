@@ -89,7 +89,8 @@ class Asking:
     def _alone(self, question: str) -> Asked | AnswerError:
         try:
             return self._asked(question, Conversation(None, [], []))
-        except (InvalidQuery, RefusedSample) as error:  # of this question; whatever else is wrong is so with all
+        except (InvalidQuery, RefusedSample) as error:
+            # It is of this question; whatever else is wrong is so with all.
             return AnswerError(error.code, error.message, error.hint)
 
     def _asked(self, question: str, talk: Conversation) -> Asked:
