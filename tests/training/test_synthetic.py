@@ -76,6 +76,8 @@ def test_the_same_again_adds_nothing(made: Workspace) -> None:
     assert again.ingested.items.unchanged == 4
     assert again.ingested.version == head(made).version == before
     assert made.sample("vae", count=4).ingested is None
+    made.sync("squares")
+    assert made.log("squares")[0].synthetic == 4  # no place has them, so none has lost them
 
 
 def test_a_search_leaves_them_out_unless_it_is_told(made: Workspace) -> None:
