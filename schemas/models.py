@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ragstone.schemas.api import IngestResult
+from ragstone.schemas.api import Bin, Difference, FacetValue, IngestResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,68 @@ class WatermarkReport:
     files: list[FileWatermark]
     z: float | None  # of all together; None for one file
     found: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the items of a version spread over the values of a field."""
+
+    field: str
+    values: list[FacetValue]  # the most frequent first
+    bins: list[Bin]  # of many numbers, instead
+    others: int  # values that are not listed
+    missing: int  # items without the field
+    evenness: float  # entropy as a part of its most: 1 where all values are as frequent
+    imbalance: float  # how many times as frequent as the rarest the most frequent value is
+
+
+@dataclass(frozen=True, slots=True)
+class LabelShare:
+    """A label in the data, and in what a model makes."""
+
+    label: str
+    data: float  # share of the items that have one
+    made: float  # share of what the model makes unasked, as a classifier sees it
+    right: float | None  # share of what is made when it is asked for; None: it cannot be
+    interval: tuple[float, float] | None = None  # of `right`, 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class BiasReport:
+    """How even a version is, and what a model makes of that."""
+
+    data: str  # D@V
+    spreads: list[Spread]
+    model: str = ""  # NAME@NUMBER; empty: none was asked for
+    extractor: str = ""  # the classifier, NAME@NUMBER
+    samples: int = 0
+    labels: list[LabelShare] = field(default_factory=list)
+    distance: float | None = None  # of both shares: half the sum of their differences
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationShare:
+    """Classifiers that know a part of the real images, without and with what a model makes."""
+
+    share: float  # percent of the real images
+    images: int  # the same, counted
+    accuracy: Difference  # on what is held out; before: without, after: with; over the seeds
+    each: list[list[float]]  # by seed: without, with
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationStudy:
+    """Whether images that a model makes help a classifier."""
+
+    data: str  # D@V
+    model: str  # NAME@NUMBER
+    label: str  # field of the metadata
+    synthetic: int  # images that the model made
+    seeds: int
+    steps: int  # of each training
+    held_out: int  # images that it is measured by
+    shares: list[AugmentationShare]
 
 
 @dataclass(frozen=True, slots=True)

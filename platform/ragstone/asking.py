@@ -8,11 +8,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ragstone.answers import AnswerStream, Asked, answer_many, answer_stream, with_words
-from ragstone.errors import InvalidQuery
-from ragstone.generation.generators import open_generator
+from ragstone.errors import InvalidQuery, RefusedSample
+from ragstone.generation.generators import TRAINED, open_generator
 from ragstone.retrieval.question import Question
 from ragstone.schemas.answers import Answer, AnswerError, Receipt
 from ragstone.sessions import Conversation, conversation
+from ragstone.training.refusing import check_asked
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
@@ -88,10 +89,13 @@ class Asking:
     def _alone(self, question: str) -> Asked | AnswerError:
         try:
             return self._asked(question, Conversation(None, [], []))
-        except InvalidQuery as error:  # of this question; whatever else is wrong is so with all
+        except (InvalidQuery, RefusedSample) as error:
+            # It is of this question; whatever else is wrong is so with all.
             return AnswerError(error.code, error.message, error.hint)
 
     def _asked(self, question: str, talk: Conversation) -> Asked:
+        if self.writer.id.startswith(TRAINED):  # it is a model of this workspace that is asked
+            check_asked(self.settings.models, self.store.root, question, {})
         alone, rewriting = talk.alone(question, self.writer, self.settings.generation)
         generation, reference = self.settings.generation, self.manifest
         searched = Question(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ragstone.models.sampling import Sampler
     from ragstone.schemas.models import (
         Anomaly,
+        AugmentationStudy,
+        BiasReport,
         Copying,
         DamagedModel,
         DatastoreInfo,
@@ -469,6 +471,79 @@ class Modelling:
                 expected = f"a file that can be read ({error.strerror})"
                 raise InvalidArgument("file", str(file), expected) from error
         return look(opened, key_of(self._store.root / "models"))
+
+    def evaluate_augmentation(
+        self,
+        dataset: str,
+        model: str,
+        label: str = "",
+        *,
+        synthetic: int = 1_000,
+        seeds: int = 5,
+        shares: Sequence[float] = (5, 10, 100),
+        steps: int = 200,
+        on_progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> AugmentationStudy:
+        """Compare classifiers of images that learnt with and without what a model makes.
+
+        Parameters
+        ----------
+        label
+            Field of the metadata; empty: the one that the model was told.
+        synthetic
+            Images that the model makes.
+        seeds
+            Trainings of each kind, which draw their part of the real images anew.
+        shares
+            Parts of the real images, in percent.
+        on_progress
+            Called with the pairs of trainings that are done, and all.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, UnknownModel, InvalidArgument, DamagedFile
+            The call is wrong, and the message says how.
+        """
+        from ragstone.evaluation.augmenting import Study, study
+
+        asked = Study(label, synthetic, seeds, shares, steps)
+        with self._store.shared():
+            manifest = self._store.resolve(dataset)
+            return study(self._store, self._models, manifest, model, asked, on_progress)
+
+    def bias(
+        self,
+        dataset: str,
+        fields: Sequence[str] = (),
+        *,
+        model: str = "",
+        samples: int = 1_000,
+        extractor: str = "",
+    ) -> BiasReport:
+        """Return how even the items of a version spread over labels and other metadata.
+
+        What models made is left out.
+
+        Parameters
+        ----------
+        fields
+            As in filters; without any, the most usual ones.
+        model
+            A model of images: what it makes unasked, and asked for each label, is looked at by a
+            classifier.
+        extractor
+            That classifier; empty: the newest that learnt from the dataset of the model.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, UnknownField, UnknownModel, InvalidArgument, DamagedFile
+            The call is wrong, and the message says how.
+        """
+        from ragstone.training.biasing import bias
+
+        with self._store.shared():
+            manifest = self._store.resolve(dataset)
+            return bias(self._store, self._models, manifest, fields, model, samples, extractor)
 
     def licences(self, of: str) -> LicenceSummary:
         """Count the licences of a version, or of what a model learnt from, and name conflicts.

@@ -370,6 +370,8 @@ class Workspace(Modelling):
         ------
         InvalidQuery, InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
             The call is wrong, and the message says how.
+        RefusedSample
+            A model of the workspace is asked what `models.refused` names.
         GeneratorUnavailable, GeneratorFailed, GeneratorTimeout, GeneratorNonsense
             By the call, or the iterator: there is no answer. What was asked and found is kept.
         """

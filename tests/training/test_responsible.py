@@ -63,6 +63,9 @@ def test_a_model_is_not_asked_and_a_copying_one_not_handed_on(
         ws.train_model("gru", "notes", "gru", {"steps": 2, "batch": 2, "width": 8, "context": 16})
         with pytest.raises(RefusedSample):
             ws.sample("gru", "Slate and Chalk", ingest="notes")
+        with pytest.raises(RefusedSample, match="chalk"):
+            ws.ask("Where is the chalk?", "notes", generator="model:gru")
+        assert ws.ask("Where is the chalk?", "notes").question  # nobody asks a model
         assert ws.log("notes")[0].version == 1
         assert ws.copying("gru").verdict == "unknown"
         ws.export_model("gru", tmp_path / "first")

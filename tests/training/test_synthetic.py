@@ -76,6 +76,8 @@ def test_the_same_again_adds_nothing(made: Workspace) -> None:
     assert again.ingested.items.unchanged == 4
     assert again.ingested.version == head(made).version == before
     assert made.sample("vae", count=4).ingested is None
+    made.sync("squares")
+    assert made.log("squares")[0].synthetic == 4  # no place has them, so none has lost them
 
 
 def test_a_search_leaves_them_out_unless_it_is_told(made: Workspace) -> None:
@@ -177,6 +179,20 @@ def test_what_cannot_be_taken_in_changes_nothing(made: Workspace) -> None:
     with pytest.raises(InvalidArgument, match="a name of letters"):
         made.sample("vae", ingest="no/name")
     assert "no/name" not in {info.name for info in made.datasets()}
+
+
+def test_they_stay_marked_in_copies_and_versions_made_anew(made: Workspace) -> None:
+    made.fork("squares@2", "again")
+    assert made.log("again")[0].synthetic == 4
+    made.fork("squares@1", "before")
+    assert made.log("before")[0].synthetic == 0
+    made.restore("again@1")
+    assert made.log("again")[0].synthetic == 4
+    (one, *_) = [item for item in made.items("again") if item.synthetic]
+    made.delete("again", [one.item_id])
+    assert made.log("again")[0].synthetic == 3
+    assert len(made.search("", "again", image=made.original(one.item_id).content, k=50).hits) == 30
+    assert made.doctor().healthy
 
 
 def test_a_marked_file_stays_marked_elsewhere(made: Workspace, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from ragstone import __version__
 from ragstone.cli import (
     anomalies,
     answer_quality,
+    augmentation,
     bench,
+    bias,
     catalog,
     chat,
     contest,
@@ -156,6 +158,7 @@ app.add_typer(measure, name="evaluate", rich_help_panel=_CARE)
 measure.command("retrieval")(evaluate.retrieval)
 measure.command("answers")(answer_quality.answers)
 measure.command("model")(models.evaluate)
+measure.command("augmentation")(augmentation.augmentation)
 measure.command("gate")(evaluate.gate)
 measure.command("list")(evaluate.list_kept)
 measure.command("show")(evaluate.show)
@@ -185,6 +188,7 @@ app.command(rich_help_panel=_MODELS)(anomalies.anomalies)
 app.command(rich_help_panel=_MODELS)(provenance.provenance)
 app.command(rich_help_panel=_MODELS)(watermark.watermark)
 app.command(rich_help_panel=_MODELS)(licences.licences)
+app.command(rich_help_panel=_MODELS)(bias.bias)
 app.command("export-model", rich_help_panel=_MODELS)(models.export_model)
 app.command("import-model", rich_help_panel=_MODELS)(models.import_model)
 app.command(rich_help_panel=_CARE)(bench.bench)
