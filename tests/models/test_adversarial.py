@@ -87,6 +87,18 @@ def test_a_model_that_is_told_of_no_labels(name: str) -> None:
     assert math.isfinite(float(loss.value.detach()))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_step_in_bfloat16(name: str) -> None:
+    model = made(name, labels=3, critic_steps=1)
+    model.begin(0)  # when slopes count
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.training_step(batch(), seeded(), "train").value
+    loss.backward()
+    for own, parameter in model.named_parameters():
+        assert parameter.grad is not None, own
+        assert bool(parameter.grad.isfinite().all()), own
+
+
 def test_settings_that_cannot_be_are_refused() -> None:
     for name, value in (("objective", "best"), ("critic_steps", 0), ("r1_every", 0)):
         with pytest.raises(InvalidArgument, match=name):
