@@ -45,7 +45,16 @@ HELD_OUT = 1_000  # of the training images, which the trainer validates by
 
 
 def load(data: Path) -> tuple[Pixels, NDArray[np.int64], Pixels, NDArray[np.int64]]:
-    """Return training images (60000, 1, 28, 28), their labels, and the same of 10,000 to test."""
+    """Return training images (60000, 1, 28, 28), their labels, and the same of 10,000 to test.
+
+    Both are shuffled, always alike: the file has them by digit, so that the first are all zeros.
+    """
+    x_train, y_train, x_test, y_test = _stored(data)
+    orders = [np.random.default_rng(0).permutation(len(labels)) for labels in (y_train, y_test)]
+    return x_train[orders[0]], y_train[orders[0]], x_test[orders[1]], y_test[orders[1]]
+
+
+def _stored(data: Path) -> tuple[Pixels, NDArray[np.int64], Pixels, NDArray[np.int64]]:
     with np.load(data / "mnist" / "mnist.npz") as found:
         x_train, y_train, x_test, y_test = (
             found[name] for name in ("x_train", "y_train", "x_test", "y_test")
@@ -111,7 +120,7 @@ def coverage(real: NDArray[np.float32], made: NDArray[np.float32]) -> float:
 
 
 def _train(model: Classifier, data: Path, path: Path) -> None:
-    pixels, labels, _, _ = load(data)
+    pixels, labels, _, _ = _stored(data)
     parts = [
         images_of(pixels[side], labels[side])
         for side in (slice(HELD_OUT, None), slice(0, HELD_OUT))
@@ -154,9 +163,7 @@ def main() -> None:
     x_train, y_train, x_test, y_test = load(data)
     right = float((network.classify(x_test) == y_test).mean())
     print(f"{network.name}: {network.model.parameters_count:,} parameters, {right:.2%} right")
-    order = np.random.default_rng(0).permutation(len(x_train))
-    train = network.features(x_train)[order]
-    test = network.features(x_test)
+    train, test = network.features(x_train), network.features(x_test)
     made = network.features(gaussians(x_train, y_train, 10_000))
     for name, real, other in (
         ("test images, training images", train, test),
