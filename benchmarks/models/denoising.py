@@ -62,6 +62,7 @@ SOLVERS = (
     ("ddim", 20),
     ("euler", 20),
 )
+WORDS = 8  # of a text
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SEEN = (
     "{word}",
@@ -72,6 +73,10 @@ SEEN = (
     "an image of a {figure}",
     "this shows {word}",
     "the number {figure}",
+    "{figure}, by hand",
+    "draw me {word}",
+    "somebody wrote {figure}",
+    "{word} on a dark ground",
 )
 UNSEEN = (
     "a {word}",
@@ -150,18 +155,18 @@ class Bench:
     def text(self, coder: AE, steps: int) -> None:
         """Print how many samples show the digit that their text asks for."""
         encoder = open_text_encoder(EncoderSettings())
-        texts = [_said(SEEN, digit) for digit in range(10)]
-        known = captions_of(encoder, texts, most=4)
+        texts = [said(SEEN, digit) for digit in range(10)]
+        known = captions_of(encoder, texts, most=WORDS)
         width = known.texts.whole.shape[1]
-        model, data = self._denoiser(coder, {"texts": width, "words": 5}, known)
+        model, data = self._denoiser(coder, {"texts": width, "words": WORDS + 1}, known)
         self._train("text", model, data, self.recipe, steps)
         print("\n| guidance | text | shows the digit |")
         print("| --- | --- | --- |")
         for guidance in (1.0, 2.0):
             shares = []
             for template in (*UNSEEN, SEEN[2]):
-                asked = [_said([template], digit)[0] for digit in range(10)]
-                vectors = Texts.of(encoder, asked, most=4).vectors(np.arange(10))
+                asked = [said([template], digit)[0] for digit in range(10)]
+                vectors = Texts.of(encoder, asked, most=WORDS).vectors(np.arange(10))
                 share = self._shown(model, vectors, guidance)
                 shares.append(share)
                 seen = " (seen)" if template in SEEN else ""
@@ -272,7 +277,8 @@ class Bench:
         )
 
 
-def _said(templates: list[str] | tuple[str, ...], digit: int) -> list[str]:
+def said(templates: list[str] | tuple[str, ...], digit: int) -> list[str]:
+    """Return what templates say of a digit."""
     return [one.format(word=DIGITS[digit], figure=digit) for one in templates]
 
 

@@ -128,7 +128,7 @@ def test_the_loss_is_that_of_all_times_and_of_a_seed() -> None:
 
 
 @pytest.mark.parametrize("backbone", ["unet", "dit"])
-def test_it_hears_whole_texts_and_a_transformer_their_words(backbone: str) -> None:
+def test_it_hears_words_and_a_transformer_their_order(backbone: str) -> None:
     model = made(backbone=backbone, texts=6, words=3)
     noisy, time = torch.randn(1, 1, 8, 8), torch.tensor([0.5])
     texts = torch.randn(1, 3, 6)

@@ -75,7 +75,7 @@ def test_what_a_text_says(squares: Workspace, tmp_path: Path, small_model: Path)
     told = {**SETTINGS, "width": 8, "halvings": 1, "text": "said", "steps": 200}
     made = squares.train_model("diffusion", "squares", "painter", told)
     assert made.tokenizer == "8 x 8 pixels, grey, texts"
-    assert made.config["words"] == 5  # the whole text, and up to four words
+    assert made.config["words"] == 9  # the whole text, and up to eight words
     for prompt, sign in (("light at the left", 1), ("the right half shines", -1)):
         sample = squares.sample("painter", prompt, count=9)
         assert np.mean([sign * lean(image) for image in sheet(sample.media)]) > 80

@@ -55,15 +55,33 @@ def reading(reads: Reads, width: int) -> nn.Linear:
     return found
 
 
+class Heard(nn.Module):
+    """A text as one vector: what it is as a whole, and the words that matter, in any order.
+
+    (batch, words, width of a word), the whole first, to (batch, width).
+    """
+
+    def __init__(self, width: int, reads: Reads) -> None:
+        super().__init__()
+        self.whole, self.words = reading(reads, width), reading(reads, width)
+        self.look = nn.Linear(reads.texts, 1, bias=False)
+
+    def forward(self, texts: torch.Tensor) -> torch.Tensor:
+        """Return the vectors."""
+        weights = self.look(texts).softmax(dim=1)  # a word that is not there adds 0
+        heard: torch.Tensor = self.whole(texts[:, 0]) + self.words((weights * texts).sum(1))
+        return heard
+
+
 class Told(nn.Module):
-    """A time, a kind and a text as a whole, as one vector (batch, width)."""
+    """A time, a kind and a text, as one vector (batch, width)."""
 
     def __init__(self, width: int, reads: Reads) -> None:
         super().__init__()
         self.width = width
         self.maps = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.embedding = nn.Embedding(reads.labels + 1, width)  # the last: it is not told
-        self.text = reading(reads, width) if reads.texts else None
+        self.text = Heard(width, reads) if reads.texts else None
 
     def forward(
         self, time: torch.Tensor, labels: torch.Tensor, texts: torch.Tensor | None = None
@@ -77,7 +95,7 @@ class Told(nn.Module):
         waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
         told: torch.Tensor = self.maps(waves) + self.embedding(labels)
         if self.text is not None and texts is not None:
-            told = told + self.text(texts[:, 0])
+            told = told + self.text(texts)
         return functional.silu(told)
 
 

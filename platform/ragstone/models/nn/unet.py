@@ -69,7 +69,7 @@ class UNet(nn.Module):
         labels: torch.Tensor,
         texts: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """See `Reads`; of texts, it reads the whole alone."""
+        """See `Reads`; of texts, it hears no order of the words."""
         told = self.told(time, labels, texts)
         states = self.first(images)
         kept = [states]

@@ -38,7 +38,7 @@ class VectorNet(nn.Module):
         labels: torch.Tensor,
         texts: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """See `Reads`; of texts, it reads the whole alone."""
+        """See `Reads`; of texts, it hears no order of the words."""
         told = self.told(time, labels, texts)
         states = self.into(vectors)
         for block in self.blocks:

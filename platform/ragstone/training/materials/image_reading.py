@@ -37,6 +37,7 @@ _ANY = LimitSettings(pixels=10**9, audio_seconds=1e9)  # it was within the limit
 _LARGEST = 256  # pixels of a side
 _BY_ITSELF = 64  # pixels of a side, at most, where none is asked for
 _SEEN = 32  # images that size and colours are chosen by
+_FEWEST = 8  # words that are read of a text, at least: who asks may say more than was learnt
 _SECONDS = 0.5  # of a recording
 _SLOWEST, _FASTEST = 1_000, 48_000  # samples a second
 
@@ -167,7 +168,7 @@ class Reading:
             raise self._no_field(TEXT)
         encoder = self._known_encoders().chosen()
         name = self._known_encoders().name_of(encoder)
-        most = max(1, min(MOST, max(lengths)))
+        most = min(MOST, max(_FEWEST, max(lengths)))
         return TextSpace(encoder=name, space=encoder.identity.space, words=most)
 
     def _known_encoders(self) -> Encoders:
