@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ragstone.cli.hits import show_hits
 from ragstone.cli.ingest import show_result
 from ragstone.cli.output import say, styled
@@ -32,6 +30,7 @@ SETTINGS: dict[str, Any] = {"label": "digit", "steps": 500, "width": 16, "latent
 
 def write_digits(folder: Path, many: int) -> Path:
     """Write the first digits as images, with a table that names them; return the folder."""
+    import numpy as np
     from PIL import Image
     from sklearn.datasets import load_digits
 
