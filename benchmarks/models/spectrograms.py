@@ -6,7 +6,7 @@ most that the model can reach; and of what it made, of each digit.
 
 Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/spectrograms.py [--steps 800]
 
-It takes 8 minutes of one processor. --folder keeps the weights and a clip of each digit.
+--folder keeps the weights and a clip of each digit.
 """
 
 from __future__ import annotations
