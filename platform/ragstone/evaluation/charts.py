@@ -55,15 +55,17 @@ class _Axis:
         return self.begin + (shown - self.low) / (self.high - self.low) * (self.end - self.begin)
 
     def ticks(self) -> list[float]:
-        """Return round values within: of a log axis powers of ten, or 1, 2 and 5 of each."""
+        """Return round values within: of a log axis powers of ten, or 1, 2 and 5 of each.
+
+        Where a log axis has no two of them, it is as short as a plain one.
+        """
         if not self.log:
-            step = _round_step((self.high - self.low) / _TICKS)
-            first, last = math.ceil(self.low / step), math.floor(self.high / step)
-            return [number * step for number in range(first, last + 1)]
+            return _even(self.low, self.high)
         powers = range(math.floor(self.low), math.ceil(self.high) + 1)
         parts = (1,) if self.high - self.low > 2 else (1, 2, 5)
         found = [part * 10.0**power for power in powers for part in parts]
-        return [value for value in found if self.low <= math.log10(value) <= self.high]
+        within = [value for value in found if self.low <= math.log10(value) <= self.high]
+        return within if len(within) > 1 else _even(10.0**self.low, 10.0**self.high)
 
 
 def chart(
@@ -155,6 +157,12 @@ def _drawn(series: Series, places: Sequence[Point], colour: str) -> list[str]:
             f'text-anchor="{"end" if right else "start"}">{escape(series.name)}</text>'
         )
     return parts
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Return round values from `low` to `high`, at even steps."""
+    step = _round_step((high - low) / _TICKS)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _round_step(least: float) -> float:
