@@ -16,7 +16,6 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from ragstone.errors import InvalidArgument
 from ragstone.models.base import Batch, Capability, Loss, Phase
 from ragstone.models.coverage import coverage
 from ragstone.models.images import LABEL, ImageConfig, ImageModel, scaled
@@ -55,12 +54,8 @@ class AdversarialConfig(ImageConfig):
     augment: bool = False
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            expected = "one of " + ", ".join(OBJECTIVES)
-            raise InvalidArgument("objective", self.objective, expected)
-        for name in ("latent", "width", "r1_every", "critic_steps"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(name, getattr(self, name), "at least 1")
+        self.among(objective=OBJECTIVES)
+        self.at_least(latent=1, width=1, r1_every=1, critic_steps=1)
 
 
 class Adversarial(ImageModel):

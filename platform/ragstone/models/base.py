@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -41,6 +41,30 @@ class Config:
 
     family: ClassVar[str]
     decided: ClassVar[frozenset[str]] = frozenset()  # settings that the data decide, not people
+
+    def at_least(self, **least: float) -> None:
+        """Refuse settings that are less than what is named.
+
+        Raises
+        ------
+        InvalidArgument
+            One is.
+        """
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                raise InvalidArgument(name, getattr(self, name), f"at least {number:g}")
+
+    def among(self, **known: Collection[str]) -> None:
+        """Refuse settings that are none of those known.
+
+        Raises
+        ------
+        InvalidArgument
+            One is not.
+        """
+        for name, names in known.items():
+            if getattr(self, name) not in names:
+                raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(names))
 
     def to_json(self) -> str:
         """Return them as JSON, with family and schema."""

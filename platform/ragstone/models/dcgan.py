@@ -37,8 +37,7 @@ class ConvolutionalConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         AdversarialConfig.__post_init__(self)
-        if self.norm not in WRAPS:
-            raise InvalidArgument("norm", self.norm, "one of " + ", ".join(WRAPS))
+        self.among(norm=WRAPS)
         if self.norm == "batch" and self.by_slopes:
             expected = (
                 "none or spectral where slopes count (r1, wgan_gp): they are of single images"

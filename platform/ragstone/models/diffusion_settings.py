@@ -91,14 +91,7 @@ class DiffusionConfig(ImageConfig):
     def __post_init__(self) -> None:
         self._settle()
         backbones = ("mlp",) if self.latents else ("unet", "dit")
-        for name, known in (
-            ("backbone", backbones),
-            ("predicts", PREDICTED),
-            ("times", _TIMES),
-            ("solver", SOLVERS),
-        ):
-            if getattr(self, name) not in known:
-                raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))
+        self.among(backbone=backbones, predicts=PREDICTED, times=_TIMES, solver=SOLVERS)
         schedule(self.noise_schedule)
         straight = self.noise_schedule == "straight"
         if (self.predicts == "flow") != straight and self.predicts in ("flow", "v"):

@@ -14,12 +14,12 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from ragstone.errors import InvalidArgument
 from ragstone.models.base import Capability, LogProb
 from ragstone.models.images import ImageConfig, scaled, unscaled
 from ragstone.models.likelihood import LikelihoodModel
 from ragstone.models.nn.flows import Chain
 from ragstone.models.nn.pixels import own_chance, uniform
+from ragstone.models.two_way import TwoWay
 
 _MARGIN = 0.05  # of the pixels' range, where the logit would be infinite
 
@@ -28,15 +28,12 @@ _MARGIN = 0.05  # of the pixels' range, where the logit would be infinite
 class FlowConfig(ImageConfig):
     """Settings of every flow."""
 
-    def at_least(self, **least: int) -> None:
-        """Raise InvalidArgument where a setting is less."""
-        for name, number in least.items():
-            if getattr(self, name) < number:
-                raise InvalidArgument(name, getattr(self, name), f"at least {number}")
 
+class Flow(LikelihoodModel, TwoWay):
+    """log p(image) = log N(latents; 0, 1) + log |d latents / d image|.
 
-class Flow(LikelihoodModel):
-    """log p(image) = log N(latents; 0, 1) + log |d latents / d image|."""
+    What comes back of images are they themselves, up to rounding.
+    """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {"sample", "log_prob", "encode", "decode", "interpolate"}
@@ -90,24 +87,6 @@ class Flow(LikelihoodModel):
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the images of latents."""
         return self._levels(latents, self._untold(len(latents)))
-
-    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what comes back of images: they themselves, up to rounding."""
-        return self.decode(self.encode(images))
-
-    def interpolate(self, first: torch.Tensor, last: torch.Tensor, steps: int) -> torch.Tensor:
-        """Return `steps` images from one image (channels, size, size) to another, with both ends.
-
-        Raises
-        ------
-        InvalidArgument
-            There are less than two steps.
-        """
-        if steps < 2:
-            raise InvalidArgument("steps", steps, "at least 2")
-        begin, end = self.encode(torch.stack([first, last]))
-        part = torch.linspace(0, 1, steps, device=begin.device)[:, None]
-        return self.decode(begin + part * (end - begin))
 
     @property
     def _numbers(self) -> int:

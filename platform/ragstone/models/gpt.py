@@ -46,8 +46,7 @@ class GPTConfig(LanguageConfig):
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise InvalidArgument("width", self.width, f"a multiple of twice {self.heads} heads")
-        if self.activation not in FEEDS:
-            raise InvalidArgument("activation", self.activation, "one of " + ", ".join(FEEDS))
+        self.among(activation=FEEDS)
 
     @property
     def feed_width(self) -> int:

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import torch
 
-from ragstone.errors import InvalidArgument
 from ragstone.models.autoregression import Autoregressive, AutoregressiveConfig
 from ragstone.models.base import Batch, Loss, Phase
 from ragstone.models.images import scaled
@@ -42,9 +41,7 @@ class MADEConfig(AutoregressiveConfig):
 
     def __post_init__(self) -> None:
         AutoregressiveConfig.__post_init__(self)
-        for name in ("hidden", "layers", "orders"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(name, getattr(self, name), "at least 1")
+        self.at_least(hidden=1, layers=1, orders=1)
 
 
 class MADE(Autoregressive):

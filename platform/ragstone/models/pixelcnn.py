@@ -39,9 +39,7 @@ class PixelCNNConfig(AutoregressiveConfig):
         AutoregressiveConfig.__post_init__(self)
         if self.kernel < 3 or self.kernel % 2 == 0:
             raise InvalidArgument("kernel", self.kernel, "an odd number, at least 3")
-        for name in ("width", "depth"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(name, getattr(self, name), "at least 1")
+        self.at_least(width=1, depth=1)
 
 
 class PixelCNN(Autoregressive):

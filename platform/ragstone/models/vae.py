@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ragstone.errors import InvalidArgument
 from ragstone.models.autoencoding import Autoencoder, AutoencoderConfig
 from ragstone.models.base import Batch, Capability, LogProb, Loss, Phase
 from ragstone.models.images import LABEL, scaled
@@ -68,12 +67,8 @@ class VAEConfig(AutoencoderConfig):
     warm: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("pixels", _PIXELS), ("network", _NETWORKS)):
-            if getattr(self, name) not in known:
-                raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))
-        for name, least in (("hidden", 1), ("layers", 0), ("warm", 0)):
-            if getattr(self, name) < least:
-                raise InvalidArgument(name, getattr(self, name), f"at least {least}")
+        self.among(pixels=_PIXELS, network=_NETWORKS)
+        self.at_least(hidden=1, layers=0, warm=0)
 
     @property
     def shape(self) -> tuple[int, int, int]:

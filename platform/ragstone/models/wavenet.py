@@ -77,9 +77,7 @@ class WaveNetConfig(Config):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("labels", "speakers", "frame", "width", "depth", "cycles", "window", "fine"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(name, getattr(self, name), "at least 1")
+        self.at_least(labels=1, speakers=1, frame=1, width=1, depth=1, cycles=1, window=1, fine=1)
         if not 2 <= self.levels <= 256:
             raise InvalidArgument("levels", self.levels, "from 2 to 256")
         if self.longest < LENGTHS:

@@ -75,17 +75,10 @@ class TrainingSettings(Config):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("optimiser", _OPTIMISERS),
-            ("schedule", _SCHEDULES),
-            ("precision", _PRECISIONS),
-            ("sharding", _SHARDINGS),
-        ):
-            if getattr(self, name) not in known:
-                raise InvalidArgument(name, getattr(self, name), "one of " + ", ".join(known))
-        for name in ("steps", "batch", "accumulate"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(name, getattr(self, name), "at least 1")
+        self.among(
+            optimiser=_OPTIMISERS, schedule=_SCHEDULES, precision=_PRECISIONS, sharding=_SHARDINGS
+        )
+        self.at_least(steps=1, batch=1, accumulate=1)
         if self.batch % self.accumulate:
             raise InvalidArgument("accumulate", self.accumulate, f"a divisor of {self.batch}")
         for name in ("ema", "beta1", "beta2"):
