@@ -44,7 +44,7 @@ SHOWN = 100
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "dcgan": {"steps": 6000, "precision": "bfloat16"},
-    "wgan_gp": {"steps": 5000, "precision": "bfloat16"},
+    "wgan_gp": {"steps": 12_000, "precision": "bfloat16"},
     "vaegan": {"steps": 4000, "precision": "bfloat16"},
     "stylegan": {"steps": 4000, "precision": "bfloat16"},
     "cyclegan": {"width": 8, "steps": 300, "ema": 0.99, "evaluate_every": 0},
