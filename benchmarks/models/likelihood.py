@@ -54,8 +54,8 @@ RECIPES = {
         86.5,
     ),
     "vae": Recipe(
-        {**BINARY, "network": "mlp", "latent": 40},
-        {**SHARED, "steps": 24_000, "batch": 128, "learning_rate": 3e-3},
+        {**BINARY, "latent": 40, "width": 16},
+        {**SHARED, "steps": 8_000, "batch": 64, "learning_rate": 2e-3, "schedule": "cosine"},
         93.0,
     ),
     "pixelcnn": Recipe(BINARY, {**SHARED, "steps": 1600, "batch": 16, "learning_rate": 5e-3}, 90.0),
