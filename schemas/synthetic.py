@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from ragstone.errors import InvalidArgument
+
 MARK = "synthetic"  # key of the metadata
 MODEL = f"{MARK}.model"  # field of what stands there: NAME@NUMBER
 Synthetic: TypeAlias = bool | Literal["only"]  # what is wanted: without, with, or nothing else
@@ -22,7 +24,15 @@ def model_of(metadata: Mapping[str, Any]) -> str:
 
 
 def where_with(where: Sequence[str], wanted: Synthetic) -> list[str]:
-    """Return filters that also say whether items are wanted that a model made."""
+    """Return filters that also say whether items are wanted that a model made.
+
+    Raises
+    ------
+    InvalidArgument
+        `where` is a text, and no list of them.
+    """
+    if isinstance(where, str):
+        raise InvalidArgument("where", where, "a list of filters")
     if wanted == "only":
         return [*where, f"{MODEL} exists"]
     return [*where, f"{MODEL} exists or {MODEL} missing"] if wanted else list(where)
