@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import ragstone
 from ragstone.config import EncoderSettings
@@ -16,6 +14,8 @@ from ragstone.errors import EncoderUnavailable, InvalidArgument
 from ragstone.schemas.records import Modality, Payload
 from ragstone.training.encoding import WorkspaceEncoders
 from ragstone.workspace import Workspace
+
+from .tiny_images import half_light_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,16 +26,8 @@ SETTINGS = EncoderSettings(device="cpu")
 @pytest.fixture
 def squares(workspace: Workspace, tmp_path: Path) -> Workspace:
     """40 grey images, half of them light at the left, half at the right, and an autoencoder."""
-    chance = np.random.default_rng(0)
-    folder, rows = tmp_path / "images", []
-    folder.mkdir()
-    for number in range(40):
-        image = chance.integers(0, 40, (16, 16)).astype(np.uint8)
-        side = number % 2
-        image[:, side * 8 : side * 8 + 8] += 180
-        Image.fromarray(image).save(folder / f"{number:02}.png")
-        rows.append({"file_name": f"{number:02}.png", "side": ["left", "right"][side]})
-    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    folder = tmp_path / "images"
+    half_light_folder(folder, 40)
     workspace.ingest([folder], "squares")
     workspace.train_model("ae", "squares", "looks", QUICK)
     return workspace

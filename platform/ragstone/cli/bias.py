@@ -20,14 +20,7 @@ def bias(
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="DATASET or DATASET@VERSION.")],
     *,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Field of the items or of their metadata; may be given more than once. Without "
-            "it: the most usual ones.",
-            show_default=False,
-        ),
-    ] = None,
+    field: options.Fields = None,
     model: Annotated[
         str,
         typer.Option(help="A model of images, to look at what it makes.", show_default=False),

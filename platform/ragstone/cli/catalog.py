@@ -120,14 +120,7 @@ def facets(
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="DATASET or DATASET@VERSION.")],
     *,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Field of the items or of their metadata; may be given more than once. Without "
-            "it: the most usual ones.",
-            show_default=False,
-        ),
-    ] = None,
+    field: options.Fields = None,
     where: options.Where = None,
     limit: Annotated[int, typer.Option(help="Values of a field, the most frequent first.")] = 20,
     synthetic: options.Synthetic = False,

@@ -66,3 +66,11 @@ Qrels = Annotated[
     Path | None,
     typer.Option(help="TSV with query-id, corpus-id and score (BEIR layout).", show_default=False),
 ]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Field of the items or of their metadata; may be given more than once. Without it: "
+        "the most usual ones.",
+        show_default=False,
+    ),
+]
