@@ -224,7 +224,21 @@ class ReembedProgress:
     seconds_left: float | None
 
 
-JobProgress = IngestProgress | ReembedProgress
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """How far the training of a model is."""
+
+    stage: Literal["preparing", "training", "committing"]
+    step: int  # done
+    steps: int  # in all; 0 until that is known
+    loss: float | None  # mean of the last ten steps
+    validation: float | None  # of what is held out, as measured last
+    rate: float  # examples per second
+    seconds_left: float | None
+    run: str = ""  # id of the run, once there is one
+
+
+JobProgress = IngestProgress | ReembedProgress | TrainProgress
 
 
 # ---------------------------------------------------------------- search
@@ -758,11 +772,23 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What came of a training."""
+
+    model: str  # NAME@NUMBER
+    run: str
+    steps: int
+    loss: float  # the best on what is held out
+    bits_per_byte: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobInfo:
     """One job: what was asked for, how far it is, what came of it."""
 
     job: str
-    kind: str  # ingest, reembed
+    kind: str  # ingest, reembed, train
     dataset: str
     state: JobState
     created: datetime
@@ -771,11 +797,13 @@ class JobInfo:
     sources: list[str]
     message: str
     progress: JobProgress | None  # as last heard
-    result: JobResult | ReembedResult | None  # when it is done
+    result: JobResult | ReembedResult | TrainResult | None  # when it is done
     error: JobError | None  # when it failed
     revision: int = 0  # another number whenever there is news of a job that a server runs
     quarantine: list[QuarantineInfo] = field(default_factory=list)  # empty in lists of jobs
     encoder: str = ""  # of a re-embedding: the new one
+    family: str = ""  # of a training
+    model: str = ""  # of a training: the name that the model is to have
 
     @property
     def ended_for_good(self) -> bool:

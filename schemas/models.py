@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from ragstone.schemas.api import Bin, Difference, FacetValue, IngestResult
 
@@ -67,6 +67,40 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingInfo:
+    """A setting that a training takes."""
+
+    name: str
+    kind: str  # int, float, bool or str
+    part: Literal["network", "trainer", "data"]  # that it is for
+    default: Any  # None: the data decide
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyInfo:
+    """A family of models that can be trained."""
+
+    name: str
+    material: str  # what it learns from, and makes
+    about: str
+    settings: list[SettingInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOffer:
+    """What a model can be asked for."""
+
+    model: str  # NAME@NUMBER
+    family: str
+    material: str
+    tasks: list[str]  # of `Workspace.sample`; none: it makes nothing
+    labels: list[str]  # that it was told
+    speakers: list[str]
+    prompt: bool  # it reads a text
+    goes_on: bool  # and writes on after it
+
+
+@dataclass(frozen=True, slots=True)
 class DamagedModel:
     """A model whose files do not say what it is."""
 
@@ -78,6 +112,9 @@ class DamagedModel:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What a model made."""
+
+    # As JSON, bytes are base64.
+    __pydantic_config__: ClassVar = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
     model: str  # NAME@NUMBER
     prompt: str

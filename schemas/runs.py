@@ -13,6 +13,17 @@ RunState = Literal["running", "done", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What a training is going to do."""
+
+    begin: int  # steps that are done
+    steps: int
+    seconds: float  # that the others may take
+    parameters: int
+    damaged: tuple[str, ...]  # newer checkpoints that cannot be read, and why
+
+
+@dataclass(frozen=True, slots=True)
 class RunPoint:
     """What was measured after a step."""
 
@@ -62,6 +73,36 @@ class RunCurve:
 
     run: Run
     points: list[RunPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegun:
+    """A run begins, or goes on after `step` steps: what was measured later is void."""
+
+    dataset_id: str
+    run: Run
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunMeasured:
+    """Points of a run, in the order of their steps."""
+
+    run: str
+    points: list[RunPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """How a run ended."""
+
+    run: str
+    state: RunState
+    error: str = ""
+    model: str = ""  # NAME@NUMBER
+
+
+RunEvent = RunBegun | RunMeasured | RunEnded
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ragstone.errors import UnknownId
-from ragstone.schemas.runs import Run, RunCurve, RunPoint, RunState
+from ragstone.schemas.runs import (
+    Run,
+    RunBegun,
+    RunCurve,
+    RunEnded,
+    RunEvent,
+    RunMeasured,
+    RunPoint,
+)
 from ragstone.storage.catalog import now, utc
 
 if TYPE_CHECKING:
@@ -31,13 +38,27 @@ _SELECT = """
 """
 
 
-def begin(catalog: Catalog, dataset_id: str, run: Run, step: int) -> None:
-    """Keep a run that begins, or goes on after `step` steps: what was measured later goes."""
+def record(catalog: Catalog, event: RunEvent) -> None:
+    """Keep what has become of a run."""
+    match event:
+        case RunBegun():
+            _begin(catalog, event)
+        case RunMeasured():
+            _measure(catalog, event)
+        case RunEnded():
+            catalog.write(
+                "UPDATE runs SET state = ?, error = ?, model = ?, ended = ? WHERE run = ?",
+                [event.state, event.error, event.model, now(), event.run],
+            )
+
+
+def _begin(catalog: Catalog, event: RunBegun) -> None:
+    run = event.run
     values = {
         "run": run.run,
         "name": run.name,
         "family": run.family,
-        "dataset_id": dataset_id,
+        "dataset_id": event.dataset_id,
         "version": run.version,
         "data_digest": run.data_digest,
         "seed": run.seed,
@@ -59,25 +80,19 @@ def begin(catalog: Catalog, dataset_id: str, run: Run, step: int) -> None:
         ).fetchone()
         if known is None:
             cursor.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608
-        cursor.execute("DELETE FROM metrics WHERE run = ? AND step > ?", [run.run, step])
+        cursor.execute("DELETE FROM metrics WHERE run = ? AND step > ?", [run.run, event.step])
 
 
-def measure(catalog: Catalog, run: str, points: Sequence[RunPoint]) -> None:
-    """Keep what was measured."""
-    values = [{"run": run, **asdict(one), "figures": json.dumps(one.figures)} for one in points]
+def _measure(catalog: Catalog, event: RunMeasured) -> None:
+    values = [
+        {"run": event.run, **asdict(one), "figures": json.dumps(one.figures)}
+        for one in event.points
+    ]
     rows = pa.Table.from_pylist(values, schema=_POINTS)
     with catalog.transaction() as cursor:
         cursor.register("points", rows)
         cursor.execute("INSERT INTO metrics BY NAME SELECT * FROM points")
         cursor.unregister("points")
-
-
-def end(catalog: Catalog, run: str, state: RunState, *, error: str = "", model: str = "") -> None:
-    """Keep how a run ended."""
-    catalog.write(
-        "UPDATE runs SET state = ?, error = ?, model = ?, ended = ? WHERE run = ?",
-        [state, error, model, now(), run],
-    )
 
 
 def end_lost(catalog: Catalog) -> None:

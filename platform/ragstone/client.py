@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ragstone import errors
+from ragstone.client_models import ModelClient
 from ragstone.errors import ServerUnavailable
 from ragstone.schemas import api
 from ragstone.schemas.answers import (
@@ -44,8 +44,6 @@ from ragstone.transport import (
 
 __all__ = ["Address", "Client", "RemoteError", "connect", "find_server"]
 
-_NEWS_SECONDS = 20  # a request for news of a job is answered so soon at the latest
-
 
 def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
     """Return a client of the server at a URL, or of the one that serves a workspace folder.
@@ -71,7 +69,7 @@ def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
     return Client(address.url, token or address.token)
 
 
-class Client:
+class Client(ModelClient):
     """The workspace behind a server. Safe to use from several threads; `close` when done.
 
     Every method raises the errors of the `Workspace` method of the same name, and
@@ -436,28 +434,6 @@ class Client:
         info = self._done(job, on_progress)
         assert isinstance(info.result, api.ReembedResult)
         return info.result
-
-    def _done(self, job: str, on_progress: Callable[[Any], None] | None) -> api.JobInfo:
-        info = self.follow(job, on_progress)
-        if info.error:
-            raise_known(info.error.code, info.error.message, info.error.hint, status=500)
-        if info.state == "cancelled":
-            raise errors.JobCancelled(info.job)
-        if info.result is None:
-            raise ServerUnavailable(self.url, f"it ended before job {info.job}, which is not lost")
-        return info
-
-    def follow(self, job: str, on_progress: Callable[[Any], None] | None = None) -> api.JobInfo:
-        """Wait until a job has ended, in whatever way, and return it."""
-        revision = -1
-        while True:
-            query = {"after": revision, "seconds": _NEWS_SECONDS}
-            info = self._http.get(f"/jobs/{part(job)}/events", api.JobInfo, query)
-            if on_progress and info.progress and info.revision != revision:
-                on_progress(info.progress)
-            if info.ended_for_good:
-                return info
-            revision = info.revision
 
     def jobs(
         self, dataset: str | None = None, *, state: api.JobState | None = None

@@ -30,6 +30,8 @@
     │   ├── SpaceMismatch            space_mismatch
     │   ├── JobConflict              job_conflict
     │   ├── JobCancelled             job_cancelled
+    │   ├── TrainingStopped          training_stopped
+    │   ├── ModelBusy                model_busy (retry helps)
     │   ├── CopyingModel             copying_model
     │   ├── QualityDropped           quality_dropped
     │   └── AnswerDiffers            answer_differs
@@ -505,6 +507,33 @@ class JobCancelled(Conflict):
         super().__init__(
             f"The job {job} was cancelled; it made no version",
             f"ragstone retry {job} starts it anew.",
+        )
+
+
+class TrainingStopped(Conflict):
+    """Somebody stopped a training; it can go on."""
+
+    code = "training_stopped"
+    retryable = False
+
+    def __init__(self, step: int, steps: int) -> None:
+        self.step, self.steps = step, steps
+        super().__init__(
+            f"The training was stopped after {step:,} of {steps:,} steps, which are kept",
+            "Train under the same name with the same settings to go on.",
+        )
+
+
+class ModelBusy(Conflict):
+    """Something else is being trained under this name."""
+
+    code = "model_busy"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"A model is being trained under the name {name!r}",
+            "Wait for its end, stop it, or take another name.",
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ragstone.encoders.opened import Encoders
     from ragstone.jobs.desk import JobDesk
     from ragstone.models.sampling import Sampler
+    from ragstone.schemas.api import JobInfo
     from ragstone.schemas.models import (
         Anomaly,
         AugmentationStudy,
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
         DamagedModel,
         DatastoreInfo,
         FamilyComparison,
+        FamilyInfo,
         LicenceSummary,
         ModelInfo,
         ModelMeasures,
+        ModelOffer,
         Sample,
         WatermarkReport,
     )
-    from ragstone.schemas.runs import Run, RunCurve, Tuning
+    from ragstone.schemas.runs import Plan, Run, RunCurve, Tuning
     from ragstone.storage.store import Store
-    from ragstone.training.progress import Plan, Progress
+    from ragstone.training.progress import Progress
     from ragstone.training.registry import Registry
 
 _MODEL = "model:"  # what a model is called where datasets are named too
@@ -97,6 +100,88 @@ class Modelling:
             on_plan=on_plan,
             on_progress=on_progress,
         )
+
+    def submit_train(
+        self,
+        family: str,
+        dataset: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        *,
+        restart: bool = False,
+    ) -> JobInfo:
+        """As `train_model`, but only put the job in the queue, which a server works on.
+
+        It is about the version that is meant now, however late it begins. Cancelled, it keeps how
+        far it is, and the same call goes on with it.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument, ModelBusy
+            There is no job then.
+        """
+        name = name or dataset.partition("@")[0].lower()
+        spec = self._jobs.train_spec(family, dataset, name, settings or {}, served=True)
+        spec.check()
+        if restart:
+            self._models.begin_anew(name)
+        return self._jobs.submit(spec)
+
+    def plan_model(
+        self,
+        family: str,
+        dataset: str,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> Plan:
+        """Return what `train_model` would do, and about how long it would take on this machine.
+
+        A few steps are timed, which change nothing; the version is read for them.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument
+            As `train_model`.
+        """
+        from ragstone.training.learning import plan_model
+
+        return plan_model(
+            self._store,
+            self._models,
+            family,
+            dataset,
+            name or dataset.partition("@")[0].lower(),
+            settings or {},
+            self._encoders,
+        )
+
+    def families(self) -> list[FamilyInfo]:
+        """Return the families of models that can be trained, with their settings."""
+        from ragstone.training.offering import families
+
+        return families()
+
+    def offer(self, model: str) -> ModelOffer:
+        """Return what a model can be asked for: tasks, labels, speakers.
+
+        Raises
+        ------
+        UnknownModel, DamagedFile
+            There is none, or it is not whole.
+        """
+        from ragstone.training.offering import offer
+
+        return offer(self._models, model)
+
+    def model_card(self, model: str) -> str:
+        """Return the card of a model, Markdown: what it learnt from, how, and how well.
+
+        Raises
+        ------
+        UnknownModel
+            There is none.
+        """
+        return self._models.card(model)
 
     def tune_model(
         self,

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 
 from ragstone.config import StorageSettings
 from ragstone.models.gpt import GPT, GPTConfig
+from ragstone.storage import runs
 from ragstone.storage.catalog import Catalog
 from ragstone.training.feeding import TokenData
 from ragstone.training.progress import Outcome, Progress
@@ -96,7 +98,7 @@ def main() -> None:
         print(progress.step, flush=True)  # noqa: T201
 
     if len(sys.argv) > 3:
-        recorder = Recorder(Catalog(Path(sys.argv[3]), StorageSettings()))
+        recorder = Recorder(partial(runs.record, Catalog(Path(sys.argv[3]), StorageSettings())))
         outcome = recorded(trainer(folder, heard, recorder=recorder, **settings), recorder)
     else:
         outcome = trainer(folder, heard, **settings).fit()

@@ -21,6 +21,7 @@ from ragstone.training.corpus import read_corpus
 from ragstone.training.dividing import BY_ITEMS
 from ragstone.training.model_files import write_model
 from ragstone.training.registry import Registry
+from ragstone.training.snapshots import Snapshot
 from ragstone.workspace import Workspace
 
 SIZE = 40  # texts: so many that whole items are held out
@@ -89,7 +90,7 @@ def keep(
 
 def item(ws: Workspace, *, held_out: bool) -> str:
     """Return the id of an item on one side."""
-    sides = read_corpus(ws._store, ws._store.resolve("stones@1")).division.held_out
+    sides = read_corpus(Snapshot.of(ws._store, ws._store.resolve("stones@1"))).division.held_out
     return next(one for one, side in sides.items() if side == held_out)
 
 

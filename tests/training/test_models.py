@@ -26,6 +26,7 @@ from ragstone.errors import (
 from ragstone.models.families import FAMILIES
 from ragstone.models.sampling import Sampler
 from ragstone.schemas.models import ModelInfo
+from ragstone.schemas.runs import Plan
 from ragstone.storage.restoring import restore_backup
 from ragstone.storage.store import Store
 from ragstone.training.cards import card
@@ -34,8 +35,8 @@ from ragstone.training.feeding import TokenData
 from ragstone.training.feeding_notes import NoteData
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.measures.texts import copying
-from ragstone.training.progress import Plan
 from ragstone.training.settings import TrainingSettings
+from ragstone.training.snapshots import Snapshot
 from ragstone.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -280,7 +281,7 @@ def test_of_few_texts_the_ends_are_held_out(workspace: Workspace, tmp_path: Path
 
 
 def _sides(store: Store, name: str) -> dict[bool, list[str]]:
-    corpus = read_corpus(store, store.resolve(name))
+    corpus = read_corpus(Snapshot.of(store, store.resolve(name)))
     return {side: list(corpus.texts(held_out=side)) for side in (False, True)}
 
 
@@ -299,13 +300,13 @@ def test_questions_and_what_models_made_are_left_out(workspace: Workspace, tmp_p
     judged.write_text("query-id\tcorpus-id\tscore\n1\tfaq.txt\t1\n")
     workspace.add_golden("notes", query, judged)
     store = workspace._store
-    division = read_corpus(store, store.resolve("notes")).division
+    division = read_corpus(Snapshot.of(store, store.resolve("notes"))).division
     assert division.left_out == {"holds a golden query": 1, "made by a model": 1}
     texts = " ".join(text for side in _sides(store, "notes").values() for text in side)
     assert "Note 29" in texts
     assert "granite" not in texts
     assert "A model made" not in texts
-    asked = read_corpus(store, store.resolve("notes"), synthetic=True)
+    asked = read_corpus(Snapshot.of(store, store.resolve("notes")), synthetic=True)
     assert asked.division.left_out == {"holds a golden query": 1}
     info = workspace.train_model("gru", "notes", "notes", {**_plain(QUICK), "steps": 2})
     assert info.data.left_out == division.left_out

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -51,7 +52,7 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def test_a_run_is_kept_with_its_points(tmp_path: Path, catalog: Catalog) -> None:
-    recorder = Recorder(catalog)
+    recorder = Recorder(partial(runs.record, catalog))
     outcome = recorded(trainer(tmp_path, recorder=recorder), recorder)
     curve = only_run(catalog)
     run, points = curve.run, curve.points
@@ -108,7 +109,7 @@ def test_what_was_measured_after_the_checkpoint_is_replaced(
         if progress.step == 20:
             raise KeyboardInterrupt
 
-    first, again = Recorder(catalog), Recorder(catalog)
+    first, again = Recorder(partial(runs.record, catalog)), Recorder(partial(runs.record, catalog))
     with pytest.raises(KeyboardInterrupt):
         recorded(trainer(tmp_path, stop, recorder=first), first)
     stopped = only_run(catalog)
@@ -125,7 +126,7 @@ def test_a_run_that_fails_says_why(tmp_path: Path, catalog: Catalog) -> None:
         if progress.step == 10:
             next(made.model.parameters()).data.fill_(math.inf)
 
-    recorder = Recorder(catalog)
+    recorder = Recorder(partial(runs.record, catalog))
     made = trainer(tmp_path, poison, recorder=recorder)
     with pytest.raises(TrainingDiverged):
         recorded(made, recorder)
@@ -136,7 +137,7 @@ def test_a_run_that_fails_says_why(tmp_path: Path, catalog: Catalog) -> None:
 
 def test_what_is_begun_anew_is_another_run(tmp_path: Path, catalog: Catalog) -> None:
     for folder in ("a", "b"):
-        recorder = Recorder(catalog)
+        recorder = Recorder(partial(runs.record, catalog))
         recorded(trainer(tmp_path / folder, recorder=recorder), recorder)
     newest, oldest = runs.listed(catalog)
     assert newest.run > oldest.run

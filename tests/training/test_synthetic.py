@@ -18,6 +18,7 @@ from ragstone.ingestion.sample_notes import note_of
 from ragstone.models.sampling import Sampler
 from ragstone.storage.manifests import Manifest
 from ragstone.training.dividing import divide
+from ragstone.training.snapshots import Snapshot
 from ragstone.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -123,11 +124,11 @@ def test_a_version_without_any_is_searched_as_before(made: Workspace) -> None:
 
 def test_a_training_leaves_them_out_and_keeps_its_sides(made: Workspace) -> None:
     store = made._store
-    usable = divide(store, store.resolve("squares@1"), lambda _: True)
-    now = divide(store, head(made), lambda _: True)
+    usable = divide(Snapshot.of(store, store.resolve("squares@1")), lambda _: True)
+    now = divide(Snapshot.of(store, head(made)), lambda _: True)
     assert now.left_out == {"made by a model": 4}
     assert now.held_out == usable.held_out
-    every = divide(store, head(made), lambda _: True, synthetic=True)
+    every = divide(Snapshot.of(store, head(made)), lambda _: True, synthetic=True)
     assert len(every.held_out) == 34
     assert usable.held_out.items() <= every.held_out.items()
 

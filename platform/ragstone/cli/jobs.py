@@ -14,7 +14,7 @@ from ragstone.cli.reembed import show_comparison
 from ragstone.cli.reembed import summary as summary_of_reembedding
 from ragstone.cli.session import reached
 from ragstone.errors import InvalidArgument
-from ragstone.schemas.api import JobInfo, JobResult, JobState, ReembedResult
+from ragstone.schemas.api import JobInfo, JobResult, JobState, ReembedResult, TrainResult
 
 if TYPE_CHECKING:
     from ragstone.client import Client
@@ -131,6 +131,8 @@ def summary(info: JobInfo) -> str:
         return info.error.message
     if isinstance(info.result, ReembedResult):
         return f"{info.dataset}@{info.result.version}: {summary_of_reembedding(info.result)}"
+    if isinstance(info.result, TrainResult):
+        return f"{info.result.model}: loss {info.result.loss:.4f} on what was held out"
     if info.result:
         counts = asdict(info.result.items)
         what = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -149,7 +151,7 @@ def show_job(info: JobInfo) -> None:
         say(styled(summary(info)))
     if info.error and info.error.hint:
         say(styled(info.error.hint, "dim"))
-    if info.result:
+    if info.result and not isinstance(info.result, TrainResult):
         _show_result(info.result)
     if info.state == "interrupted":
         say(styled(f"ragstone retry {info.job} goes on with it.", "dim"))
@@ -160,6 +162,8 @@ def show_job(info: JobInfo) -> None:
 def _asked(info: JobInfo) -> str:
     if info.encoder:
         return f"{info.kind} {info.dataset} with {info.encoder}"
+    if info.model:
+        return f"{info.kind} {info.family} on {info.dataset} as {info.model}"
     return f"{info.kind} into {info.dataset}: " + ", ".join(info.sources)
 
 

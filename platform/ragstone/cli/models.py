@@ -16,7 +16,7 @@ from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import ModelInfo, ModelMeasures
-    from ragstone.training.progress import Plan
+    from ragstone.schemas.runs import Plan
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")

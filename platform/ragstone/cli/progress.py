@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ragstone.cli.output import console, plural, print_json
-from ragstone.schemas.api import IngestProgress, JobProgress
+from ragstone.schemas.api import IngestProgress, JobProgress, ReembedProgress, TrainProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,12 +89,20 @@ def interruptible(job: str | None, *, as_json: bool) -> Iterator[None]:
 def describe(event: JobProgress) -> str:
     """Say in one line how far it is."""
     left = f", {clock(event.seconds_left)} left" if event.seconds_left is not None else ""
-    if isinstance(event, IngestProgress):
-        total = f" of {event.total:,}" if event.total is not None else ""
-        done = f"{event.seen:,}{total} inputs, {plural(event.chunks, 'chunk')}"
-    else:
-        done = f"{event.done:,} of {event.total:,} chunks"
+    match event:
+        case IngestProgress():
+            total = f" of {event.total:,}" if event.total is not None else ""
+            done = f"{event.seen:,}{total} inputs, {plural(event.chunks, 'chunk')}"
+        case ReembedProgress():
+            done = f"{event.done:,} of {event.total:,} chunks"
+        case TrainProgress():
+            done = f"step {event.step:,} of {event.steps:,}{_losses(event)}"
     return f"{event.stage}: {done}, {event.rate:,.1f}/s{left}"
+
+
+def _losses(event: TrainProgress) -> str:
+    found = {"loss": event.loss, "validation": event.validation}
+    return "".join(f", {name} {value:.3f}" for name, value in found.items() if value is not None)
 
 
 def clock(seconds: float) -> str:
@@ -144,6 +152,17 @@ class _Lines:
             self._write(progress)
 
 
+def _counted(event: JobProgress) -> tuple[int, int | None, str]:
+    """Return how much is done, of how much, and what else there is to say."""
+    match event:
+        case IngestProgress():
+            return event.seen, event.total, f" · {plural(event.chunks, 'chunk')}"
+        case ReembedProgress():
+            return event.done, event.total, ""
+        case TrainProgress():
+            return event.step, event.steps or None, _losses(event).replace(",", " ·")
+
+
 @contextmanager
 def _bar(out: Console) -> Iterator[Reporter]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
@@ -160,16 +179,13 @@ def _bar(out: Console) -> Iterator[Reporter]:
 
         def show(event: JobProgress) -> None:
             left = "" if event.seconds_left is None else f" · {clock(event.seconds_left)} left"
-            if isinstance(event, IngestProgress):
-                done, chunks = event.seen, f" · {plural(event.chunks, 'chunk')}"
-            else:
-                done, chunks = event.done, ""
+            done, total, more = _counted(event)
             progress.update(
                 task,
                 description=event.stage,
                 completed=done,
-                total=event.total,
-                note=f"{event.rate:,.1f}/s{chunks}{left}",
+                total=total,
+                note=f"{event.rate:,.1f}/s{more}{left}",
             )
 
         yield show

@@ -29,6 +29,7 @@ from ragstone.training.materials.images import ImageMaterial
 from ragstone.training.measures.drawing import drawn
 from ragstone.training.model_files import open_model
 from ragstone.training.settings import TrainingSettings
+from ragstone.training.snapshots import Snapshot
 from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def study(
     with TemporaryDirectory() as scratch:
         settings = {LABEL: label, "size": codec.size}
         reading = Asked(settings=settings, folder=Path(scratch), codec=codec)
-        training, held_out = ImageMaterial().read(store, manifest, reading)
+        training, held_out = ImageMaterial().read(Snapshot.of(store, manifest), reading)
         made = drawn(network, training, asked.synthetic)
         assert made.labels is not None  # it has labels
         added = Images(made.pixels, np.arange(len(made.pixels)), made.labels)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ragstone.jobs.commit import Ingestion
     from ragstone.jobs.queue import JobQueue
     from ragstone.jobs.reembed import Reembedding
-    from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec
+    from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec
+    from ragstone.jobs.train import Training
     from ragstone.jobs.work import Work
     from ragstone.retrieval.search import Retriever
     from ragstone.schemas.api import (
@@ -171,6 +172,35 @@ class JobDesk:
         name = self._encoders.settled(absolute_model(encoder))
         return ReembedSpec(dataset, name, message, if_better, self._given, served)
 
+    def train_spec(
+        self,
+        family: str,
+        dataset: str,
+        name: str,
+        values: Mapping[str, Any],
+        *,
+        served: bool = False,
+    ) -> TrainSpec:
+        """Return what is asked for, of the version that is meant now.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion
+            There is none.
+        """
+        from ragstone.jobs.spec import TrainSpec
+
+        version = self._store.resolve(dataset)
+        return TrainSpec(
+            version.dataset,
+            version.version,
+            family,
+            name,
+            dict(values),
+            settings=self._given,
+            served=served,
+        )
+
     def ingest(
         self,
         spec: IngestSpec,
@@ -239,17 +269,23 @@ class JobDesk:
 
     def retry(self, job: str, on_progress: Callable[[JobProgress], None] | None) -> JobInfo:
         """Go on with a job that has ended without a version."""
-        from ragstone.jobs.spec import IngestSpec
+        from ragstone.jobs.spec import IngestSpec, ReembedSpec, TrainSpec
+        from ragstone.jobs.train import train
 
         found = self._records.find(job)
-        if found.state not in _OPEN_AGAIN or not (found.sources or found.encoder):
+        if found.state not in _OPEN_AGAIN or not (found.sources or found.encoder or found.model):
             raise JobConflict(found.job, found.state, "tried again")
         if self._queue:
             return self._queue.resubmit(found.job)
         spec = self._records.spec(found.job)
-        if isinstance(spec, IngestSpec):
-            return self.ingest(spec, on_progress, found.job)
-        return self.reembed(spec, on_progress, found.job)
+        match spec:
+            case IngestSpec():
+                return self.ingest(spec, on_progress, found.job)
+            case ReembedSpec():
+                return self.reembed(spec, on_progress, found.job)
+            case TrainSpec():
+                train(self._training(found.job, spec), on_progress)
+        return self._records.find(found.job)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -291,10 +327,10 @@ class JobDesk:
             What is wrong.
         """
         from ragstone.jobs.reembed import check_other_space
-        from ragstone.jobs.spec import IngestSpec
+        from ragstone.jobs.spec import ReembedSpec
 
         spec.check()
-        if isinstance(spec, IngestSpec):
+        if not isinstance(spec, ReembedSpec):
             return
         head = self._store.head(spec.dataset)
         space = self._encoders.named(spec.encoder).identity.space
@@ -310,11 +346,19 @@ class JobDesk:
         return self._encoders.of(version.dataset, version.space, version.encoder)
 
     def _for_a_worker(self, job: str, spec: JobSpec) -> Work:
-        from ragstone.jobs.spec import IngestSpec
+        from ragstone.jobs.spec import IngestSpec, ReembedSpec
 
-        if isinstance(spec, IngestSpec):
-            return self._ingestion_for_a_worker(job, spec)
-        return self._reembedding(job, spec)
+        match spec:
+            case IngestSpec():
+                return self._ingestion_for_a_worker(job, spec)
+            case ReembedSpec():
+                return self._reembedding(job, spec)
+        return self._training(job, spec)
+
+    def _training(self, job: str, spec: TrainSpec) -> Training:
+        from ragstone.jobs.train import Training
+
+        return Training(self._store, self._records, job, spec, self._settings_of(spec))
 
     def _reembedding(self, job: str, spec: ReembedSpec) -> Reembedding:
         from ragstone.jobs.reembed import Reembedding

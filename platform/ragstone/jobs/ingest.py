@@ -11,14 +11,14 @@ from ragstone.schemas.api import IngestResult, JobResult
 if TYPE_CHECKING:
     from ragstone.encoders.base import TextEncoder
     from ragstone.jobs.commit import Ingestion
-    from ragstone.jobs.work import Task
+    from ragstone.jobs.work import HeardNews, Task
     from ragstone.schemas.api import JobInfo
 
 
 def ingest(work: Ingestion, encoder: TextEncoder, on_progress: Heard | None) -> None:
     """Carry out a job to its end; see `Workspace.ingest`."""
 
-    def run(task: Task) -> Computed:
+    def run(task: Task, on_news: HeardNews = lambda _: None) -> Computed:  # noqa: ARG001
         assert isinstance(task, IngestTask)
         return compute(task, encoder, on_progress)
 

@@ -9,10 +9,10 @@ from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING
 
 from ragstone.errors import JobDied, RagstoneError
-from ragstone.schemas.api import IngestProgress, ReembedProgress
+from ragstone.jobs.work import HEARD, Telling
 
 if TYPE_CHECKING:
-    from ragstone.jobs.work import Heard, Outcome, Task
+    from ragstone.jobs.work import HeardNews, Outcome, Task
 
 # Not `multiprocessing`, as for the reading processes: nothing of the main module is imported.
 _COMMAND = (sys.executable, "-P", "-c", "from ragstone.jobs.worker import main; main()")
@@ -35,7 +35,7 @@ class WorkerProcess:
         """True while the process runs."""
         return self._process.poll() is None
 
-    def compute(self, task: Task, on_progress: Heard) -> Outcome:
+    def compute(self, task: Task, on_news: HeardNews) -> Outcome:
         """Let the process compute `task` and return what came out.
 
         Raises
@@ -50,8 +50,10 @@ class WorkerProcess:
                 self._pipe.recv()
                 self._greeted = True
             self._pipe.send(task)
-            while isinstance(heard := self._pipe.recv(), IngestProgress | ReembedProgress):
-                on_progress(heard)
+            while isinstance(heard := self._pipe.recv(), Telling):
+                on_news(heard.news)
+                if heard.waits:
+                    self._pipe.send(HEARD)
         except (EOFError, OSError) as error:
             self.kill()
             raise JobDied(task.job, _ending(self._process.wait())) from error
@@ -62,6 +64,10 @@ class WorkerProcess:
             raise heard
         outcome: Outcome = heard
         return outcome
+
+    def stop(self) -> None:
+        """Ask the process to end its task; a training writes down first how far it is."""
+        self._process.terminate()
 
     def kill(self) -> None:
         """End the process at once; whoever waits for its task gets `JobDied`."""

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from ragstone.errors import JobCancelled, JobConflict, RagstoneError
 from ragstone.jobs.folder import JobFolder
 from ragstone.jobs.process import WorkerProcess
-from ragstone.jobs.work import Outcome, StateAfter, Task, Work, state_after
+from ragstone.jobs.work import HeardNews, News, Outcome, StateAfter, Task, Work, state_after
+from ragstone.schemas.api import JobProgress
 
 if TYPE_CHECKING:
     from ragstone.jobs.records import Records
     from ragstone.jobs.spec import JobSpec
-    from ragstone.schemas.api import JobInfo, JobProgress, JobState
+    from ragstone.schemas.api import JobInfo, JobState
     from ragstone.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 _WARM_SECONDS = 300.0  # a process without work keeps its model so long
 _RECORD_SECONDS = 2.0  # progress goes to the catalog at most so often
 _CANCEL_SECONDS = 30.0
+_STOP_SECONDS = 10.0  # for a training to write down how far it is
 
 
 def drop(root: Path, records: Records, job: str) -> None:
@@ -83,10 +85,23 @@ class JobQueue:
             self._stopping = True
             for live in self._live.values():
                 if live.worker and not live.committing:
-                    live.worker.kill()
+                    live.worker.stop()
             self._news.notify_all()
+        self._end_all()
         for thread in self._threads:
             thread.join()
+
+    def _end_all(self) -> None:
+        """Wait a while for processes that were told to stop, and end those that do not."""
+        with self._news:
+            gone = self._news.wait_for(lambda: not self._working(), _STOP_SECONDS)
+            for worker in [] if gone else self._working():
+                worker.kill()
+
+    def _working(self) -> list[WorkerProcess]:
+        """Return the processes that are at work; not those whose job only has to be committed."""
+        found = ((one.worker, one.committing) for one in self._live.values())
+        return [worker for worker, committing in found if worker and not committing]
 
     # ------------------------------------------------------------ what people do
 
@@ -118,14 +133,17 @@ class JobQueue:
                 raise JobConflict(job, "being committed", "cancelled")
             live.cancelled = True
             if live.worker:
-                live.worker.kill()
+                live.worker.stop()
             waiting = job in self._waiting
             if waiting:
                 self._waiting.remove(job)
         if waiting:
             self._finish(live)
         with self._news:
-            self._news.wait_for(lambda: job not in self._live, _CANCEL_SECONDS)
+            gone = self._news.wait_for(lambda: job not in self._live, _CANCEL_SECONDS)
+            if not gone and live.worker:
+                live.worker.kill()
+                self._news.wait_for(lambda: job not in self._live, _CANCEL_SECONDS)
         return True
 
     def overlaid(self, info: JobInfo) -> JobInfo:
@@ -177,9 +195,14 @@ class JobQueue:
             return self._live[self._waiting.popleft()]
 
     def _run(self, live: _Live, worker: WorkerProcess) -> None:
-        def run(task: Task) -> Outcome:
+        def run(task: Task, on_news: HeardNews = lambda _: None) -> Outcome:
+            def hear(news: News) -> None:
+                on_news(news)
+                if isinstance(news, JobProgress):
+                    self._hear(live, news)
+
             self._begin_computing(live)
-            return worker.compute(task, lambda heard: self._hear(live, heard))
+            return worker.compute(task, hear)
 
         with self._news:
             if live.cancelled or self._stopping:
@@ -242,7 +265,7 @@ class JobQueue:
     def _finish(self, live: _Live) -> None:
         """Let go of a job; nothing stays of one that was cancelled."""
         try:
-            if live.cancelled:
+            if live.cancelled and self._records.find(live.job).state != "done":
                 drop(self._store.root, self._records, live.job)
         except (RagstoneError, OSError) as error:  # the next opening cleans up
             logger.warning("job %s cannot be cleaned up: %s", live.job, error)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from ulid import ULID
 
 from ragstone.errors import RagstoneError, UnknownId, UnknownJob
-from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, read_spec
+from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec, read_spec
 from ragstone.schemas.api import (
     IngestProgress,
     JobError,
@@ -25,6 +25,8 @@ from ragstone.schemas.api import (
     QuarantineInfo,
     ReembedProgress,
     ReembedResult,
+    TrainProgress,
+    TrainResult,
     to_json,
 )
 from ragstone.storage.catalog import now, utc
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 UNFINISHED = ("interrupted", "failed")  # what they did can be gone on with
 _SHORTEST = 8  # characters of a prefix of an id
 _COLUMNS = "job, kind, dataset, state, created, started, ended, spec, progress, result, error"
+_KINDS: dict[str, tuple[Any, Any]] = {  # of job: its progress and its result
+    IngestSpec.kind: (IngestProgress, None),
+    ReembedSpec.kind: (ReembedProgress, ReembedResult),
+    TrainSpec.kind: (TrainProgress, TrainResult),
+}
 _ENTRY = "id, dataset, source, stage, code, reason, hint, item_id, size, created"
 
 
@@ -95,7 +102,7 @@ class Records:
         self,
         job: str,
         dataset: str,
-        result: JobResult | ReembedResult,
+        result: JobResult | ReembedResult | TrainResult,
         refused: Sequence[QuarantineInfo] = (),
         cleared: Sequence[str] = (),
     ) -> None:
@@ -220,7 +227,7 @@ def _error_body(error: BaseException) -> dict[str, str]:
 
 def _info(row: dict[str, Any], refused: list[QuarantineInfo] | None = None) -> JobInfo:
     spec = read_spec(row["kind"], row["spec"])
-    reembeds = isinstance(spec, ReembedSpec)
+    progress, result = _KINDS[spec.kind]
     return JobInfo(
         job=row["job"],
         kind=row["kind"],
@@ -231,11 +238,13 @@ def _info(row: dict[str, Any], refused: list[QuarantineInfo] | None = None) -> J
         ended=_when(row["ended"]),
         sources=[place for place, _ in spec.opened_with()] if isinstance(spec, IngestSpec) else [],
         message=spec.message,
-        progress=_read(row["progress"], ReembedProgress if reembeds else IngestProgress),
-        result=_read(row["result"], ReembedResult) if reembeds else _ingested(row["result"]),
+        progress=_read(row["progress"], progress),
+        result=_read(row["result"], result) if result else _ingested(row["result"]),
         error=_read(row["error"], JobError),
         quarantine=refused or [],
         encoder=spec.encoder if isinstance(spec, ReembedSpec) else "",
+        family=spec.family if isinstance(spec, TrainSpec) else "",
+        model=spec.name if isinstance(spec, TrainSpec) else "",
     )
 
 

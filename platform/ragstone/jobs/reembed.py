@@ -20,7 +20,7 @@ from ragstone.errors import (
 )
 from ragstone.jobs.embed import Embedded, Heard, ReembedTask, embed
 from ragstone.jobs.folder import Base, JobFolder
-from ragstone.jobs.work import Run, StateAfter, Task, mark, state_after
+from ragstone.jobs.work import HeardNews, Run, StateAfter, Task, mark, state_after
 from ragstone.schemas.api import ReembedResult, SpaceComparison
 from ragstone.storage import manifests
 from ragstone.storage.reembedding import NewSpace, living_parts, nearest, switch
@@ -216,7 +216,7 @@ def _asked(judged: JudgedQueries) -> tuple[str, ...]:
 def reembed(work: Reembedding, encoder: TextEncoder, on_progress: Heard | None) -> None:
     """Carry out a job in the calling process; see `Workspace.reembed`."""
 
-    def run(task: Task) -> Embedded:
+    def run(task: Task, on_news: HeardNews = lambda _: None) -> Embedded:  # noqa: ARG001
         assert isinstance(task, ReembedTask)
         return embed(task, encoder, on_progress)
 

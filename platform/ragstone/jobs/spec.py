@@ -157,7 +157,66 @@ class ReembedSpec:
         return cls(**json.loads(text))
 
 
-JobSpec = IngestSpec | ReembedSpec
+@dataclass(frozen=True, slots=True)
+class TrainSpec:
+    """The training of a model, as it was asked for.
+
+    Parameters
+    ----------
+    version
+        Of the dataset, which it learns from however late it begins.
+    name
+        That the model is to have.
+    values
+        Settings of network, trainer and data; see `Workspace.train_model`.
+    settings, served
+        As in `IngestSpec`.
+    """
+
+    kind: ClassVar[str] = "train"
+
+    dataset: str
+    version: int
+    family: str
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    served: bool = False
+
+    @property
+    def identity(self) -> str:
+        """The digest of what decides the model; equal jobs can go on with each other's work."""
+        same = asdict(replace(self, message="", settings={}, served=False))
+        return digest_bytes(json.dumps([self.kind, same], sort_keys=True, default=str).encode())
+
+    def check(self) -> None:
+        """Refuse what cannot work, before there is a job.
+
+        Raises
+        ------
+        InvalidArgument
+            The dataset's name, the model's, the family, or a setting.
+        """
+        from ragstone.models.families import family
+        from ragstone.training.learning import Chosen
+        from ragstone.training.registry import check_name as check_model_name
+
+        check_name(self.dataset)
+        check_model_name(self.name)
+        Chosen.of(family(self.family), self.values)
+
+    def to_json(self) -> str:
+        """Return what the catalog keeps."""
+        return json.dumps(asdict(self), ensure_ascii=False, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+JobSpec = IngestSpec | ReembedSpec | TrainSpec
 
 
 def read_spec(kind: str, text: str) -> JobSpec:
@@ -173,6 +232,8 @@ def read_spec(kind: str, text: str) -> JobSpec:
             return IngestSpec.from_json(text)
         case ReembedSpec.kind:
             return ReembedSpec.from_json(text)
+        case TrainSpec.kind:
+            return TrainSpec.from_json(text)
     problem = f"This release knows no jobs of the kind {kind!r}"
     raise RagstoneError(problem, "Use the release that has made the job.")
 

@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ragstone.errors import StorageFault
 from ragstone.jobs.compute import Computed, IngestTask
 from ragstone.jobs.embed import Embedded, ReembedTask
+from ragstone.jobs.fit import FitTask, Fitted
 from ragstone.schemas.api import JobProgress, JobState
+from ragstone.schemas.runs import RunEvent
 
 if TYPE_CHECKING:
     from ragstone.jobs.records import Records
 
-Task = IngestTask | ReembedTask
-Outcome = Computed | Embedded
-Run = Callable[[Task], Outcome]  # computes a task, here or in another process
+Task = IngestTask | ReembedTask | FitTask
+Outcome = Computed | Embedded | Fitted
+News = JobProgress | RunEvent
 Heard = Callable[[JobProgress], None]
+HeardNews = Callable[[News], None]
 StateAfter = Callable[[BaseException], JobState]
+
+
+HEARD = "heard"  # what a process is answered that waits
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a process tells its owner while it computes."""
+
+    news: News
+    waits: bool  # it goes on when the owner has heard
+
+
+class Run(Protocol):
+    """Computes a task, here or in another process."""
+
+    def __call__(self, task: Task, on_news: HeardNews = ...) -> Outcome:
+        """Return what came out.
+
+        Parameters
+        ----------
+        on_news
+            Told what the task tells while it runs; it goes on when this returns.
+        """
+        ...
 
 
 class Work(Protocol):

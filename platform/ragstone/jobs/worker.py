@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +20,18 @@ from ragstone.errors import RagstoneError
 from ragstone.ingestion.engines import connection
 from ragstone.jobs.compute import IngestTask, compute
 from ragstone.jobs.embed import embed
+from ragstone.jobs.fit import FitTask, Listener, fit
 from ragstone.jobs.folder import JobFolder
+from ragstone.jobs.work import Telling
 from ragstone.storage.files import make_folder
 from ragstone.training.encoding import WorkspaceEncoders
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from ragstone.config import EncoderSettings
     from ragstone.encoders.base import TextEncoder
-    from ragstone.jobs.work import Outcome, Task
+    from ragstone.jobs.work import News, Outcome, Task
 
 _STANDARD_INPUT, _STANDARD_ERROR = 0, 2
 
@@ -43,11 +48,21 @@ def main() -> None:
         except EOFError:
             return
         _write_to_the_log(task)
-        pipe.send(_outcome(task, pipe.send))
+        pipe.send(_outcome(task, pipe))
 
 
-def _outcome(task: Task, tell: Callable[[object], None]) -> Outcome | RagstoneError:
+def _outcome(task: Task, pipe: Connection) -> Outcome | RagstoneError:
+    def tell(news: News) -> None:
+        pipe.send(Telling(news, waits=False))
+
+    def tell_and_wait(news: News) -> None:
+        pipe.send(Telling(news, waits=True))
+        pipe.recv()
+
     try:
+        if isinstance(task, FitTask):
+            with _stopped_by_a_signal() as stopping:
+                return fit(task, Listener(tell=tell, record=tell_and_wait, stopping=stopping))
         encoder = _encoder(task.settings.encoder, task.root)
         if isinstance(task, IngestTask):
             return compute(task, encoder, tell)
@@ -60,6 +75,17 @@ def _outcome(task: Task, tell: Callable[[object], None]) -> Outcome | RagstoneEr
             f"{type(error).__name__}: {error}",
             f"The file jobs/{task.job}/log in the workspace has the details.",
         )
+
+
+@contextmanager
+def _stopped_by_a_signal() -> Iterator[Callable[[], bool]]:
+    """Give what tells whether SIGTERM has come; it does not end the process meanwhile."""
+    come = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: come.set())
+    try:
+        yield come.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,7 @@ from ragstone.server import (
     failures,
     feedback,
     jobs,
+    modelling,
     receipts,
     versions,
 )
@@ -76,6 +77,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(care.router)
     app.include_router(receipts.router)
     app.include_router(feedback.router)
+    app.include_router(modelling.router)
     app.include_router(completions.router)
     return app
 

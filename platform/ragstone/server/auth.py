@@ -22,6 +22,8 @@ class Action(StrEnum):
     DELETE = "delete"  # publish a version without some items
     INGEST = "ingest"  # take files of the server's machine into a dataset
     WATCH = "watch"  # see which jobs there are, and how far
+    TRAIN = "train"  # let models learn from a dataset
+    SAMPLE = "sample"  # let models make things, also for datasets
     CANCEL = "cancel"  # take a job back, or have it tried again
     EVALUATE = "evaluate"  # measure search with files of the server's machine
     TUNE = "tune"  # learn how to search from such files, and publish a version

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from ragstone.server.body import Body
 
 
-class FeedbackRequest(_Request):
+class FeedbackRequest(Body):
     """Body of `POST /v1/answers/{id}/feedback`."""
 
     good: bool
@@ -18,7 +16,7 @@ class FeedbackRequest(_Request):
     answer_text: str = Field("", description="What a bad answer should have said.")
 
 
-class AcceptRequest(_Request):
+class AcceptRequest(Body):
     """Body of `POST /v1/feedback/{id}/accept`."""
 
     items: list[str] = Field(
@@ -26,7 +24,7 @@ class AcceptRequest(_Request):
     )
 
 
-class FeedbackExportRequest(_Request):
+class FeedbackExportRequest(Body):
     """Body of `POST /v1/feedback/export`."""
 
     file: str = Field(description="New file, absolute on the server's machine.")

@@ -20,6 +20,7 @@ from ragstone.training.materials.image_reading import TEXT
 from ragstone.training.materials.images import ImageMaterial
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import open_model
+from ragstone.training.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -47,7 +48,7 @@ def anomalies(
         manifest = store.resolve(dataset)
         settings = {**info.material, LABEL: "", TEXT: ""}  # what has no known label is of interest
         asked = Asked(settings=settings, folder=Path(scratch), codec=codec)
-        sides = material.read(store, manifest, asked)
+        sides = material.read(Snapshot.of(store, manifest), asked)
         ids = [item for images in sides for item in images.ids]
         found = np.concatenate([oddness(cast("ImageModel", network), images) for images in sides])
     return _named(store, manifest, _ranked(ids, found)[:limit])

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from ragstone.models.tokenizers import Tokenizer
 from ragstone.storage.files import TEMPORARY, remove
-from ragstone.training.dividing import FEW, HELD_OUT, Division, divide, living_rows
+from ragstone.training.dividing import FEW, HELD_OUT, Division, divide
 
 if TYPE_CHECKING:
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
+    from ragstone.training.snapshots import Snapshot
 
 _TOKEN = np.int32
 
@@ -31,8 +30,8 @@ class Corpus:
         Its items that have a text. Of few, the end of each is held out.
     """
 
-    def __init__(self, store: Store, manifest: Manifest, division: Division) -> None:
-        self._store, self._manifest = store, manifest
+    def __init__(self, snapshot: Snapshot, division: Division) -> None:
+        self._snapshot = snapshot
         self.division = division
         self._cut = len(division.held_out) < FEW
         few = f"the last {HELD_OUT:.0%} of each of {len(division.held_out)} items"
@@ -45,7 +44,7 @@ class Corpus:
     def pieces(self) -> Iterator[tuple[str, str, bool]]:
         """Yield id of the item, text, and whether it is held out."""
         sides = self.division.held_out
-        for row in living_rows(self._store, self._manifest):
+        for row in self._snapshot.rows():
             item, text = row["item_id"], row["text"]
             if item not in sides:
                 continue
@@ -67,7 +66,7 @@ class Tokens:
     items: list[tuple[int, str]]  # to train on: where each begins, and its id
 
 
-def read_corpus(store: Store, manifest: Manifest, *, synthetic: bool = False) -> Corpus:
+def read_corpus(snapshot: Snapshot, *, synthetic: bool = False) -> Corpus:
     """Return the texts of a version.
 
     Raises
@@ -75,8 +74,8 @@ def read_corpus(store: Store, manifest: Manifest, *, synthetic: bool = False) ->
     InvalidArgument
         It has no text.
     """
-    usable = divide(store, manifest, lambda row: bool(row["text"].strip()), synthetic=synthetic)
-    return Corpus(store, manifest, usable)
+    usable = divide(snapshot, lambda row: bool(row["text"].strip()), synthetic=synthetic)
+    return Corpus(snapshot, usable)
 
 
 def write_tokens(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> Tokens:

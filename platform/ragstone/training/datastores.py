@@ -16,6 +16,7 @@ from ragstone.storage.files import TEMPORARY, publish_folder, remove
 from ragstone.training.corpus import read_corpus, write_tokens
 from ragstone.training.model_files import open_language_model
 from ragstone.training.registry import DATASTORE
+from ragstone.training.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from ragstone.storage.store import Store
@@ -34,7 +35,7 @@ def build_datastore(
     network, tokenizer = open_language_model(folder)
     with store.shared(), TemporaryDirectory() as scratch:
         manifest = store.resolve(reference)
-        corpus = read_corpus(store, manifest)
+        corpus = read_corpus(Snapshot.of(store, manifest))
         tokens = write_tokens(corpus, tokenizer, Path(scratch))
         mixture = Mixture(min(neighbours, len(tokens.training) - 1))
         found = Datastore.build(network, tokens.training, mixture)

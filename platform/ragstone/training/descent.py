@@ -9,6 +9,7 @@ from ragstone.schemas.synthetic import MARK, model_of
 from ragstone.schemas.tracing import LearntModel, LearntSide, MadeBy
 from ragstone.training.dividing import BY_ITEMS, is_held_out
 from ragstone.training.registry import Registry
+from ragstone.training.snapshots import leaders
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import ModelInfo
@@ -97,5 +98,6 @@ def _side(store: Store, info: ModelInfo, items: Sequence[str]) -> LearntSide:
     if info.data.version in store.collected(head.dataset_id):
         return "unknown"  # what its duplicates were is not kept any more
     manifest = store.manifest(head.dataset_id, info.data.version)
-    sides = {is_held_out(store, manifest, item) for item in items}
+    led_by = leaders(store, manifest)
+    sides = {is_held_out(led_by.get(item, item)) for item in items}
     return "both" if len(sides) > 1 else "held out" if sides == {True} else "training"

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,13 +20,16 @@ from ragstone.errors import InvalidArgument
 from ragstone.models.base import GenerativeModel
 from ragstone.models.families import Family, family
 from ragstone.schemas.models import ModelInfo
+from ragstone.schemas.runs import Plan
+from ragstone.storage import runs
 from ragstone.storage.files import remove
 from ragstone.training.materials.base import Asked, Prepared
 from ragstone.training.materials.known import MATERIALS
 from ragstone.training.model_files import write_model
-from ragstone.training.progress import Outcome, Plan, Progress
+from ragstone.training.progress import Outcome, Progress
 from ragstone.training.recording import Recorder, run_of
 from ragstone.training.settings import TrainingSettings
+from ragstone.training.snapshots import Snapshot
 from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -84,19 +89,65 @@ def train_model(
 ) -> ModelInfo:
     """See `Workspace.train_model`."""
     chosen = Chosen.of(family(family_name), values)
-    folder = registry.training_folder(name)
-    if restart:
-        remove(folder)
-    task = Task.of(store, reference, family_name, name, chosen, folder, encoders)
-    recorder = Recorder(store.catalog)
-    trainer = task.trainer(chosen, folder, recorder, on_progress)
-    plan = trainer.plan()
-    on_plan(plan)
-    with task.recording(recorder, trainer):
-        outcome = trainer.fit()
-        made = task.keep(registry, chosen, trainer, outcome)
-        recorder.done(f"{made.name}@{made.number}")
-    return made
+    with registry.training(name) as folder:
+        if restart:
+            remove(folder)
+        task = prepared(store, reference, family_name, name, chosen, folder, encoders)
+        watch = Watch(on_plan=on_plan, on_progress=on_progress)
+        return task.train(
+            registry, chosen, folder, Recorder(partial(runs.record, store.catalog)), watch
+        )
+
+
+def plan_model(
+    store: Store,
+    registry: Registry,
+    family_name: str,
+    reference: str,
+    name: str,
+    values: Mapping[str, Any],
+    encoders: Encoders | None = None,
+) -> Plan:
+    """See `Workspace.plan_model`."""
+    chosen = Chosen.of(family(family_name), values)
+    begun = registry.training_folder(name)
+    with TemporaryDirectory() as scratch:
+        task = prepared(store, reference, family_name, name, chosen, Path(scratch), encoders)
+        return task.trainer(chosen, begun, Recorder(lambda _: None), Watch()).plan()
+
+
+def prepared(
+    store: Store,
+    reference: str,
+    family_name: str,
+    name: str,
+    chosen: Chosen,
+    folder: Path,
+    encoders: Encoders | None,
+) -> Task:
+    """As `Task.of`, for who has the store."""
+    with store.shared():
+        snapshot = Snapshot.of(store, store.resolve(reference))
+        return Task.of(snapshot, family_name, name, chosen, folder, encoders)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who looks on while something is trained.
+
+    Parameters
+    ----------
+    on_plan
+        Told before the first step what is going to be done.
+    on_progress
+        Told every few steps.
+    stopping
+        Asked after each step whether to stop.
+    """
+
+    on_plan: Callable[[Plan], None] = lambda _: None
+    on_progress: Callable[[Progress], None] = lambda _: None
+    stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +162,7 @@ class Task:
     @classmethod
     def of(
         cls,
-        store: Store,
-        reference: str,
+        snapshot: Snapshot,
         family_name: str,
         name: str,
         chosen: Chosen,
@@ -121,18 +171,41 @@ class Task:
     ) -> Task:
         """Prepare a version; files that are needed meanwhile go to `folder`."""
         material = MATERIALS[family(family_name).material]
-        with store.shared():
-            manifest = store.resolve(reference)
-            asked = Asked(settings=chosen.material, folder=folder, encoders=encoders)
-            prepared = material.prepare(store, manifest, asked)
-        return cls(family=family_name, name=name, manifest=manifest, prepared=prepared)
+        asked = Asked(settings=chosen.material, folder=folder, encoders=encoders)
+        found = material.prepare(snapshot, asked)
+        return cls(family=family_name, name=name, manifest=snapshot.manifest, prepared=found)
+
+    def train(
+        self,
+        registry: Registry,
+        chosen: Chosen,
+        folder: Path,
+        recorder: Recorder,
+        watch: Watch,
+    ) -> ModelInfo:
+        """Train a network to its end, from where a training in `folder` stands; keep it.
+
+        Raises
+        ------
+        InvalidArgument
+            What stands there is of other data or settings.
+        TrainingDiverged, TrainingStopped
+            As `Trainer.fit`.
+        """
+        trainer = self.trainer(chosen, folder, recorder, watch)
+        watch.on_plan(trainer.plan())
+        with self.recording(recorder, trainer):
+            outcome = trainer.fit()
+            made = self.keep(registry, chosen, trainer, outcome)
+            recorder.done(f"{made.name}@{made.number}")
+        return made
 
     def trainer(
         self,
         chosen: Chosen,
         folder: Path,
         recorder: Recorder,
-        on_progress: Callable[[Progress], None],
+        watch: Watch,
     ) -> Trainer:
         """Return the trainer of a new network, or of one whose training stands in `folder`."""
         known = family(self.family)
@@ -141,7 +214,7 @@ class Task:
 
         def heard(progress: Progress) -> None:
             recorder.measured(progress)
-            on_progress(progress)
+            watch.on_progress(progress)
 
         model = known.build(config)
         model.load_state_dict(self.prepared.given, strict=False)
@@ -152,6 +225,7 @@ class Task:
             folder,
             heard,
             before_saving=recorder.write,
+            stopping=watch.stopping,
             run=recorder.run,
         )
 

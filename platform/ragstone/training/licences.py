@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ragstone.schemas.models import LicenceCount, LicenceSummary
 from ragstone.schemas.synthetic import model_of
-from ragstone.training.dividing import licences_of, living_rows
+from ragstone.training.dividing import licences_of
+from ragstone.training.snapshots import living_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ def licences(store: Store, manifest: Manifest) -> LicenceSummary:
     """
     counts: Counter[str] = Counter()
     missing = synthetic = items = 0
-    for row in living_rows(store, manifest):
+    for row in living_rows(store.root, manifest):
         items += 1
         found = licences_of(row["metadata"])
         counts.update(found)

@@ -1,4 +1,4 @@
-"""What a training is going to do, where it stands, and what it gave."""
+"""Where a training stands, and what it gave."""
 
 from __future__ import annotations
 
@@ -32,17 +32,6 @@ class Validation:
 
     loss: float
     figures: Mapping[str, float]  # of `Loss.figures`
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a training is going to do."""
-
-    begin: int  # steps that are done
-    steps: int
-    seconds: float  # that the others may take
-    parameters: int
-    damaged: tuple[str, ...]  # newer checkpoints that cannot be read, and why
 
 
 @dataclass(slots=True)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from ulid import ULID
 
-from ragstone.schemas.runs import Run, RunPoint, RunState
-from ragstone.storage import runs
+from ragstone.errors import TrainingStopped
+from ragstone.schemas.runs import (
+    Run,
+    RunBegun,
+    RunEnded,
+    RunEvent,
+    RunMeasured,
+    RunPoint,
+    RunState,
+)
 from ragstone.storage.catalog import now
 from ragstone.training.progress import Progress
 from ragstone.training.speed import device_name
 from ragstone.training.trainer import Trainer
-
-if TYPE_CHECKING:
-    from ragstone.storage.catalog import Catalog
 
 _NO_SETTINGS = ("family", "schema")
 _SECONDS = 5.0  # a commit takes some milliseconds
@@ -50,13 +54,20 @@ def run_of(trainer: Trainer, name: str, family: str, dataset: str, version: int)
 class Recorder:
     """Keeps one run.
 
+    Parameters
+    ----------
+    record
+        Takes what has become of the run; it is kept when this returns.
+    run
+        Id of a new run; what goes on has another.
+
     `measured` and `write` are for the trainer: the points up to a checkpoint are written before it,
     so that a run that goes on from there lacks none and has none twice.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self.run = str(ULID())  # what goes on has another
+    def __init__(self, record: Callable[[RunEvent], None], run: str = "") -> None:
+        self._record = record
+        self.run = run or str(ULID())
         self._points: list[RunPoint] = []
         self._written, self._done = monotonic(), False
 
@@ -81,7 +92,7 @@ class Recorder:
     def write(self) -> None:
         """Write what was taken up."""
         if self._points:
-            runs.measure(self._catalog, self.run, self._points)
+            self._record(RunMeasured(self.run, self._points))
             self._points = []
         self._written = monotonic()
 
@@ -92,9 +103,12 @@ class Recorder:
         It is stopped where the block ends, unless `done` was called within.
         """
         self.run = run.run
-        runs.begin(self._catalog, dataset_id, run, step)
+        self._record(RunBegun(dataset_id, run, step))
         try:
             yield
+        except TrainingStopped:
+            self._end("stopped")
+            raise
         except Exception as error:
             self._end("failed", error=str(error))
             raise
@@ -111,4 +125,4 @@ class Recorder:
 
     def _end(self, state: RunState, *, error: str = "", model: str = "") -> None:
         self.write()
-        runs.end(self._catalog, self.run, state, error=error, model=model)
+        self._record(RunEnded(self.run, state, error, model))

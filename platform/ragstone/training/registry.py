@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import copytree
 
-from ragstone.errors import DamagedFile, InvalidArgument, UnknownModel
+from filelock import FileLock, Timeout
+
+from ragstone.errors import DamagedFile, InvalidArgument, ModelBusy, UnknownModel
 from ragstone.schemas.models import DamagedModel, DatastoreInfo, ModelData, ModelInfo
 from ragstone.storage.files import TEMPORARY, make_folder, publish_folder, remove, stamp
 from ragstone.training.cards import card
@@ -82,10 +85,42 @@ class Registry:
         InvalidArgument
             Nothing can be called so.
         """
-        if not _NAME.fullmatch(name):
-            expected = "up to 64 small letters, digits, '.', '_' and '-', a letter or digit first"
-            raise InvalidArgument("name", name, expected)
+        check_name(name)
         return self._root / name / TRAINING
+
+    @contextmanager
+    def training(self, name: str) -> Iterator[Path]:
+        """Train under a name alone; gives `training_folder`.
+
+        Raises
+        ------
+        InvalidArgument
+            Nothing can be called so.
+        ModelBusy
+            Something is trained under it, here or in another process.
+        """
+        folder = self.training_folder(name)
+        make_folder(folder.parent)
+        lock = FileLock(folder.with_name(f"{TRAINING}.lock"), thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ModelBusy(name) from error
+        try:
+            yield folder
+        finally:
+            lock.release()
+
+    def begin_anew(self, name: str) -> None:
+        """Forget what a training of this name has done so far.
+
+        Raises
+        ------
+        InvalidArgument, ModelBusy
+            As `training`.
+        """
+        with self.training(name) as folder:
+            remove(folder)
 
     def unfinished(self) -> list[str]:
         """Return the names that a training has begun under, and not ended."""
@@ -164,6 +199,19 @@ class Registry:
             return []
         found = self._root.glob(f"{name}/[0-9]*")
         return [int(path.name) for path in found if path.name.isdecimal()]
+
+
+def check_name(name: str) -> None:
+    """Refuse what no model can be called.
+
+    Raises
+    ------
+    InvalidArgument
+        So it is.
+    """
+    if not _NAME.fullmatch(name):
+        expected = "up to 64 small letters, digits, '.', '_' and '-', a letter or digit first"
+        raise InvalidArgument("name", name, expected)
 
 
 def read_info(folder: Path) -> ModelInfo:

@@ -28,6 +28,7 @@ from ragstone.training.measures.extractors import Extractor
 from ragstone.training.model_files import load_model, open_language_model, open_model
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.signing import Piece, fields, note, signed
+from ragstone.training.snapshots import Snapshot
 from ragstone.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def evaluate_model(
     with store.shared(), TemporaryDirectory() as scratch:
         manifest = store.resolve(reference or own)
         asked = Asked(settings=info.material, folder=Path(scratch), codec=codec, encoders=encoders)
-        prepared = material.prepare(store, manifest, asked)
+        prepared = material.prepare(Snapshot.of(store, manifest), asked)
         feed = prepared.feed(network.config)
         loss = Trainer(network, feed, settings, Path(scratch) / "none").validate().loss
         wanted = Measuring(samples=samples, eye=eye)

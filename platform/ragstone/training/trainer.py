@@ -22,15 +22,16 @@ from blake3 import blake3
 from torch import nn
 
 from ragstone.encoders.devices import choose_device, limit_threads
-from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged
+from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged, TrainingStopped
 from ragstone.models.base import Batch, GenerativeModel
+from ragstone.schemas.runs import Plan
 from ragstone.storage.files import make_folder
 from ragstone.training.checkpoints import Checkpoint, Checkpoints
 from ragstone.training.divergence import Divergence, alone, names
 from ragstone.training.feeding import TrainingData
 from ragstone.training.optimising import Optimisers
 from ragstone.training.processes import Processes
-from ragstone.training.progress import Outcome, Plan, Progress, Validation
+from ragstone.training.progress import Outcome, Progress, Validation
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.sharding import parted_all, shard, whole
 from ragstone.training.speed import Speedometer
@@ -51,6 +52,8 @@ class Trainer:
         Called every ten steps, and after each validation.
     before_saving
         Called before a checkpoint is written.
+    stopping
+        Asked after each step whether to stop there, with a checkpoint to go on from.
     run
         Id of the run; a training that goes on keeps the one that it was begun with.
 
@@ -70,6 +73,7 @@ class Trainer:
         device: str = "auto",
         *,
         before_saving: Callable[[], None] = lambda: None,
+        stopping: Callable[[], bool] = lambda: False,
         run: str = "",
     ) -> None:
         limit_threads()
@@ -78,6 +82,7 @@ class Trainer:
         self.data, self._asked, self._folder = data, settings, folder
         self.settings = settings  # with as many steps as there will be
         self._heard, self._before_saving, self.run = on_progress, before_saving, run
+        self._stopping = stopping
         self._processes = Processes()
         self._sharded = settings.sharding == "full" and self._processes.count > 1
         if self._sharded:
@@ -140,6 +145,8 @@ class Trainer:
 
         Raises
         ------
+        TrainingStopped
+            `stopping` said so.
         TrainingDiverged
             A loss or gradient is not finite any more. The model has the weights of the last
             checkpoint, and the folder a report of the step (`Divergence`).
@@ -166,8 +173,11 @@ class Trainer:
             if validated is not None or _due(step, _TOLD_EVERY):
                 each = (monotonic() - begun) / (outcome.steps - first)
                 self._tell(norm, validated, each * (end - outcome.steps))
-            if last or self._out_of_patience() or _due(step, settings.checkpoint_every):
+            stopped = self._stopping() and not last
+            if last or stopped or self._out_of_patience() or _due(step, settings.checkpoint_every):
                 self._save()
+            if stopped:
+                raise TrainingStopped(outcome.steps, end)
         self._take(self._best)
         return outcome
 

@@ -10,23 +10,24 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import InvalidArgument, TrainingDiverged
 from ragstone.models.families import family
 from ragstone.schemas.models import ModelInfo
-from ragstone.schemas.runs import Trial, Tuning
+from ragstone.schemas.runs import RunEvent, Trial, Tuning
+from ragstone.storage import runs
 from ragstone.storage.files import make_folder, remove, write_durably
 from ragstone.training import searching
 from ragstone.training.divergence import REPORT
-from ragstone.training.learning import Chosen, Task
+from ragstone.training.learning import Chosen, Task, Watch, prepared
 from ragstone.training.progress import Progress
 from ragstone.training.recording import Recorder
 
 if TYPE_CHECKING:
     from ragstone.encoders.opened import Encoders
-    from ragstone.storage.catalog import Catalog
     from ragstone.storage.store import Store
     from ragstone.training.registry import Registry
 
@@ -53,12 +54,12 @@ def tune_model(
     if restart:
         remove(folder)
     first = each[0][1]
-    task = Task.of(store, reference, family_name, name, first, folder, encoders)
+    task = prepared(store, reference, family_name, name, first, folder, encoders)
     for _, chosen in each:  # a wrong one is told before anything is trained
         family(family_name).config.of({**task.prepared.decided, **chosen.network})
     asked = {"values": dict(values), "spaces": dict(spaces), "trials": trials}
     _begin(folder, {"family": family_name, "data": task.manifest.digest, **asked})
-    search = _Search(store.catalog, registry, task, each, folder, on_progress)
+    search = _Search(partial(runs.record, store.catalog), registry, task, each, folder, on_progress)
     tuning = search.run(searching.turns(trials, first.training.steps))
     remove(folder)
     return tuning
@@ -105,7 +106,7 @@ def _begin(folder: Path, search: Mapping[str, Any]) -> None:
 class _Search:
     """Trials that are trained in turns."""
 
-    catalog: Catalog
+    record: Callable[[RunEvent], None]
     registry: Registry
     task: Task
     each: list[tuple[dict[str, Any], Chosen]]
@@ -134,12 +135,12 @@ class _Search:
         if (place / REPORT).exists():
             report = json.loads((place / REPORT).read_text(encoding="utf-8"))
             return Trial(number, drawn, report["run"], report["step"]), None
-        recorder = Recorder(self.catalog)
+        recorder = Recorder(self.record)
 
         def heard(progress: Progress) -> None:
             self.on_progress(replace(progress, trial=number))
 
-        trainer = self.task.trainer(chosen, place, recorder, heard)
+        trainer = self.task.trainer(chosen, place, recorder, Watch(on_progress=heard))
         model = None
         if last or trainer.outcome.steps < steps:
             try:

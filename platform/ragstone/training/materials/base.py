@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from ragstone.encoders.opened import Encoders
     from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
     from ragstone.training.dividing import Division
+    from ragstone.training.snapshots import Snapshot
 
 
 class Codec(Protocol):
@@ -187,8 +187,8 @@ class Material(ABC):
     settings: ClassVar[Mapping[str, str]]  # of its own: name -> int, float, bool or str
 
     @abstractmethod
-    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
-        """Return a version as a network reads it; `store` is locked against deleting meanwhile.
+    def prepare(self, snapshot: Snapshot, asked: Asked) -> Prepared:
+        """Return a version as a network reads it; no file of it is deleted meanwhile.
 
         Raises
         ------

@@ -21,8 +21,7 @@ from ragstone.training.materials.texts import TOKENIZER, TOKENS, Texts
 from ragstone.training.measures.base import Measured, Measuring
 
 if TYPE_CHECKING:
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
+    from ragstone.training.snapshots import Snapshot
 
 MARK = "[MASK]"  # stands for a hidden token in a prompt
 # With few tokens each is seen often, and a network that has little time learns what it goes with.
@@ -35,11 +34,11 @@ class Gaps(Texts):
 
     settings: ClassVar[Mapping[str, str]] = Texts.settings
 
-    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
+    def prepare(self, snapshot: Snapshot, asked: Asked) -> Prepared:
         """See `Material.prepare`."""
         chosen = replace(asked, settings={**_DEFAULTS, **asked.settings})
         # A token that knows those after it says nothing of how short a text can be told.
-        return replace(super().prepare(store, manifest, chosen), per_byte=0.0)
+        return replace(super().prepare(snapshot, chosen), per_byte=0.0)
 
     def make(self, model: GenerativeModel, codec: Any, request: Request) -> Made:
         """Fill each `MARK` of the prompt with one token.

@@ -19,16 +19,15 @@ from ragstone.models.spectrograms import SpectrogramCodec
 from ragstone.schemas.records import Modality
 from ragstone.storage.files import remove
 from ragstone.training.captions import MOST, Captions, captions_of, words
-from ragstone.training.dividing import Division, Row, divide, living_rows
+from ragstone.training.dividing import Division, Row, divide
 from ragstone.training.feeding_images import Images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ragstone.encoders.opened import Encoders
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
     from ragstone.training.materials.base import Asked
+    from ragstone.training.snapshots import Snapshot
 
 SIZE, FROM, TEXT, SYNTHETIC = "size", "from", "text", "synthetic"
 RATE, SECONDS = "rate", "seconds"
@@ -72,16 +71,15 @@ def embedded(encoders: Encoders, space: TextSpace, texts: Sequence[str]) -> NDAr
 class Reading:
     """The images of a version, by the side of the training that they are on."""
 
-    def __init__(self, store: Store, manifest: Manifest, asked: Asked) -> None:
-        self._store, self._manifest, self._settings = store, manifest, asked.settings
+    def __init__(self, snapshot: Snapshot, asked: Asked) -> None:
+        self._snapshot, self._settings = snapshot, asked.settings
         self._fields = {name: str(asked.settings.get(name, "")) for name in (LABEL, TEXT)}
         source = asked.settings.get(FROM, "image")
         if source not in SOURCES:
             raise InvalidArgument(FROM, source, "one of " + ", ".join(SOURCES))
         self._modality = SOURCES[source]
         self.division: Division = divide(
-            store,
-            manifest,
+            snapshot,
             lambda row: row["modality"] == self._modality,
             synthetic=bool(asked.settings.get(SYNTHETIC, False)),
         )
@@ -186,12 +184,12 @@ class Reading:
 
     def _rows(self, *columns: str) -> Iterator[Row]:
         sides = self.division.held_out
-        rows = living_rows(self._store, self._manifest, columns)
+        rows = self._snapshot.rows(columns)
         return (row for row in rows if row["item_id"] in sides)
 
     def _bytes(self, row: Row) -> bytes:
         content = row["content"]
-        return self._store.blobs.get(row["item_id"]) if content is None else bytes(content)
+        return self._snapshot.blobs.get(row["item_id"]) if content is None else bytes(content)
 
     def _read(self, path: Path) -> None:
         """Write the pixels of all images into a file, in the order of the parts; map it."""
@@ -229,7 +227,9 @@ class Reading:
     def _captions(self) -> Captions:
         space = self.codec.texts
         assert space is not None
-        encoder = self._known_encoders().of(self._manifest.dataset, space.space, space.encoder)
+        encoder = self._known_encoders().of(
+            self._snapshot.manifest.dataset, space.space, space.encoder
+        )
         return captions_of(encoder, self._texts, space.words)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ragstone.errors import InvalidArgument
-from ragstone.models.base import Capability
+from ragstone.models.base import Capability, GenerativeModel
 from ragstone.models.clip import CLIP
 from ragstone.models.diffusion import Diffusion
 from ragstone.models.guiding import Guide
@@ -133,6 +133,11 @@ _TASKS = {
 TASKS = tuple(_TASKS)
 
 
+def tasks_of(model: GenerativeModel) -> list[str]:
+    """Return the tasks that a model of images can do."""
+    return [name for name, task in _TASKS.items() if task.needs in model.abilities]
+
+
 @torch.no_grad()  # and no more: a guide needs slopes
 def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Tensor:
     """Return the images of a request, float32 (results, channels, size, size) from -1 to 1.
@@ -143,7 +148,7 @@ def perform(model: ImageModel, codec: ImageCodec, request: Request) -> torch.Ten
         There is no such task, the model cannot do it, or it needs more or other images.
     """
     work = request.work
-    can = [name for name, task in _TASKS.items() if task.needs in model.abilities]
+    can = tasks_of(model)
     if work.task not in _TASKS:
         raise InvalidArgument("task", work.task, "one of " + ", ".join(TASKS))
     if work.task not in can:

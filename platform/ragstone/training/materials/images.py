@@ -34,8 +34,8 @@ from ragstone.training.measures.images import measure
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
+    from ragstone.training.snapshots import Snapshot
+
 
 _FLIP = "flip"
 
@@ -55,9 +55,9 @@ class ImageMaterial(Material):
         AUTOENCODER: "str",
     }
 
-    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
+    def prepare(self, snapshot: Snapshot, asked: Asked) -> Prepared:
         """See `Material.prepare`."""
-        reading = Reading(store, manifest, asked)
+        reading = Reading(snapshot, asked)
         training, held_out = reading.sides()
         codec, flip = reading.codec, bool(asked.settings.get(_FLIP, False))
         each = codec.channels * codec.size**2
@@ -72,7 +72,7 @@ class ImageMaterial(Material):
         given = {}
         autoencoder = asked.settings.get(AUTOENCODER)
         if autoencoder and asked.codec is None:  # one that is measured has its own
-            found = frozen(store.root / "models", autoencoder, reading.pixels, asked.folder)
+            found = frozen(snapshot.root / "models", autoencoder, reading.pixels, asked.folder)
             decided |= found.decided
             given = found.fitted(training)
             if not flip:
@@ -84,7 +84,7 @@ class ImageMaterial(Material):
             decided=decided,
             feed=lambda _: ImageData(training, held_out, flip=flip),
             data=facts(
-                manifest,
+                snapshot.manifest,
                 reading.division,
                 (len(training) * each, len(held_out) * each),
                 len(held_out) * each,
@@ -94,9 +94,9 @@ class ImageMaterial(Material):
             given=given,
         )
 
-    def read(self, store: Store, manifest: Manifest, asked: Asked) -> tuple[Images, Images]:
+    def read(self, snapshot: Snapshot, asked: Asked) -> tuple[Images, Images]:
         """Return the images to learn from, and those that are held out; one side may have none."""
-        return Reading(store, manifest, asked).sides()
+        return Reading(snapshot, asked).sides()
 
     def open_codec(self, folder: Path) -> Codec:
         """See `Material.open_codec`."""

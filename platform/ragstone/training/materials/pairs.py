@@ -15,15 +15,14 @@ from ragstone.models.beams import Beams, search
 from ragstone.models.encdec import EncDec
 from ragstone.models.sampling import Sampler, write_for
 from ragstone.models.tokenizers import Tokenizer, make_tokenizer
-from ragstone.training.dividing import divide, living_rows
+from ragstone.training.dividing import divide
 from ragstone.training.feeding_pairs import Padding, Pair, PairData
 from ragstone.training.materials.base import Asked, Codec, Made, Material, Prepared, Request, facts
 from ragstone.training.measures.base import Measured, Measuring
 from ragstone.training.measures.pairs import translation
 
 if TYPE_CHECKING:
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
+    from ragstone.training.snapshots import Snapshot
 
 TextPair = tuple[str, str]
 
@@ -49,12 +48,12 @@ class Pairs(Material):
         "synthetic": "bool",
     }
 
-    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> PreparedPairs:
+    def prepare(self, snapshot: Snapshot, asked: Asked) -> PreparedPairs:
         """See `Material.prepare`."""
         settings = asked.settings
-        pairs = _read(store, manifest, settings.get("source", _TEXT), settings.get("target", ""))
+        pairs = _read(snapshot, settings.get("source", _TEXT), settings.get("target", ""))
         synthetic = settings.get("synthetic", False)
-        division = divide(store, manifest, lambda row: row["item_id"] in pairs, synthetic=synthetic)
+        division = divide(snapshot, lambda row: row["item_id"] in pairs, synthetic=synthetic)
         ids, others_ids = (
             [item for item, side in division.held_out.items() if side == wanted]
             for wanted in (False, True)
@@ -69,7 +68,7 @@ class Pairs(Material):
         read = sum(len(source) + len(target) for source, target in tokens)
         written = sum(len(target) + 1 for _, target in others)  # with its end
         size = sum(len(target.encode()) for _, target in held_out)
-        data = facts(manifest, division, (read, written), size)
+        data = facts(snapshot.manifest, division, (read, written), size)
         return PreparedPairs(
             codec=tokenizer,
             decided={"vocabulary": tokenizer.size},
@@ -110,7 +109,7 @@ class Pairs(Material):
         return Measured(translation(cast("EncDec", model), codec, pairs))
 
 
-def _read(store: Store, manifest: Manifest, source: str, target: str) -> dict[str, TextPair]:
+def _read(snapshot: Snapshot, source: str, target: str) -> dict[str, TextPair]:
     """Return the pairs of a version by the ids of their items.
 
     Raises
@@ -119,7 +118,7 @@ def _read(store: Store, manifest: Manifest, source: str, target: str) -> dict[st
         No item has both fields.
     """
     found, names = {}, dict[str, None]()
-    for row in living_rows(store, manifest):
+    for row in snapshot.rows():
         names.update(dict.fromkeys(row["metadata"]))
         pair = _field(row, source), _field(row, target)
         if all(pair):

@@ -29,8 +29,7 @@ from ragstone.training.measures.music import likeness
 from ragstone.training.measures.texts import copying, variety
 
 if TYPE_CHECKING:
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
+    from ragstone.training.snapshots import Snapshot
 
 TOKENIZER, TOKENS, _TRANSPOSE = "tokenizer", "tokens", "transpose"
 _MEASURED = 300  # tokens of each sample
@@ -46,10 +45,10 @@ class Texts(Material):
         "synthetic": "bool",
     }
 
-    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
+    def prepare(self, snapshot: Snapshot, asked: Asked) -> Prepared:
         """See `Material.prepare`."""
         settings = asked.settings
-        corpus = read_corpus(store, manifest, synthetic=settings.get("synthetic", False))
+        corpus = read_corpus(snapshot, synthetic=settings.get("synthetic", False))
         tokenizer = asked.codec or make_tokenizer(
             settings.get(TOKENIZER, "characters"),
             corpus.texts(held_out=False),
@@ -65,7 +64,7 @@ class Texts(Material):
             decided={"vocabulary": tokenizer.size},
             feed=lambda config: self._feed(tokens, config, semitones),
             data=facts(
-                manifest,
+                snapshot.manifest,
                 corpus.division,
                 (len(tokens.training), len(tokens.held_out)),
                 size,

@@ -22,7 +22,7 @@ from ragstone.models.waves import LABEL, SPEAKER, WaveCodec, as_loud, wav
 from ragstone.schemas.records import Modality
 from ragstone.storage.files import remove
 from ragstone.training.clips import ClipData, Clips
-from ragstone.training.dividing import Division, Row, divide, living_rows, nothing_left
+from ragstone.training.dividing import Division, Row, divide, nothing_left
 from ragstone.training.materials.base import (
     Asked,
     Codec,
@@ -36,8 +36,7 @@ from ragstone.training.measures.base import Measured, Measuring
 from ragstone.training.measures.waves import measure
 
 if TYPE_CHECKING:
-    from ragstone.storage.manifests import Manifest
-    from ragstone.storage.store import Store
+    from ragstone.training.snapshots import Snapshot
 
 _NORMALISE = "normalise"
 _SECONDS = 4.0  # of a clip, by default
@@ -57,9 +56,9 @@ class Waves(Material):
         "synthetic": "bool",
     }
 
-    def prepare(self, store: Store, manifest: Manifest, asked: Asked) -> Prepared:
+    def prepare(self, snapshot: Snapshot, asked: Asked) -> Prepared:
         """See `Material.prepare`."""
-        reading = _Reading(store, manifest, asked)
+        reading = _Reading(snapshot, asked)
         training, held_out = (reading.clips(held_out=side) for side in (False, True))
         codec = reading.codec
         found = max(clips.lengths.max(initial=LENGTHS) for clips in (training, held_out))
@@ -74,7 +73,7 @@ class Waves(Material):
             decided=decided,
             feed=lambda config: _feed(training, held_out, config),
             data=facts(
-                manifest,
+                snapshot.manifest,
                 reading.division,
                 (training.samples, held_out.samples),
                 held_out.samples,
@@ -122,21 +121,19 @@ class _Place:
 class _Reading:
     """The recordings of a version, read into one file of levels."""
 
-    def __init__(self, store: Store, manifest: Manifest, asked: Asked) -> None:
-        self._store, self._settings = store, asked.settings
+    def __init__(self, snapshot: Snapshot, asked: Asked) -> None:
+        self._snapshot, self._settings = snapshot, asked.settings
         self._fields = {name: str(asked.settings.get(name, "")) for name in (LABEL, SPEAKER)}
         synthetic = bool(asked.settings.get("synthetic", False))
         self.division: Division = divide(
-            store, manifest, lambda row: row["modality"] == Modality.AUDIO, synthetic=synthetic
+            snapshot, lambda row: row["modality"] == Modality.AUDIO, synthetic=synthetic
         )
-        rows = [
-            row for row in living_rows(store, manifest) if row["item_id"] in self.division.held_out
-        ]
+        rows = [row for row in snapshot.rows() if row["item_id"] in self.division.held_out]
         self.codec: WaveCodec = asked.codec or self._codec(rows)
         self.left_out = Counter(self.division.left_out)
         self._levels, self._places = self._read(rows, asked.folder / "waves")
         if not self._places:
-            raise nothing_left(manifest.dataset, self.left_out)
+            raise nothing_left(snapshot.manifest.dataset, self.left_out)
 
     def clips(self, *, held_out: bool) -> Clips:
         """Return the clips of one side, by the ids of their items."""
@@ -189,7 +186,7 @@ class _Reading:
                 told = self._told(row["metadata"])
                 if told is None:
                     continue
-                content = self._store.blobs.get(row["item_id"])
+                content = self._snapshot.blobs.get(row["item_id"])
                 samples = decode(content, _ANY_LENGTH, self.codec.rate).samples[:most]
                 if len(samples) < LENGTHS:
                     self.left_out[f"shorter than {LENGTHS} samples"] += 1
