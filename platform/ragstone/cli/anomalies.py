@@ -9,7 +9,7 @@ import typer
 from ragstone.cli import options
 from ragstone.cli.models import Model
 from ragstone.cli.output import print_json, print_table
-from ragstone.cli.session import opened
+from ragstone.cli.session import reached
 
 _SHOWN = 12  # characters of an id
 
@@ -30,7 +30,7 @@ def anomalies(
 
     Example: ragstone anomalies photos photos-ae
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found = ws.anomalies(dataset, model, limit=limit)
     if as_json:
         print_json(found)

@@ -8,7 +8,7 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import print_json, print_table, say, styled
-from ragstone.cli.session import opened
+from ragstone.cli.session import reached
 
 if TYPE_CHECKING:
     from ragstone.schemas.models import BiasReport, Spread
@@ -41,7 +41,7 @@ def bias(
 
     Example: ragstone bias digits --field label --model digits-vae
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found = ws.bias(dataset, field or (), model=model, samples=samples, extractor=extractor)
     if as_json:
         print_json(found)

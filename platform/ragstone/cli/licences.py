@@ -8,7 +8,7 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import print_json, print_table, say, styled
-from ragstone.cli.session import opened
+from ragstone.cli.session import reached
 
 
 def licences(
@@ -31,7 +31,7 @@ def licences(
 
     Example: ragstone licences photos
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found = ws.licences(of)
     if as_json:
         print_json(found)

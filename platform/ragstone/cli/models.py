@@ -10,13 +10,15 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import console, print_json, print_table, say, styled
-from ragstone.cli.progress import clock, learning
-from ragstone.cli.session import opened
+from ragstone.cli.progress import clock, interruptible, learning, reporting
+from ragstone.cli.session import opened, reached
 from ragstone.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from ragstone.client import Client
     from ragstone.schemas.models import ModelInfo, ModelMeasures
     from ragstone.schemas.runs import Plan
+    from ragstone.workspace import Workspace
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, the newest of that name, or NAME@NUMBER.")
@@ -79,16 +81,9 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
         as_json: options.Json = False,
     ) -> None:
         values = dict(pair("set", one) for one in settings or ())
-        with opened(context, workspace) as ws, learning(as_json=as_json) as show:
-            made = ws.train_model(
-                family,
-                dataset,
-                name,
-                values,
-                restart=restart,
-                on_plan=lambda plan: None if as_json else _announce(plan),
-                on_progress=show,
-            )
+        asked = family, dataset, name, values
+        with reached(context, workspace) as ws:
+            made = _trained(ws, *asked, restart=restart, as_json=as_json)
         if as_json:
             print_json(made)
         else:
@@ -102,6 +97,35 @@ def trainer_of(family: str, about: str) -> Callable[..., None]:
     Example: ragstone train {family} stones --name stones-{family} --set steps=5000
     """
     return train
+
+
+def _trained(
+    ws: Workspace | Client,
+    family: str,
+    dataset: str,
+    name: str,
+    values: dict[str, str],
+    *,
+    restart: bool,
+    as_json: bool,
+) -> ModelInfo:
+    """Train in this process, or let the server do it that has the workspace."""
+    import ragstone
+
+    if isinstance(ws, ragstone.Workspace):
+        with learning(as_json=as_json) as show:
+            return ws.train_model(
+                family,
+                dataset,
+                name,
+                values,
+                restart=restart,
+                on_plan=lambda plan: None if as_json else _announce(plan),
+                on_progress=show,
+            )
+    job = ws.submit_train(family, dataset, name, values, restart=restart).job
+    with interruptible(job, as_json=as_json), reporting(as_json=as_json) as reporter:
+        return ws.trained(job, reporter)
 
 
 def knnlm(
@@ -142,7 +166,7 @@ def models(
 
     Example: ragstone models
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found, damaged = ws.models(), ws.damaged_models()
     if as_json:
         print_json([*found, *damaged])
@@ -176,14 +200,8 @@ def model(
 
     Example: ragstone model stones-gpt
     """
-    from ragstone.training.cards import card
-
-    with opened(context, workspace) as ws:
-        info = ws.model(name)
-    if as_json:
-        print_json(info)
-    else:
-        say(card(info))
+    with reached(context, workspace) as ws:
+        print_json(ws.model(name)) if as_json else say(ws.model_card(name))
 
 
 def evaluate(
@@ -215,7 +233,7 @@ def evaluate(
 
     Example: ragstone evaluate model stones-gpt
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found = ws.evaluate_model(name, dataset, samples=samples, extractor=extractor)
         info = ws.model(name)
     if as_json:
@@ -287,7 +305,7 @@ def export_model(
 
     Example: ragstone export-model stones-gpt --out stones-gpt --layout transformers
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         copying = ws.copying(name)
         folder = ws.export_model(name, out, layout, despite_copies=despite_copies)
     if copying.verdict != "no":

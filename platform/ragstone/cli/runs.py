@@ -9,7 +9,7 @@ import typer
 
 from ragstone.cli import options
 from ragstone.cli.output import print_json, print_table, say, styled
-from ragstone.cli.session import opened
+from ragstone.cli.session import reached
 
 if TYPE_CHECKING:
     from ragstone.schemas.runs import Run, RunPoint
@@ -29,7 +29,7 @@ def runs(
 
     Example: ragstone runs
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found = ws.runs()
     if as_json:
         print_json(found)
@@ -62,7 +62,7 @@ def run(
 
     Example: ragstone run 01M8G9JV22PQ
     """
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         found = ws.run(run)
     if as_json:
         print_json(found)

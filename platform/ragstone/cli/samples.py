@@ -13,7 +13,7 @@ from ragstone.cli.ingest import show_result
 from ragstone.cli.models import Model, pair
 from ragstone.cli.output import print_json, say, styled
 from ragstone.cli.provenance import write_sample
-from ragstone.cli.session import opened
+from ragstone.cli.session import reached
 from ragstone.errors import InvalidArgument
 
 
@@ -157,7 +157,7 @@ def sample(
     sampler = None if temperature is None and plain == Sampler() else plain
     if temperature is not None:
         sampler = replace(plain, temperature=temperature)
-    with opened(context, workspace) as ws:
+    with reached(context, workspace) as ws:
         material = family(ws.model(name).family).material
         if out is None and not ingest and material in WITHOUT_TEXT:
             expected = "a file for what the model makes: --out FILE, or --ingest DATASET"
