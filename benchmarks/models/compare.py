@@ -21,6 +21,28 @@ from ragstone.cli.demo_digits import write_digits
 from ragstone.models.families import FAMILIES
 from ragstone.workspace import Workspace
 
+# What a small machine gets far with in minutes. Diffusion works in the latents of an autoencoder.
+SETTINGS = {
+    "vae.network": "mlp",
+    "vae.pixels": "binary",
+    "vae.batch": 128,
+    "pixelcnn.pixels": "binary",
+    "pixelcnn.batch": 16,
+    "pixelcnn.learning_rate": 5e-3,
+    "pixelcnn.ema": 0.99,
+    "realnvp.width": 24,
+    "realnvp.scales": 2,
+    "realnvp.batch": 32,
+    "diffusion.batch": 256,
+    "diffusion.optimiser": "muon",
+    "diffusion.learning_rate": 2e-3,
+    "diffusion.matrix_rate": 1e-2,
+    "diffusion.ema": 0.99,
+    "diffusion.width": 384,
+    "diffusion.depth": 4,
+    "diffusion.times": "middle",
+}
+CODER, CODER_STEPS = "coder", 600  # the autoencoder, which is trained before
 DEFAULT = ("vae", "gan", "dcgan", "wgan_gp", "diffusion", "realnvp", "pixelcnn")
 MNIST, DIGITS = 10_000, 1_797  # images: so many are ingested in minutes
 LABELS, IMAGES = 2049, 2051  # the numbers that such files of bytes begin with
@@ -57,6 +79,19 @@ def opened(place: Path) -> tuple[Workspace, str, str]:
     return ws, name, "label" if data else "digit"
 
 
+def coder_of(ws: Workspace, dataset: str) -> str:
+    """Return an autoencoder of the images, which is trained where there is none."""
+    if not any(info.name == CODER for info in ws.models()):
+        print(f"{CODER}: {CODER_STEPS} steps", flush=True)
+        ws.train_model(
+            "ae",
+            dataset,
+            CODER,
+            {"steps": CODER_STEPS, "latent": 32, "width": 16, "learning_rate": 2e-3},
+        )
+    return CODER
+
+
 def main() -> None:
     """Ingest, compare, and say where the report is."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,13 +103,16 @@ def main() -> None:
     families = asked.families or [name for name in DEFAULT if name in FAMILIES]
     ws, name, field = opened(asked.out)
     with ws:
+        settings = {**SETTINGS, "label": field}
+        if "diffusion" in families:
+            settings["diffusion.autoencoder"] = coder_of(ws, name)
         ws.compare_models(
             families,
             name,
             asked.out / "report",
             minutes=asked.minutes,
             samples=asked.samples,
-            settings={"label": field},
+            settings=settings,
             on_family=lambda family, at, total: print(f"{at} of {total}: {family}", flush=True),
         )
     print((asked.out / "report" / "report.md").read_text(encoding="utf-8"))

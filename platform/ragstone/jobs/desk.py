@@ -9,24 +9,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ragstone import golden
-from ragstone.config import load_settings
-from ragstone.errors import EncoderUnavailable, InvalidArgument, JobConflict
+from ragstone.errors import InvalidArgument, JobConflict
 from ragstone.jobs.folder import JOBS
 from ragstone.jobs.records import Records
+from ragstone.jobs.works import Works
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import now
 from ragstone.storage.files import remove
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
-    from ragstone.encoders.base import TextEncoder
     from ragstone.encoders.opened import Encoders
-    from ragstone.jobs.commit import Ingestion
     from ragstone.jobs.queue import JobQueue
-    from ragstone.jobs.reembed import Reembedding
     from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec
-    from ragstone.jobs.train import Training
-    from ragstone.jobs.work import Work
     from ragstone.retrieval.search import Retriever
     from ragstone.schemas.api import (
         IngestProgress,
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
         JobState,
         ReembedProgress,
     )
-    from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
     from ragstone.training.signing import Piece
 
@@ -62,10 +56,10 @@ class JobDesk:
         encoders: Encoders,
         retriever: Retriever,
     ) -> None:
-        self._retriever = retriever
         self._store, self._settings, self._encoders = store, settings, encoders
         self._given = {name: dict(section) for name, section in given.items()}
         self._records = Records(store.catalog)
+        self._works = Works(store, self._records, settings, self._given, encoders, retriever)
         self._queue: JobQueue | None = None
         self._clean()
 
@@ -211,9 +205,9 @@ class JobDesk:
         from ragstone.jobs.ingest import ingest
 
         spec.check()
-        encoder = self._encoder_for(spec.dataset)
+        encoder = self._works.encoder_for(spec.dataset)
         job = job or self._records.like(spec) or self._records.add(spec, "running")
-        work = self._ingestion(job, spec, encoder, self._encoders.name_of(encoder))
+        work = self._works.ingestion(job, spec, encoder, self._encoders.name_of(encoder))
         ingest(work, encoder, on_progress)
         return self._records.find(job)
 
@@ -230,7 +224,7 @@ class JobDesk:
         self._check(spec, begun=job is not None)
         job = job or self._records.add(spec, "running")
         encoder = self._encoders.named(spec.encoder)
-        reembed(self._reembedding(job, spec), encoder, on_progress)
+        reembed(self._works.reembedding(job, spec), encoder, on_progress)
         return self._records.find(job)
 
     def submit(self, spec: JobSpec) -> JobInfo:
@@ -284,7 +278,7 @@ class JobDesk:
             case ReembedSpec():
                 return self.reembed(spec, on_progress, found.job)
             case TrainSpec():
-                train(self._training(found.job, spec), on_progress)
+                train(self._works.training(found.job, spec), on_progress)
         return self._records.find(found.job)
 
     @contextmanager
@@ -296,7 +290,7 @@ class JobDesk:
             yield
             return
         workers = self._settings.jobs.workers
-        self._queue = JobQueue(self._store, self._records, self._for_a_worker, workers)
+        self._queue = JobQueue(self._store, self._records, self._works.for_a_process, workers)
         try:
             yield
         finally:
@@ -307,16 +301,9 @@ class JobDesk:
         """Add what a model made to a dataset, at once."""
         from ragstone.jobs.made import take_in
 
-        encoder = self._encoder_for(dataset)
+        encoder = self._works.encoder_for(dataset)
         named = encoder, self._encoders.name_of(encoder)
         return take_in(self._store, self._settings, named, dataset, pieces, message)
-
-    def _encoder_for(self, dataset: str) -> TextEncoder:
-        """Return the encoder of a dataset, for a new one that of the settings."""
-        for head in self._store.heads():
-            if head.dataset == dataset:
-                return self._encoder_of(head)
-        return self._encoders.chosen()
 
     def _check(self, spec: JobSpec, *, begun: bool = False) -> None:
         """Refuse what cannot work, before there is a job, or before one that has begun goes on.
@@ -337,67 +324,10 @@ class JobDesk:
         if not begun:
             check_other_space(spec, head, space)
         if spec.if_better:
-            self._encoder_of(head)  # the one to compare with
+            self._works.encoder_of(head)  # the one to compare with
             if golden.judged(self._store, spec.dataset) is None:
                 expected = f"False, or golden queries to compare on: ragstone golden {spec.dataset}"
                 raise InvalidArgument("if_better", spec.if_better, expected)
-
-    def _encoder_of(self, version: Manifest) -> TextEncoder:
-        return self._encoders.of(version.dataset, version.space, version.encoder)
-
-    def _for_a_worker(self, job: str, spec: JobSpec) -> Work:
-        from ragstone.jobs.spec import IngestSpec, ReembedSpec
-
-        match spec:
-            case IngestSpec():
-                return self._ingestion_for_a_worker(job, spec)
-            case ReembedSpec():
-                return self._reembedding(job, spec)
-        return self._training(job, spec)
-
-    def _training(self, job: str, spec: TrainSpec) -> Training:
-        from ragstone.jobs.train import Training
-
-        return Training(self._store, self._records, job, spec, self._settings_of(spec))
-
-    def _reembedding(self, job: str, spec: ReembedSpec) -> Reembedding:
-        from ragstone.jobs.reembed import Reembedding
-
-        return Reembedding(
-            self._store,
-            self._records,
-            job,
-            spec,
-            _with_encoder(self._settings_of(spec), spec.encoder),
-            self._encoders.named(spec.encoder).identity.space,
-            self._retriever,
-            lambda texts, version: self._encoder_of(version).encode_queries(texts),
-        )
-
-    def _ingestion_for_a_worker(self, job: str, spec: IngestSpec) -> Ingestion:
-        """Return a job whose encoder another process can open: by its name."""
-        wanted = self._encoder_for(spec.dataset)
-        name = self._encoders.name_of(wanted) or self._settings.encoder.name
-        encoder = self._encoders.named(name)
-        if encoder.identity.space != wanted.identity.space:
-            problem = "a working process can open only one that is named in the settings"
-            raise EncoderUnavailable(wanted.identity.name, problem)
-        return self._ingestion(job, spec, encoder, name)
-
-    def _ingestion(self, job: str, spec: IngestSpec, encoder: TextEncoder, name: str) -> Ingestion:
-        from ragstone.jobs.commit import Ingestion
-
-        settings = self._settings_of(spec)
-        if name:
-            settings = _with_encoder(settings, name)
-        space = encoder.identity.space
-        return Ingestion(self._store, self._records, job, spec, settings, space, name)
-
-    def _settings_of(self, spec: JobSpec) -> Settings:
-        """Return the settings of a job: those of now, under what its caller gave."""
-        if spec.settings in ({}, self._given):
-            return self._settings
-        return load_settings(self._store.root, **{**self._given, **spec.settings})
 
     def _clean(self) -> None:
         """Delete work that nobody will go on with."""
@@ -435,8 +365,3 @@ def _what_is_read(place: dict[str, Any]) -> str:
     if not is_database(source):
         return json.dumps(place, sort_keys=True)
     return json.dumps([source, *(place["options"].get(name) for name in ("table", "query"))])
-
-
-def _with_encoder(settings: Settings, name: str) -> Settings:
-    named = settings.encoder.model_copy(update={"name": name})
-    return settings.model_copy(update={"encoder": named})
