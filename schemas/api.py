@@ -5,6 +5,7 @@ Plain frozen dataclasses. `to_json` gives the JSON shape that docs/api.md docume
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -25,6 +26,8 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(entry) for entry in value]
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return value.value if isinstance(value, Enum) else value

@@ -83,7 +83,7 @@ def main() -> None:
     found = recalls(network, pixels[LEARNT:], encoder.encode_documents, captions[LEARNT:])
     heads = " | ".join(f"recall@{first}" for first in FIRST)
     print(f"| parameters | best after | loss | {heads} | CPU minutes |")
-    print("| --- |" * (len(FIRST) + 3) + " --- |")
+    print("| " + " | ".join(["---"] * (len(FIRST) + 4)) + " |")
     shown = " | ".join(f"{value:.3f}" for value in found)
     print(
         f"| {network.parameters_count:,} | {outcome.best_step:,} of {outcome.steps:,} steps | "

@@ -50,7 +50,7 @@ SHARED = {"precision": "bfloat16", "schedule": "wsd", "ema": 0.995, "checkpoint_
 RECIPES = {
     "made": Recipe(
         {**BINARY, "hidden": 4000},
-        {**SHARED, "steps": 3200, "batch": 512, "learning_rate": 1e-2, "weight_decay": 0.05},
+        {**SHARED, "steps": 3200, "batch": 512, "learning_rate": 1e-2, "weight_decay": 0.1},
         86.5,
     ),
     "vae": Recipe(

@@ -38,6 +38,19 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.feedback import Feedback, FeedbackExport
+from ragstone.schemas.models import (
+    Anomaly,
+    BiasReport,
+    Copying,
+    DamagedModel,
+    FamilyInfo,
+    LicenceSummary,
+    ModelInfo,
+    ModelMeasures,
+    ModelOffer,
+    Sample,
+)
+from ragstone.schemas.runs import Plan, Run, RunCurve
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
@@ -45,6 +58,15 @@ from ragstone.server.feedback_models import (
     AcceptRequest,
     FeedbackExportRequest,
     FeedbackRequest,
+)
+from ragstone.server.modelling_models import (
+    AnomaliesRequest,
+    BiasRequest,
+    EvaluateModelRequest,
+    ExportModelRequest,
+    PlanRequest,
+    SampleRequest,
+    TrainRequest,
 )
 from ragstone.server.models import (
     AnswersRequest,
@@ -142,6 +164,23 @@ RESULTS: dict[str, Any] = {
     "POST /v1/datasets/{name}/tune": TuningReport,
     "POST /v1/datasets/{name}/bench": SpeedReport,
     "POST /v1/doctor": DoctorReport,
+    "GET /v1/families": list[FamilyInfo],
+    "POST /v1/datasets/{name}/train/plan": Plan,
+    "POST /v1/datasets/{name}/train": JobInfo,
+    "GET /v1/runs": list[Run],
+    "GET /v1/runs/{run}": RunCurve,
+    "GET /v1/registry/models": list[ModelInfo],
+    "GET /v1/registry/damaged": list[DamagedModel],
+    "GET /v1/registry/models/{model}": ModelInfo,
+    "GET /v1/registry/models/{model}/card": str,
+    "GET /v1/registry/models/{model}/offer": ModelOffer,
+    "GET /v1/registry/models/{model}/copying": Copying,
+    "POST /v1/registry/models/{model}/sample": Sample,
+    "POST /v1/registry/models/{model}/evaluate": ModelMeasures,
+    "POST /v1/registry/models/{model}/export": str,
+    "POST /v1/datasets/{name}/anomalies": list[Anomaly],
+    "POST /v1/datasets/{name}/bias": BiasReport,
+    "GET /v1/licences": LicenceSummary,
 }
 BYTES = {"GET /v1/items/{id}/original", "GET /v1/items/{id}/preview"}  # and no JSON
 BODIES = {
@@ -176,6 +215,13 @@ BODIES = {
     "POST /v1/datasets/{name}/tune": TuneRequest,
     "POST /v1/datasets/{name}/bench": BenchRequest,
     "POST /v1/doctor": DoctorRequest,
+    "POST /v1/datasets/{name}/train/plan": PlanRequest,
+    "POST /v1/datasets/{name}/train": TrainRequest,
+    "POST /v1/registry/models/{model}/sample": SampleRequest,
+    "POST /v1/registry/models/{model}/evaluate": EvaluateModelRequest,
+    "POST /v1/registry/models/{model}/export": ExportModelRequest,
+    "POST /v1/datasets/{name}/anomalies": AnomaliesRequest,
+    "POST /v1/datasets/{name}/bias": BiasRequest,
 }
 
 

@@ -72,6 +72,15 @@ def told(learning: Workspace) -> Iterator[Client]:
         yield connected
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(told: Client) -> Iterator[None]:
+    """Take back what a test that failed has left in the queue: the next would wait for it."""
+    yield
+    for job in told.jobs():
+        if not job.ended_for_good:
+            told.cancel(job.job)
+
+
 def wait_until(client: Client, job: str, wanted: Callable[[JobInfo], bool]) -> JobInfo:
     end = time.monotonic() + PATIENCE
     while not wanted(info := client.job(job)):
@@ -83,6 +92,10 @@ def wait_until(client: Client, job: str, wanted: Callable[[JobInfo], bool]) -> J
 
 def steps(info: JobInfo) -> int:
     return info.progress.step if isinstance(info.progress, TrainProgress) else 0
+
+
+def run_of(info: JobInfo) -> str:
+    return info.progress.run if isinstance(info.progress, TrainProgress) else ""
 
 
 def test_a_job_trains_a_model_and_keeps_its_run(told: Client) -> None:
@@ -98,8 +111,8 @@ def test_a_job_trains_a_model_and_keeps_its_run(told: Client) -> None:
     assert (run.run.run, run.run.state, run.run.model) == (made.run, "done", "writes@1")
     assert run.points[-1].step == 30
     assert run.points[-1].validation == pytest.approx(made.loss)
-    assert {p.stage for p in heard} <= {"preparing", "training", "committing"}
-    assert heard[-1].steps == 30
+    assert heard
+    assert {p.stage for p in heard} <= {"preparing", "training"}
     assert told.models() == [made]
     assert told.model("writes") == made
     assert "# writes, number 1" in told.model_card("writes")
@@ -124,9 +137,8 @@ def test_what_is_stopped_keeps_its_steps_and_goes_on(told: Client, learning: Wor
     stopped = run.points[-1].step
     assert stopped >= 20
     again = told.submit_train("gru", "notes", "long", LONG)
-    info = wait_until(told, again.job, lambda found: steps(found) > stopped)
-    assert isinstance(info.progress, TrainProgress)
-    assert info.progress.run == job.job  # it goes on with the run
+    wait_until(told, again.job, lambda found: run_of(found) == job.job)  # it goes on with the run
+    wait_until(told, again.job, lambda found: steps(found) > stopped + 10)
     told.cancel(again.job)
     points = told.run(job.job).points
     assert [p.step for p in points] == sorted({p.step for p in points})
@@ -146,10 +158,11 @@ def test_a_cancelled_training_is_tried_again(told: Client) -> None:
     assert told.model("retried").run == job.job
 
 
-def test_a_server_that_ends_goes_on_when_it_is_back(learning: Workspace, told: Client) -> None:
-    learning.ingest([learning.path.parent / "notes"], "other")
-    assert told.server_version()
-    with ragstone.open(learning.path.parent / "second", create=True, jobs={"workers": 1}) as ws:
+def test_a_server_that_ends_goes_on_when_it_is_back(
+    learning: Workspace, encoder: TextEncoder
+) -> None:
+    second = learning.path.parent / "second"
+    with ragstone.open(second, create=True, encoder=encoder, jobs={"workers": 1}) as ws:
         ws.ingest([learning.path.parent / "notes"], "notes")
         with running(ws) as address, connect(address.url, address.token) as client:
             job = client.submit_train("gru", "notes", "cut", SOME)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragstone.schemas.api import TrainProgress
+from ragstone.schemas.runs import RunBegun
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
@@ -118,16 +119,18 @@ def fit(task: FitTask, listener: Listener) -> Fitted:
         return Fitted(kept)
     encoders = Encoders(task.settings.encoder, opener=WorkspaceEncoders(task.root / "models"))
     chosen = Chosen.of(family(task.family), task.values)
-    recorder, report = Recorder(listener.record, task.job), _Report(listener.tell)
+    report = _Report(listener.tell)
+
+    def record(event: RunEvent) -> None:
+        if isinstance(event, RunBegun):
+            report.run = event.run.run  # what goes on has that of its beginning
+        listener.record(event)
+
+    recorder = Recorder(record, task.job)
     with registry.training(task.name) as folder:
         report.prepare()
         lesson = Task.of(task.snapshot, task.family, task.name, chosen, folder, encoders=encoders)
-
-        def planned(plan: Plan) -> None:
-            report.run = recorder.run
-            report.plan(plan)
-
-        watch = Watch(on_plan=planned, on_progress=report.progress, stopping=listener.stopping)
+        watch = Watch(on_plan=report.plan, on_progress=report.progress, stopping=listener.stopping)
         return Fitted(lesson.train(registry, chosen, folder, recorder, watch))
 
 

@@ -85,3 +85,14 @@ def _read(folder: Path) -> Checkpoint:
     if digest_bytes(tensors) != promised:
         raise DamagedFile(folder / _TENSORS, "its bytes have changed since they were written")
     return Checkpoint(int(folder.name), load(tensors), state)
+
+
+def unshared(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors that no two names share: the format refuses them."""
+    seen: set[int] = set()
+    found = {}
+    for name, values in tensors.items():
+        pointer = values.data_ptr()
+        found[name] = values.clone() if pointer in seen and pointer else values
+        seen.add(pointer)
+    return found

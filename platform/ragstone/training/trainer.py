@@ -26,7 +26,7 @@ from ragstone.errors import DamagedFile, InvalidArgument, TrainingDiverged, Trai
 from ragstone.models.base import Batch, GenerativeModel
 from ragstone.schemas.runs import Plan
 from ragstone.storage.files import make_folder
-from ragstone.training.checkpoints import Checkpoint, Checkpoints
+from ragstone.training.checkpoints import Checkpoint, Checkpoints, unshared
 from ragstone.training.divergence import Divergence, alone, names
 from ragstone.training.feeding import TrainingData
 from ragstone.training.optimising import Optimisers
@@ -299,7 +299,7 @@ class Trainer:
         head = {"identity": self._identity(), "run": self.run, "steps": self.settings.steps}
         state = {**head, **self._outcome.state()}
         make_folder(self._folder)
-        self._checkpoints.save(Checkpoint(self._outcome.steps, _unshared(tensors), state))
+        self._checkpoints.save(Checkpoint(self._outcome.steps, unshared(tensors), state))
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Return all that a checkpoint holds, whole, on the first process, and nothing on others.
@@ -393,14 +393,3 @@ def _due(step: int, every: int) -> bool:
 
 def _copy(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: values.detach().clone() for name, values in model.state_dict().items()}
-
-
-def _unshared(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return tensors that no two names share: the format refuses them."""
-    seen: set[int] = set()
-    found = {}
-    for name, values in tensors.items():
-        pointer = values.data_ptr()
-        found[name] = values.clone() if pointer in seen and pointer else values
-        seen.add(pointer)
-    return found
