@@ -763,6 +763,16 @@ class ReembedResult:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that came over HTTP and is kept."""
+
+    upload: str  # ULID, of all files that come together
+    name: str  # as it is kept: made safe, with a number where it was taken
+    size: int  # bytes
+    source: str  # what its items will be of: upload:ULID/NAME
+
+
+@dataclass(frozen=True, slots=True)
 class JobError:
     """Why a job failed, and the way out."""
 
@@ -809,6 +819,56 @@ class JobInfo:
     def ended_for_good(self) -> bool:
         """True when nothing more happens unless somebody asks for it."""
         return self.state not in {"queued", "running"}
+
+
+# ---------------------------------------------------------------- at a glance
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOverview:
+    """The newest version of a dataset."""
+
+    name: str
+    version: int
+    items: int
+    chunks: int
+    bytes: int  # of the items, as they came
+    modalities: dict[str, int]  # items of each
+    quarantined: int
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUse:
+    """What one part of a workspace takes."""
+
+    area: str  # originals, datasets, uploads, models, jobs, quarantine, catalog
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QualityPoint:
+    """One number of an evaluation that is kept: of search, or of answers."""
+
+    evaluation: str  # id
+    dataset: str
+    version: int
+    created: datetime
+    measure: str  # ndcg@10 of hybrid search; f1 of the last generator's answers
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The workspace at a glance."""
+
+    datasets: list[DatasetOverview]  # by name
+    modalities: dict[str, int]  # items of each, in all datasets, the most first
+    storage: list[StorageUse]  # without what takes nothing
+    jobs: list[JobInfo]  # the newest
+    running: int  # jobs that run or wait
+    quarantined: int
+    quality: list[QualityPoint]  # the oldest first
 
 
 # ---------------------------------------------------------------- versions: tags, gc, forget

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ragstone.client_files import Files
 from ragstone.client_models import ModelClient
 from ragstone.errors import ServerUnavailable
 from ragstone.schemas import api
@@ -69,7 +70,7 @@ def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
     return Client(address.url, token or address.token)
 
 
-class Client(ModelClient):
+class Client(ModelClient, Files):
     """The workspace behind a server. Safe to use from several threads; `close` when done.
 
     Every method raises the errors of the `Workspace` method of the same name, and
@@ -436,10 +437,15 @@ class Client(ModelClient):
         return info.result
 
     def jobs(
-        self, dataset: str | None = None, *, state: api.JobState | None = None
+        self,
+        dataset: str | None = None,
+        *,
+        state: api.JobState | None = None,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> list[api.JobInfo]:
         """List the jobs, of one dataset or in one state when given, newest first."""
-        chosen = {"dataset": dataset, "state": state}
+        chosen = {"dataset": dataset, "state": state, "limit": limit, "offset": offset}
         query = {name: value for name, value in chosen.items() if value is not None}
         return self._http.get("/jobs", list[api.JobInfo], query)
 

@@ -26,12 +26,14 @@ from ragstone.schemas.api import (
     ItemDetail,
     ItemSummary,
     JobInfo,
+    Overview,
     QuarantineInfo,
     RetrievalEvaluation,
     SearchResult,
     SpeedReport,
     TagInfo,
     TuningReport,
+    UploadedFile,
     VersionDiff,
     VersionInfo,
     to_json,
@@ -83,6 +85,8 @@ SECTIONS = {
 }
 RESULTS: dict[str, Any] = {
     "GET /v1/health": Health,
+    "GET /v1/overview": Overview,
+    "PUT /v1/uploads/{upload}/{name}": UploadedFile,
     "GET /v1/datasets": list[DatasetInfo],
     "GET /v1/datasets/{name}/versions": list[VersionInfo],
     "GET /v1/datasets/{name}/items": list[ItemSummary],

@@ -16,6 +16,7 @@ from ragstone.jobs.works import Works
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import now
 from ragstone.storage.files import remove
+from ragstone.storage.uploads import is_upload, unclaimed
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
@@ -205,6 +206,7 @@ class JobDesk:
         from ragstone.jobs.ingest import ingest
 
         spec.check()
+        self._check_uploads(spec)
         encoder = self._works.encoder_for(spec.dataset)
         job = job or self._records.like(spec) or self._records.add(spec, "running")
         work = self._works.ingestion(job, spec, encoder, self._encoders.name_of(encoder))
@@ -234,9 +236,26 @@ class JobDesk:
             return self._queue.submit(spec)
         return self._records.find(self._records.add(spec, "queued"))
 
-    def listed(self, dataset: str | None, state: JobState | None) -> list[JobInfo]:
-        """Return the jobs, newest first."""
-        found = self._records.listed(dataset, state)
+    def listed(
+        self,
+        dataset: str | None,
+        state: JobState | None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[JobInfo]:
+        """Return the jobs, newest first.
+
+        Raises
+        ------
+        InvalidArgument
+            The page is out of bounds.
+        """
+        if limit is not None and limit < 1:
+            raise InvalidArgument("limit", limit, "a number from 1")
+        if offset < 0:
+            raise InvalidArgument("offset", offset, "a number from 0")
+        found = self._records.listed(dataset, state, limit, offset)
         return [self._queue.overlaid(job) for job in found] if self._queue else found
 
     def find(self, job: str) -> JobInfo:
@@ -314,9 +333,11 @@ class JobDesk:
             What is wrong.
         """
         from ragstone.jobs.reembed import check_other_space
-        from ragstone.jobs.spec import ReembedSpec
+        from ragstone.jobs.spec import IngestSpec, ReembedSpec
 
         spec.check()
+        if isinstance(spec, IngestSpec):
+            self._check_uploads(spec)
         if not isinstance(spec, ReembedSpec):
             return
         head = self._store.head(spec.dataset)
@@ -329,8 +350,24 @@ class JobDesk:
                 expected = f"False, or golden queries to compare on: ragstone golden {spec.dataset}"
                 raise InvalidArgument("if_better", spec.if_better, expected)
 
+    def _check_uploads(self, spec: IngestSpec) -> None:
+        """Refuse an upload that is not there.
+
+        Raises
+        ------
+        UnknownSource
+            It is not.
+        """
+        from ragstone.ingestion.upload_sources import upload_folder
+
+        for place, _ in spec.opened_with():
+            if is_upload(place):
+                upload_folder(self._store.root, place)
+
     def _clean(self) -> None:
-        """Delete work that nobody will go on with."""
+        """Delete work that nobody will go on with, and uploads that nobody asked to read."""
+        for folder in unclaimed(self._store.catalog, self._store.root):
+            remove(folder)
         folders = [f for f in (self._store.root / JOBS).glob("[0-9A-Z]*") if f.is_dir()]
         if not folders:
             return

@@ -30,6 +30,7 @@ from ragstone.server import (
     jobs,
     modelling,
     receipts,
+    uploads,
     versions,
 )
 from ragstone.server.auth import Action, Resource, dataset_resource
@@ -73,6 +74,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(_guarded)
     app.include_router(versions.router)
     app.include_router(jobs.router)
+    app.include_router(uploads.router)
     app.include_router(duplicates.router)
     app.include_router(care.router)
     app.include_router(receipts.router)
