@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import Page as StreamlitPage
 
 from ragstone.client import Address, Client, connect, find_server
 from ragstone.errors import ServerUnavailable
@@ -15,7 +17,7 @@ from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, Media, Ve
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"
-_LAST_DATASET = "last dataset"
+_LAST_DATASET, _AWAITED, _PAGES = "last dataset", "awaited dataset", "pages"
 
 
 def workspace() -> Path:
@@ -67,7 +69,7 @@ def _address() -> Address:
     return address
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda client: client.close())
 def _client(url: str, token: str) -> Client:
     return connect(url, token)
 
@@ -109,6 +111,8 @@ def choose() -> Choice | None:
         st.info("This workspace has no dataset yet. Ingest some files, then come back:")
         st.code("ragstone ingest FOLDER --dataset NAME", language="shell")
         return None
+    if st.session_state.get(_AWAITED) in known:
+        go(dataset=st.session_state.pop(_AWAITED))
     left, right = st.columns([3, 2])
     with left:
         name = _dataset(list(known))
@@ -117,6 +121,11 @@ def choose() -> Choice | None:
         number = st.selectbox("Version", [NEWEST, *history], key="version", bind="query-params")
     newest = next(iter(history.values()))
     return Choice(known[name], history.get(number, newest), pinned=number != NEWEST)
+
+
+def choose_when_there(dataset: str) -> None:
+    """Have a dataset chosen as soon as there is one of this name: a job is making it."""
+    st.session_state[_AWAITED] = dataset
 
 
 def _dataset(names: list[str]) -> str:
@@ -132,6 +141,22 @@ def _dataset(names: list[str]) -> str:
     st.session_state[_LAST_DATASET] = name
     go(dataset=name)
     return name
+
+
+# ---------------------------------------------------------------- other pages
+
+
+def register(pages: Mapping[str, StreamlitPage]) -> None:
+    """Say which pages there are, by the names in their addresses."""
+    st.session_state[_PAGES] = dict(pages)
+
+
+def visit(page: str, **values: str) -> None:
+    """Go to a page, whose address says `values`; not from a callback."""
+    pages: Mapping[str, StreamlitPage] = st.session_state.get(_PAGES, {})
+    if page in pages:
+        st.switch_page(pages[page], query_params=values)
+    go(page=page, **values)  # a page that runs by itself
 
 
 # ---------------------------------------------------------------- the URL

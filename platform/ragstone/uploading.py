@@ -66,6 +66,16 @@ class Uploading:
         spec = self._jobs.spec(place, dataset, message, columns, id, options, served=True)
         return self._jobs.submit(spec)
 
+    def submit_retry(self, job: str) -> api.JobInfo:
+        """As `retry`, but only put the job in the queue again, which a server works on.
+
+        Raises
+        ------
+        UnknownJob, JobConflict
+            There is no such job, or it waits, runs or is done.
+        """
+        return self._jobs.resubmit(job)
+
     def receive(self, upload: str, name: str) -> uploads.Incoming:
         """Return what takes one file in, piece by piece; `submit` then reads `upload:ULID`.
 

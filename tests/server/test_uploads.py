@@ -12,7 +12,8 @@ from ulid import ULID
 import ragstone
 from ragstone.client import Client, connect
 from ragstone.encoders.base import TextEncoder
-from ragstone.errors import InvalidArgument, UnknownSource, UploadTooLarge
+from ragstone.errors import InvalidArgument, JobConflict, UnknownSource, UploadTooLarge
+from ragstone.jobs.records import Records
 from ragstone.schemas.api import to_json
 from ragstone.server.run import running
 from ragstone.workspace import Workspace
@@ -119,3 +120,13 @@ def test_jobs_come_in_pages(http: httpx.Client, client: Client, owned: Workspace
     assert http.get("/jobs", params={"limit": 1, "offset": 1}).json() == to_json(owned.jobs()[1:2])
     assert client.jobs(limit=1) == owned.jobs()[:1]
     assert http.get("/jobs", params={"limit": 0}).status_code == 400
+
+
+def test_a_job_is_tried_again_without_waiting(client: Client, owned: Workspace) -> None:
+    job = client.upload({"a.md": b"Slate splits."}, "again")
+    client.follow(job.job)
+    with pytest.raises(JobConflict, match="done"):
+        client.submit_retry(job.job)
+    Records(owned._store.catalog).end(job.job, "failed")
+    assert client.submit_retry(job.job).state in {"queued", "running", "done"}
+    assert client.follow(job.job).state == "done"

@@ -15,7 +15,7 @@ from ragstone.server.run import running
 from ragstone.workspace import Workspace
 
 Open = Callable[..., AppTest]
-NAMES = ("datasets", "search", "ask")
+NAMES = ("home", "datasets", "search", "ask", "jobs")
 
 
 def text(app: AppTest) -> str:
@@ -36,55 +36,7 @@ def alerts(app: AppTest) -> list[str]:
     return [part.value for part in (*app.error, *app.warning, *app.info)]
 
 
-# ---------------------------------------------------------------- datasets
-
-
-def test_datasets_lists_them_and_the_items_of_one(open_page: Open) -> None:
-    app = open_page("datasets", dataset="stones")
-    assert not app.exception
-    overview, items, refused = (table.value for table in app.dataframe)
-    assert list(overview["Dataset"]) == ["another", "media", "stones"]
-    assert list(overview["Items"]) == [1, 2, 5]
-    assert {"granite.md", "chalk.txt"} <= set(items["Name"])
-    assert next(iter(refused["Source"])).endswith("broken.pdf")
-    assert [metric.value for metric in app.metric][:2] == ["2", "5"]
-
-
-def test_an_old_version_lists_its_own_items(open_page: Open) -> None:
-    app = open_page("datasets", dataset="stones", version="1")
-    assert "chalk.txt" not in set(app.dataframe[1].value["Name"])
-    assert [metric.value for metric in app.metric][:2] == ["1", "4"]
-
-
-def test_versions_are_a_timeline(open_page: Open, owned: Workspace) -> None:
-    shown = text(open_page("datasets", dataset="stones"))
-    newest, oldest = owned.log("stones")
-    assert shown.index("Version 2: chalk too") < shown.index("Version 1: all stones <script>")
-    assert "4 added, 0 removed" in shown
-    assert newest.digest[:12] in shown
-    assert oldest.digest not in shown
-
-
-def test_choosing_a_dataset_puts_it_into_the_url(open_page: Open) -> None:
-    app = open_page("datasets")
-    assert app.query_params["dataset"] == "another"
-    app.selectbox[0].select("stones").run()
-    assert app.query_params["dataset"] == "stones"
-    assert app.selectbox[0].value == "stones"
-    assert not app.exception
-
-
-def test_a_version_that_the_next_dataset_lacks_gives_way(open_page: Open) -> None:
-    app = open_page("datasets", dataset="stones", version="2")
-    app.selectbox[0].select("another").run()
-    assert not app.exception
-    assert (app.selectbox[0].value, app.selectbox[1].value) == ("another", "newest")
-
-
-def test_a_dataset_that_is_gone_gives_way_to_the_first(open_page: Open) -> None:
-    app = open_page("datasets", dataset="forgotten", version="77")
-    assert (app.selectbox[0].value, app.selectbox[1].value) == ("another", "newest")
-    assert app.query_params["dataset"] == "another"
+# ---------------------------------------------------------------- the drawer
 
 
 def test_an_item_opens_with_its_text_and_its_chunks(open_page: Open, owned: Workspace) -> None:
@@ -314,13 +266,6 @@ def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open, name:
     assert alerts(app) == ["The Ragstone server does not answer."]
     assert "ragstone serve" in text(app)
     assert [button.label for button in app.button] == ["Try again"]
-
-
-def test_an_empty_workspace_says_how_to_begin(workspace: Workspace, open_page: Open) -> None:
-    with running(workspace):
-        app = open_page("datasets", workspace=workspace.path)
-        assert "no dataset yet" in alerts(app)[0]
-        assert "ragstone ingest" in app.code[0].value
 
 
 def test_the_page_recovers_when_the_server_is_back(workspace: Workspace, open_page: Open) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -285,20 +286,39 @@ class JobDesk:
         from ragstone.jobs.spec import IngestSpec, ReembedSpec, TrainSpec
         from ragstone.jobs.train import train
 
+        if self._queue:
+            return self.resubmit(job)
+        job = self._open_again(job)
+        spec = self._records.spec(job)
+        match spec:
+            case IngestSpec():
+                return self.ingest(spec, on_progress, job)
+            case ReembedSpec():
+                return self.reembed(spec, on_progress, job)
+            case TrainSpec():
+                train(self._works.training(job, spec), on_progress)
+        return self._records.find(job)
+
+    def resubmit(self, job: str) -> JobInfo:
+        """Put a job that has ended without a version in the queue again."""
+        job = self._open_again(job)
+        if self._queue:
+            return self._queue.resubmit(job)
+        self._records.queue(job, replace(self._records.spec(job), served=True))
+        return self._records.find(job)
+
+    def _open_again(self, job: str) -> str:
+        """Return the id of a job that can be gone on with.
+
+        Raises
+        ------
+        UnknownJob, JobConflict
+            There is none, or it waits, runs or is done.
+        """
         found = self._records.find(job)
         if found.state not in _OPEN_AGAIN or not (found.sources or found.encoder or found.model):
             raise JobConflict(found.job, found.state, "tried again")
-        if self._queue:
-            return self._queue.resubmit(found.job)
-        spec = self._records.spec(found.job)
-        match spec:
-            case IngestSpec():
-                return self.ingest(spec, on_progress, found.job)
-            case ReembedSpec():
-                return self.reembed(spec, on_progress, found.job)
-            case TrainSpec():
-                train(self._works.training(found.job, spec), on_progress)
-        return self._records.find(found.job)
+        return found.job
 
     @contextmanager
     def running(self) -> Iterator[None]:
