@@ -147,6 +147,19 @@ class DuplicateReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DuplicatePreview:
+    """What another policy would make of a version; nothing is changed."""
+
+    report: DuplicateReport  # as it would be, of one kind when that was asked for
+    total: int  # groups on all pages
+    items: int  # that would be visible
+    hidden: list[str]  # ids of items that would be hidden and are visible; at most 1,000
+    shown: list[str]  # ids of items that would be visible and are hidden; at most 1,000
+    newly_hidden: int  # all of them, listed or not
+    shown_again: int
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdInfo:
     """What a threshold of semantic duplicates would do to labelled pairs."""
 
@@ -724,6 +737,16 @@ class VersionDiff:
     def resettled(self) -> bool:
         """True when other settings shaped the chunks."""
         return bool(self.before.version) and self.before.settings != self.after.settings
+
+
+@dataclass(frozen=True, slots=True)
+class ItemComparison:
+    """In what two items differ."""
+
+    first: str  # ids
+    second: str
+    fields: list[FieldChange]
+    text: TextChange | None  # None when it is equal
 
 
 # ---------------------------------------------------------------- jobs

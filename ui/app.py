@@ -5,7 +5,16 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from ragstone.ui import inert, page_ask, page_datasets, page_home, page_jobs, page_search, session
+from ragstone.ui import (
+    inert,
+    page_ask,
+    page_datasets,
+    page_duplicates,
+    page_home,
+    page_jobs,
+    page_search,
+    session,
+)
 from ragstone.ui.failures import guarded
 
 
@@ -26,6 +35,12 @@ def main() -> None:
             title="Datasets",
             icon=":material/database:",
             url_path="datasets",
+        ),
+        "duplicates": st.Page(
+            guarded(page_duplicates.page),
+            title="Duplicates",
+            icon=":material/content_copy:",
+            url_path="duplicates",
         ),
         "search": st.Page(
             guarded(page_search.page), title="Search", icon=":material/search:", url_path="search"

@@ -52,6 +52,10 @@ STYLE = Html(
 .rs-changes { display: grid; grid-template-columns: minmax(5rem, max-content) 1fr 1fr;
   gap: .2rem .8rem; font-size: .85rem; margin: .3rem 0; overflow-wrap: anywhere; }
 .rs-changes .rs-head { opacity: .6; }
+.rs-badge { display: inline-block; font-size: .78rem; border-radius: .3rem; padding: 0 .45rem; }
+.rs-badge.rs-same { background: rgba(128, 128, 128, .15); }
+.rs-badge.rs-moved { background: rgba(230, 159, 0, .3); }
+.rs-badge.rs-only { background: rgba(86, 180, 233, .35); }
 .rs-steps { padding-left: 1.1rem; border-left: 2px solid rgba(128, 128, 128, .3); }
 .rs-step { position: relative; margin-bottom: 1.1rem; }
 .rs-step::before { content: ""; position: absolute; left: -1.5rem; top: .45rem;
@@ -102,6 +106,11 @@ def _flat(values: Mapping[str, object], before: str) -> Iterator[tuple[str, obje
             yield from _flat(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", value
+
+
+def badge(word: str, kind: Literal["same", "moved", "only"]) -> Html:
+    """A small note that stands out by its colour and its word."""
+    return Html(f'<div class="rs-badge rs-{kind}">{_line(word)}</div>')
 
 
 def pairs(values: Mapping[str, object]) -> Html:

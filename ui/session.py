@@ -12,7 +12,7 @@ from streamlit.navigation.page import Page as StreamlitPage
 
 from ragstone.client import Address, Client, connect, find_server
 from ragstone.errors import ServerUnavailable
-from ragstone.schemas.answers import StoredAnswer
+from ragstone.schemas.answers import GeneratorInfo, StoredAnswer
 from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, Media, VersionInfo
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
@@ -62,6 +62,18 @@ def preview(item: str) -> Media:
     return _preview(address.url, address.token, item)
 
 
+def page_image(item: str, page: int, quote: str) -> Media:
+    """Return a page of a PDF as a picture; raises as `Client.page_image`."""
+    address = _address()
+    return _page_image(address.url, address.token, item, page, quote)
+
+
+def generators() -> list[GeneratorInfo]:
+    """Return who can write answers; kept for a minute, since servers are asked."""
+    address = _address()
+    return _generators(address.url, address.token)
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:
@@ -82,6 +94,16 @@ def _record(url: str, token: str, id: str) -> ItemDetail | ChunkDetail | StoredA
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _preview(url: str, token: str, item: str) -> Media:
     return _client(url, token).preview(item)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _page_image(url: str, token: str, item: str, page: int, quote: str) -> Media:
+    return _client(url, token).page_image(item, page, quote=quote)
+
+
+@st.cache_resource(ttl=60, max_entries=4, show_spinner=False)
+def _generators(url: str, token: str) -> list[GeneratorInfo]:
+    return _client(url, token).generators()
 
 
 # ---------------------------------------------------------------- dataset and version
@@ -175,3 +197,8 @@ def go(**values: str | None) -> None:
 def at(name: str) -> str | None:
     """Return what the URL says under `name`; None when it says nothing."""
     return st.query_params.get(name) or None
+
+
+def open_answer(id: str) -> None:  # noqa: A002
+    """Have an answer shown with all its parts by the next run of Ask; for callbacks."""
+    go(answer=id)

@@ -13,6 +13,7 @@ from ragstone.encoders.opened import Encoders
 from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
 from ragstone.feedback import FeedbackDesk, Opinion
 from ragstone.grading import Comparing, Grading
+from ragstone.insight import Insight
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from ragstone.training.reranker_files import TrainedReranker
 
 
-class Workspace(Modelling, Overviewing, Uploading):
+class Workspace(Modelling, Overviewing, Uploading, Insight):
     """An open workspace; use `ragstone.open`. Safe to use from several threads."""
 
     def __init__(

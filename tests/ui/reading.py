@@ -20,6 +20,15 @@ def text(app: AppTest) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(part.value for part in app.html)))
 
 
+def marked(app: AppTest) -> list[str]:
+    parts = "\n".join(part.value for part in app.html)
+    return [html.unescape(word) for word in re.findall(r"<mark[^>]*>(.*?)</mark>", parts, re.S)]
+
+
+def drawer(app: AppTest) -> bool:
+    return bool(app.get("dialog"))
+
+
 def alerts(app: AppTest) -> list[str]:
     return [part.value for part in (*app.error, *app.warning, *app.info)]
 

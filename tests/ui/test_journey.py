@@ -148,8 +148,9 @@ def test_the_whole_way(visit: Visit, url: str, request: pytest.FixtureRequest) -
     expect(page).not_to_have_url(re.compile("open="))
 
     page.goto(f"{url}/ask?dataset=stones")
-    page.get_by_label("Question").fill("What is granite made of?")
-    page.get_by_role("button", name="Ask").click()
+    question = page.get_by_test_id("stChatInputTextArea")
+    question.fill("What is granite made of?")
+    question.press("Enter")
     expect(page.get_by_role("heading", name="Sources")).to_be_visible()
     expect(page).to_have_url(re.compile("answer="))
     visit.shot(f"ask-{where}")

@@ -27,6 +27,7 @@ from ragstone.server import (
     duplicates,
     failures,
     feedback,
+    insight,
     jobs,
     modelling,
     receipts,
@@ -80,6 +81,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(receipts.router)
     app.include_router(feedback.router)
     app.include_router(modelling.router)
+    app.include_router(insight.router)
     app.include_router(completions.router)
     return app
 
