@@ -14,6 +14,7 @@ from ragstone.ingestion.pages import LISTING
 from ragstone.ingestion.passwords import check_address
 from ragstone.ingestion.sources import Source, is_page, open_source, source_prefix
 from ragstone.ingestion.sql_sources import SqlSource
+from ragstone.ingestion.upload_sources import UploadSource
 from ragstone.storage.files import digest_bytes
 
 if TYPE_CHECKING:
@@ -111,14 +112,16 @@ def open_places(
 def seen_whole(places: Iterable[Opened]) -> tuple[list[str], list[str]]:
     """Return the prefixes of places that were seen whole, and those of the others.
 
-    A place that is read from a cursor on is never seen whole.
+    A place that is read from a cursor on is never seen whole. Nor is an upload: nobody takes files
+    out of one but an erasure, and what else came with an erased file stays.
     """
     whole: list[str] = []
     partial: list[str] = []
     for place in places:
         has_cursor = isinstance(place.source, SqlSource) and place.source.has_cursor
+        lacking = has_cursor or isinstance(place.source, UploadSource)
         if place.prefix:
-            (whole if place.whole and not has_cursor else partial).append(place.prefix)
+            (whole if place.whole and not lacking else partial).append(place.prefix)
     return whole, partial
 
 

@@ -17,7 +17,9 @@ from ragstone.schemas.records import Raw
 from ragstone.storage.owner import LOCK_FILE, OWNER_FILE
 
 # What a workspace keeps of its own; often it lies in the folder of the documents, or is it.
-_OWN = frozenset({"blobs", "datasets", "quarantine", CONFIG_FILE, OWNER_FILE, LOCK_FILE})
+_OWN = frozenset({CONFIG_FILE, OWNER_FILE, LOCK_FILE}).union(
+    "blobs datasets forgets jobs models quarantine uploads".split()
+)
 _PEEKED = 2**26  # bytes; what stands beside other files is never longer
 
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 # A scheme has two letters at least: `c:` is a drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DATASET = "dataset"  # of the same workspace: dataset:NAME@VERSION
+_UPLOAD = "upload"  # into the same workspace: upload:ULID
 _DATABASES = ("sqlite", "postgresql", "postgres")
-_KNOWN = (_DATASET, *_DATABASES, "sitemap", "http", "https")  # others are told by the `/` after
+# Others are told by the `/` after them.
+_KNOWN = (_DATASET, _UPLOAD, *_DATABASES, "sitemap", "http", "https")
 
 
 class Source(Protocol):
@@ -53,7 +55,7 @@ def open_source(
     ----------
     where
         Path of a file, a folder or an archive; `sqlite:///PATH` or `postgresql://…`;
-        `dataset:NAME@VERSION`; or the address of something remote.
+        `dataset:NAME@VERSION`, `upload:ULID`; or the address of something remote.
     options
         How to read it. Columns alone are short for options with these columns.
     limits
@@ -61,7 +63,8 @@ def open_source(
     fetch
         What may be fetched from other machines.
     datasets
-        The versions of other datasets that may be read, by `dataset:NAME@VERSION`.
+        What the workspace itself has and may be read: versions of other datasets, by
+        `dataset:NAME@VERSION`, and uploads, by `upload:ULID`.
 
     Raises
     ------
@@ -80,8 +83,8 @@ def open_source(
     scheme = scheme_of(where)
     if scheme is None:
         return _open_path(where, options, limits)
-    if scheme == _DATASET:
-        return _open_dataset(str(where), datasets or {})
+    if scheme in (_DATASET, _UPLOAD):
+        return _open_own(str(where), datasets or {})
     if is_database(where):
         from ragstone.ingestion.sql_sources import open_database
 
@@ -136,6 +139,8 @@ def source_prefix(where: str | Path, options: SourceOptions | None = None) -> st
         return path_text(Path(where).expanduser().resolve())
     if scheme == _DATASET:
         return str(where).partition("@")[0]
+    if scheme == _UPLOAD:
+        return str(where)
     if not is_database(where):
         from ragstone.ingestion.remote import remote_prefix
 
@@ -173,8 +178,8 @@ def _open_path(where: str | Path, options: SourceOptions, limits: LimitSettings)
     return source
 
 
-def _open_dataset(where: str, datasets: Mapping[str, Source]) -> Source:
-    """Return what the owner of the workspace has resolved; this process has no catalog."""
+def _open_own(where: str, datasets: Mapping[str, Source]) -> Source:
+    """Return what the workspace has, which the caller has opened."""
     if where not in datasets:
         raise UnknownSource(where)
     return datasets[where]

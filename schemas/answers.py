@@ -139,6 +139,33 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerSummary:
+    """An answer in a listing."""
+
+    answer_id: str
+    question: str  # as it was asked
+    rewritten: str  # as it was searched; empty: as it was asked
+    answer: str  # of one that failed or was stopped: what was given out until then
+    found: bool
+    state: AnswerState
+    dataset: str
+    version: int
+    generator: str
+    evidence: float
+    session: str  # id; empty: asked outside of any
+    created: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerList:
+    """A page of the answers there are, newest first."""
+
+    total: int  # on all pages
+    answers: list[AnswerSummary]
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorInfo:
     """Somebody who can write answers, and whether it can do so here."""
 

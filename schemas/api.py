@@ -150,6 +150,19 @@ class DuplicateReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DuplicatePreview:
+    """What another policy would make of a version; nothing is changed."""
+
+    report: DuplicateReport  # as it would be, of one kind when that was asked for
+    total: int  # groups on all pages
+    items: int  # that would be visible
+    hidden: list[str]  # ids of items that would be hidden and are visible; at most 1,000
+    shown: list[str]  # ids of items that would be visible and are hidden; at most 1,000
+    newly_hidden: int  # all of them, listed or not
+    shown_again: int
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdInfo:
     """What a threshold of semantic duplicates would do to labelled pairs."""
 
@@ -729,6 +742,16 @@ class VersionDiff:
         return bool(self.before.version) and self.before.settings != self.after.settings
 
 
+@dataclass(frozen=True, slots=True)
+class ItemComparison:
+    """In what two items differ."""
+
+    first: str  # ids
+    second: str
+    fields: list[FieldChange]
+    text: TextChange | None  # None when it is equal
+
+
 # ---------------------------------------------------------------- jobs
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
@@ -763,6 +786,16 @@ class ReembedResult:
     comparison: SpaceComparison | None  # None without golden queries
     seconds: float  # of the last try
     note: str = ""  # why there is no comparison, or only half of one
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that came over HTTP and is kept."""
+
+    upload: str  # ULID, of all files that come together
+    name: str  # as it is kept: made safe, with a number where it was taken
+    size: int  # bytes
+    source: str  # what its items will be of: upload:ULID/NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -812,6 +845,56 @@ class JobInfo:
     def ended_for_good(self) -> bool:
         """True when nothing more happens unless somebody asks for it."""
         return self.state not in {"queued", "running"}
+
+
+# ---------------------------------------------------------------- at a glance
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOverview:
+    """The newest version of a dataset."""
+
+    name: str
+    version: int
+    items: int
+    chunks: int
+    bytes: int  # of the items, as they came
+    modalities: dict[str, int]  # items of each
+    quarantined: int
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUse:
+    """What one part of a workspace takes."""
+
+    area: str  # originals, datasets, uploads, models, jobs, quarantine, catalog
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QualityPoint:
+    """One number of an evaluation that is kept: of search, or of answers."""
+
+    evaluation: str  # id
+    dataset: str
+    version: int
+    created: datetime
+    measure: str  # ndcg@10 of hybrid search; f1 of the last generator's answers
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The workspace at a glance."""
+
+    datasets: list[DatasetOverview]  # by name
+    modalities: dict[str, int]  # items of each, in all datasets, the most first
+    storage: list[StorageUse]  # without what takes nothing
+    jobs: list[JobInfo]  # the newest
+    running: int  # jobs that run or wait
+    quarantined: int
+    quality: list[QualityPoint]  # the oldest first
 
 
 # ---------------------------------------------------------------- versions: tags, gc, forget

@@ -8,7 +8,12 @@ from __future__ import annotations
 from ragstone.schemas.api import DoctorReport
 from ragstone.storage.examination import Examination, take_down
 from ragstone.storage.examining_answers import examine_answers
-from ragstone.storage.examining_bytes import examine_blobs, examine_erasures, examine_quarantine
+from ragstone.storage.examining_bytes import (
+    examine_blobs,
+    examine_erasures,
+    examine_quarantine,
+    examine_uploads,
+)
 from ragstone.storage.examining_content import Contents, examine_unknown
 from ragstone.storage.examining_history import (
     examine_files,
@@ -58,6 +63,7 @@ def _examine(store: Store) -> Examination:
         examine_blobs(exam, contents.live_items.values())
         examine_erasures(exam)
         examine_quarantine(exam)
+        examine_uploads(exam)
         examine_answers(exam)
         if store.tidy:  # else the next opening sweeps
             examine_leftovers(exam)

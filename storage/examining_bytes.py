@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from pyroaring import BitMap64
 
 from ragstone.errors import DamagedFile
-from ragstone.storage import parts
+from ragstone.storage import parts, uploads
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.erasures import Receipt
 from ragstone.storage.examination import Examination
@@ -19,6 +20,8 @@ from ragstone.storage.forgetting import taken_in_again
 
 _ORIGINAL = "Restore it from a backup, or copy the original file to this place, under this name."
 _QUARANTINE = "Restore it from a backup, or ingest the source again."
+_UPLOAD = "Restore it from a backup; until then its dataset cannot be synchronised."
+_BY_HAND = "Delete the file by hand."
 _ERASED = "Close the workspace and open it again, which finishes erasures; or delete it by hand."
 
 
@@ -60,6 +63,21 @@ def examine_quarantine(exam: Examination) -> None:
     for (item_id,) in exam.store.catalog.rows(sql):
         exam.checks["quarantine"] += 1
         _check_bytes(exam, "quarantine", kept.path(item_id), _QUARANTINE)
+
+
+def examine_uploads(exam: Examination) -> None:
+    """Check that the uploads which jobs name are there, and that none holds what was erased."""
+    for upload in sorted(uploads.claimed(exam.store.catalog)):
+        exam.checks["uploads"] += 1
+        folder = uploads.folder_of(exam.root, upload)
+        if not folder.is_dir():
+            exam.find("uploads", folder, "a job names it, and it is gone", _UPLOAD)
+    erased = {item: receipt for receipt in exam.store.erasures.receipts for item in receipt.items}
+    for path in uploads.files_in(exam.root) if erased else ():
+        receipt = erased.get(stamp(path).blake3)
+        # What was uploaded again since is nobody's fault.
+        if receipt and path.stat().st_mtime < datetime.fromisoformat(receipt.created).timestamp():
+            exam.find("erasures", path, f"forgets/{receipt.id}.json erased it", _BY_HAND)
 
 
 # ---------------------------------------------------------------- erasures

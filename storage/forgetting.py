@@ -24,7 +24,7 @@ from pyroaring import BitMap64
 from ulid import ULID
 
 from ragstone.errors import DamagedFile, UnknownId
-from ragstone.storage import answers, feedback, living, parts, projection
+from ragstone.storage import answers, feedback, living, parts, projection, uploads
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import Catalog, now
 from ragstone.storage.changes import keyword_documents
@@ -65,8 +65,8 @@ def forget(
 ) -> Receipt:
     """Erase the items with the ids `items` from the whole workspace.
 
-    Models are deleted just before the erasure stands: after a crash between the two it can be asked
-    for again.
+    Models and uploaded files are deleted just before the erasure stands: after a crash between the
+    two it can be asked for again.
 
     Raises
     ------
@@ -82,7 +82,9 @@ def forget(
         try:
             work = _Erasure(store, frozenset(items))
             promised = work.receipt(reason, learnt or Learnt())
+            uploaded = work.uploaded()
             _delete([*learnt.delete.values()] if learnt else [])
+            uploads.erase(store.root, uploaded)
             receipt = store.erasures.publish(promised)
             finish(store.catalog, store.root, store.erasures, receipt)
         except BaseException as error:
@@ -168,6 +170,22 @@ class _Erasure:
     def _in_quarantine(self) -> list[str]:
         rows = self.store.catalog.rows("SELECT DISTINCT item_id FROM quarantine")
         return [row[0] for row in rows if row[0] in self.items]
+
+    def uploaded(self) -> list[Path]:
+        """Return the uploaded files that hold one of the items: itself, or an archive with it.
+
+        An archive or a table goes as a whole; other items that were in it stay in their datasets.
+        """
+        listed = ", ".join("?" for _ in self.items)
+        items = sorted(self.items)
+        rows = self.store.catalog.rows(
+            "SELECT size, source FROM items JOIN sources USING (dataset_id, item_key) "  # noqa: S608
+            f"WHERE item_id IN ({listed}) UNION "
+            f"SELECT size, source FROM quarantine WHERE item_id IN ({listed})",
+            [*items, *items],
+        )
+        sizes, sources = {row[0] for row in rows}, {row[1] for row in rows}
+        return uploads.holding(self.store.root, items, sizes, sources)
 
     def _answers(self) -> list[str]:
         """Return the stored answers whose hits, prompt or citations hold one of the items.

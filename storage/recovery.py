@@ -101,6 +101,7 @@ def candidates(root: Path) -> list[Path]:
         *(root / "jobs").glob(f"*/parts/{TEMPORARY}*"),
         *(root / "blobs").glob(f"*/*/{TEMPORARY}*"),
         *(root / "quarantine").glob(f"*/*/{TEMPORARY}*"),
+        *(root / "uploads").glob(f"*/{TEMPORARY}*"),
         *root.glob(f"{TEMPORARY}*"),
     }
     return sorted(found)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ragstone.errors import DamagedFile, InvalidArgument
 from ragstone.schemas.api import Collection
-from ragstone.storage import manifests, parts, recovery
+from ragstone.storage import manifests, parts, recovery, uploads
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import now
 from ragstone.storage.files import remove, sync_folder
@@ -144,7 +144,8 @@ def _doomed(store: Store, given_up: dict[str, list[int]]) -> list[Path]:
         if path.relative_to(store.root).as_posix() not in named
     ]
     blobs = [store.blobs.path(digest) for digest in store.blobs if digest not in kept_items]
-    return [*unnamed, *blobs, *_forgotten_quarantine(store)]
+    left = [*_forgotten_quarantine(store), *uploads.unclaimed(store.catalog, store.root)]
+    return [*unnamed, *blobs, *left]
 
 
 def _items(store: Store, dataset_id: str, gone: set[int]) -> set[str]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from ragstone.ui import inert, page_ask, page_datasets, page_search
+from ragstone.ui import (
+    inert,
+    page_ask,
+    page_datasets,
+    page_duplicates,
+    page_home,
+    page_jobs,
+    page_search,
+    session,
+)
 from ragstone.ui.failures import guarded
 
 
@@ -13,25 +22,38 @@ def main() -> None:
     """Draw the page that the URL names."""
     st.set_page_config(page_title="Ragstone", page_icon=_icon(), layout="wide")
     inert.show(inert.STYLE)
-    chosen = st.navigation(
-        [
-            st.Page(
-                guarded(page_datasets.page),
-                title="Datasets",
-                icon=":material/database:",
-                url_path="datasets",
-                default=True,
-            ),
-            st.Page(
-                guarded(page_search.page),
-                title="Search",
-                icon=":material/search:",
-                url_path="search",
-            ),
-            st.Page(guarded(page_ask.page), title="Ask", icon=":material/forum:", url_path="ask"),
-        ],
-        position="top",
-    )
+    pages = {
+        "home": st.Page(
+            guarded(page_home.page),
+            title="Home",
+            icon=":material/home:",
+            url_path="home",
+            default=True,
+        ),
+        "datasets": st.Page(
+            guarded(page_datasets.page),
+            title="Datasets",
+            icon=":material/database:",
+            url_path="datasets",
+        ),
+        "duplicates": st.Page(
+            guarded(page_duplicates.page),
+            title="Duplicates",
+            icon=":material/content_copy:",
+            url_path="duplicates",
+        ),
+        "search": st.Page(
+            guarded(page_search.page), title="Search", icon=":material/search:", url_path="search"
+        ),
+        "ask": st.Page(
+            guarded(page_ask.page), title="Ask", icon=":material/forum:", url_path="ask"
+        ),
+        "jobs": st.Page(
+            guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"
+        ),
+    }
+    session.register(pages)
+    chosen = st.navigation(list(pages.values()), position="top")
     chosen.run()
 
 

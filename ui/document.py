@@ -1,4 +1,4 @@
-"""The drawer that shows an item: its facts, its text around a passage, and its chunks."""
+"""The drawer that shows an item: its facts, its pages or its text around a passage, its chunks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ragstone.ui.inert import Mark
 WINDOW = 6_000  # code points of text on the page at a time: about three printed pages
 _BEFORE = 400  # of these, at most so many before the passage, which is then in view
 _CHUNKS = 20  # on a page
-_TEXT, _PARTS = "Text", "Chunks"
+_TEXT, _PAGES, _PARTS = "Text", "Pages", "Chunks"
+_PDF = "application/pdf"
+_QUOTE = 2_000  # characters of a passage that are looked for on its page
 _SPAN = re.compile(r"(\d{1,12})-(\d{1,12})")
 
 
@@ -27,6 +29,12 @@ class Place:
     item: ItemDetail
     start: int = 0
     end: int = 0
+
+    @property
+    def chunk(self) -> ChunkDetail | None:
+        """The chunk in which the passage begins; None without a passage."""
+        within = (c for c in self.item.chunks if c.start <= self.start < c.end)
+        return next(within, None) if self.end else None
 
 
 def place_of(id: str, span: str | None) -> Place:  # noqa: A002
@@ -76,17 +84,20 @@ def _drawer(id: str, span: str | None) -> None:  # noqa: A002
     with shown():
         place = place_of(id, span)
         _facts(place.item)
-        _media(place.item)
+        _media(place)
+        paged = place.item.media_type == _PDF
         view = st.segmented_control(
             "View",
-            [_TEXT, _PARTS],
-            default=_TEXT,
+            [_PAGES, _TEXT, _PARTS] if paged else [_TEXT, _PARTS],
+            default=_PAGES if paged and place.chunk and place.chunk.page else _TEXT,
             required=True,
             label_visibility="collapsed",
             key=f"view-{id}",
         )
         if view == _PARTS:
             _chunks(place)
+        elif view == _PAGES:
+            _pages(place)
         else:
             _text(place)
 
@@ -107,14 +118,33 @@ def _facts(item: ItemDetail) -> None:
     )
 
 
-def _media(item: ItemDetail) -> None:
-    """Show an image, or a recording with its waveform."""
+def _media(place: Place) -> None:
+    """Show an image, or a recording with its waveform, where the passage is heard."""
+    item = place.item
     if item.modality == "image":
         st.image(session.preview(item.item_id).content)
     elif item.modality == "audio":
         sound = session.original(item.item_id)
         st.image(session.preview(item.item_id).content)
-        st.audio(sound.content, format=sound.media_type)
+        start = place.chunk.from_ms if place.chunk and place.chunk.from_ms else 0
+        st.audio(sound.content, format=sound.media_type, start_time=start / 1_000)
+
+
+def _pages(place: Place) -> None:
+    """Show a page of a PDF as it is printed; it opens on the page of the passage."""
+    chunk, item = place.chunk, place.item
+    first = chunk.page if chunk and chunk.page else 1
+    known = item.metadata.get("pages")
+    last = known if isinstance(known, int) else 0
+    pages = max(last, first, *(c.page or 1 for c in item.chunks))
+    number = st.pagination(pages, default=first, key=f"page-{item.item_id}-{place.start}")
+    quote = item.text[place.start : place.end][:_QUOTE] if number == first else ""
+    with st.spinner("Drawing the page"):
+        st.image(
+            session.page_image(item.item_id, number, quote).content,
+            alt=f"Page {number:,} of the document",
+            width="stretch",
+        )
 
 
 def _text(place: Place) -> None:

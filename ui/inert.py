@@ -44,6 +44,18 @@ STYLE = Html(
 .rs-track { height: .4rem; border-radius: .2rem; background: rgba(128, 128, 128, .2); }
 .rs-bar { height: 100%; border-radius: .2rem; background: #0072b2; }
 .rs-bar.rs-low { background: #d55e00; }
+.rs-lines { font-family: monospace; font-size: .82rem; line-height: 1.5; overflow-wrap: anywhere;
+  white-space: pre-wrap; border-left: 2px solid rgba(128, 128, 128, .3); padding-left: .6rem;
+  margin: .3rem 0; }
+.rs-lines div.rs-old { background: rgba(213, 94, 0, .16); }
+.rs-lines div.rs-new { background: rgba(0, 114, 178, .16); }
+.rs-changes { display: grid; grid-template-columns: minmax(5rem, max-content) 1fr 1fr;
+  gap: .2rem .8rem; font-size: .85rem; margin: .3rem 0; overflow-wrap: anywhere; }
+.rs-changes .rs-head { opacity: .6; }
+.rs-badge { display: inline-block; font-size: .78rem; border-radius: .3rem; padding: 0 .45rem; }
+.rs-badge.rs-same { background: rgba(128, 128, 128, .15); }
+.rs-badge.rs-moved { background: rgba(230, 159, 0, .3); }
+.rs-badge.rs-only { background: rgba(86, 180, 233, .35); }
 .rs-steps { padding-left: 1.1rem; border-left: 2px solid rgba(128, 128, 128, .3); }
 .rs-step { position: relative; margin-bottom: 1.1rem; }
 .rs-step::before { content: ""; position: absolute; left: -1.5rem; top: .45rem;
@@ -96,6 +108,11 @@ def _flat(values: Mapping[str, object], before: str) -> Iterator[tuple[str, obje
             yield f"{before}{key}", value
 
 
+def badge(word: str, kind: Literal["same", "moved", "only"]) -> Html:
+    """A small note that stands out by its colour and its word."""
+    return Html(f'<div class="rs-badge rs-{kind}">{_line(word)}</div>')
+
+
 def pairs(values: Mapping[str, object]) -> Html:
     """Facts with their names, as metadata has them; those of an inner object as `outer.name`."""
     return facts(*(f"{key}: {value}" for key, value in _flat(values, "")))
@@ -129,6 +146,22 @@ def steps(entries: Iterable[tuple[str, Sequence[str]]]) -> Html:
         f'<div class="rs-step">{title(head)}{facts(*details)}</div>' for head, details in entries
     )
     return Html(f'<div class="rs-steps">{lines}</div>')
+
+
+def lines(content: Iterable[str]) -> Html:
+    """Lines of a comparison: each begins with `-` (old), `+` (new) or a space (both)."""
+    kinds = {"-": ' class="rs-old"', "+": ' class="rs-new"'}
+    made = "".join(f"<div{kinds.get(line[:1], '')}>{_escape(line)}</div>" for line in content)
+    return Html(f'<div class="rs-lines" dir="auto">{made}</div>')
+
+
+def changes(rows: Iterable[tuple[str, str, str]]) -> Html:
+    """A small table of names with what was before, and what is after."""
+    cells = "".join(f"<div>{_line(cell)}</div>" for row in rows for cell in row)
+    if not cells:
+        return Html("")
+    head = "".join(f'<div class="rs-head">{name}</div>' for name in ("Field", "Before", "After"))
+    return Html(f'<div class="rs-changes">{head}{cells}</div>')
 
 
 # ---------------------------------------------------------------- text becomes HTML here

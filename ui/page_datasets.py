@@ -1,140 +1,127 @@
-"""Datasets: what there is, its versions, its items, and what was refused."""
+"""Datasets: what there is, how it came, how it changed, and all that can be done with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from ragstone.schemas.api import DatasetInfo, ItemSummary, VersionInfo
-from ragstone.ui import document, inert, session, wording
+from ragstone.schemas.api import DatasetOverview
+from ragstone.ui import (
+    acts,
+    dataset_acts,
+    dataset_diff,
+    dataset_items,
+    dataset_versions,
+    document,
+    inert,
+    intake,
+    jobs_live,
+    quarantined,
+    session,
+    wording,
+)
 from ragstone.ui.session import Choice
 
-_ITEMS = 25  # rows on a page
-_TABS = ("Items", "Versions", "Quarantine")
+_ITEMS, _VERSIONS, _DIFFERENCES, _QUARANTINE = "Items", "Versions", "Differences", "Quarantine"
+_VIEWS = (_ITEMS, _VERSIONS, _DIFFERENCES, _QUARANTINE)
 
 
 def page() -> None:
     """Draw the page."""
     st.title("Datasets")
-    _overview(session.client().datasets())
+    acts.say()
+    datasets = session.client().overview().datasets
+    _bring_in([one.name for one in datasets])
+    jobs_live.show_running()
+    if not datasets:
+        st.info("This workspace has no dataset yet. Upload files, add a source, or try the demo.")
+        intake.try_demo()
+        st.caption("From the command line:")
+        st.code("ragstone ingest FOLDER --dataset NAME", language="shell")
+        return
+    _table(datasets)
     choice = session.choose()
     if choice is None:
         return
-    _numbers(choice.version)
-    items, versions, quarantine = st.tabs(_TABS)
-    with items:
-        _items(choice)
-    with versions:
-        _versions(session.client().log(choice.dataset.name))
-    with quarantine:
-        _quarantine(choice.dataset.name)
+    _numbers(choice, next(one for one in datasets if one.name == choice.dataset.name))
+    dataset_acts.row(choice)
+    _view(choice)
     document.drawer()
 
 
-def _overview(datasets: Sequence[DatasetInfo]) -> None:
-    if len(datasets) > 1:
-        st.dataframe(
-            {
-                "Dataset": [info.name for info in datasets],
-                "Version": [info.version for info in datasets],
-                "Items": [info.items for info in datasets],
-                "Chunks": [info.chunks for info in datasets],
-                "Changed": [wording.moment(info.changed) for info in datasets],
-            },
-            hide_index=True,
-        )
+def _bring_in(names: list[str]) -> None:
+    chosen = session.at("dataset") or ""
+    with st.container(horizontal=True):
+        with st.popover("Upload files", icon=":material/upload:", key=acts.key("upload")):
+            intake.drop_files(names, chosen)
+        with st.popover("Add a source", icon=":material/add_link:", key=acts.key("source")):
+            intake.add_source(names, chosen)
 
 
-def _numbers(version: VersionInfo) -> None:
-    with st.container(horizontal=True, gap="large"):
-        st.metric("Version", f"{version.version:,}", width="content")
-        st.metric("Items", f"{version.items:,}", width="content")
-        st.metric("Chunks", f"{version.chunks:,}", width="content")
-        if version.synthetic:
-            st.metric("Made by models", f"{version.synthetic:,}", width="content")
-    inert.show(inert.facts(f"published {wording.moment(version.created)}", version.message))
+def _table(datasets: list[DatasetOverview]) -> None:
+    """A table whose ticked row becomes the chosen dataset; each choice makes it anew, unticked."""
+    key = f"dataset-table-{st.session_state.setdefault('choices', 0)}"
 
-
-# ---------------------------------------------------------------- items
-
-
-def _items(choice: Choice) -> None:
-    total = choice.version.items
-    if not total:
-        st.info("This version has no items.")
-        return
-    pages = -(-total // _ITEMS)
-    number = 1
-    if pages > 1:
-        number = st.pagination(pages, key=f"items-{choice.dataset.name}-{choice.version.version}")
-    rows = session.client().items(choice.reference, offset=(number - 1) * _ITEMS, limit=_ITEMS)
-    st.caption(f"{total:,} in this version. Tick a row to read the item.")
-    _item_table(rows)
-
-
-def _item_table(rows: Sequence[ItemSummary]) -> None:
-    """A table whose ticked row opens in the drawer; each opening makes it anew, unticked."""
-    key = f"item-table-{st.session_state.setdefault('openings', 0)}"
-
-    def open_ticked() -> None:
+    def choose_ticked() -> None:
         ticked = st.session_state[key].selection.rows
         if ticked:
-            st.session_state["openings"] += 1
-            document.open_drawer(rows[ticked[0]].item_id)
+            st.session_state["choices"] += 1
+            session.go(dataset=datasets[ticked[0]].name)
+            st.session_state["version"] = session.NEWEST
 
-    made = [row.synthetic for row in rows]
     st.dataframe(
         {
-            "Title": [row.title or row.name for row in rows],
-            "Name": [row.name for row in rows],
-            "Type": [row.media_type for row in rows],
-            "Size": [wording.size(row.size) for row in rows],
-            "Chunks": [row.chunks for row in rows],
-            "Since version": [row.added for row in rows],
-            **({"Made by": made} if any(made) else {}),
+            "Dataset": [one.name for one in datasets],
+            "Version": [one.version for one in datasets],
+            "Items": [one.items for one in datasets],
+            "Size": [wording.size(one.bytes) for one in datasets],
+            "Kinds": [kinds(one.modalities) for one in datasets],
+            "Chunks": [one.chunks for one in datasets],
+            "In quarantine": [one.quarantined for one in datasets],
+            "Changed": [wording.moment(one.changed) for one in datasets],
         },
         hide_index=True,
-        height="content",
         key=key,
-        on_select=open_ticked,
+        on_select=choose_ticked,
         selection_mode="single-row",
     )
 
 
-# ---------------------------------------------------------------- versions and quarantine
+def kinds(modalities: dict[str, int]) -> str:
+    """Return `12 text, 3 image`, the most first."""
+    most = sorted(modalities.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{number:,} {name}" for name, number in most)
 
 
-def _versions(history: Sequence[VersionInfo]) -> None:
-    inert.show(
-        inert.steps(
-            (
-                f"Version {entry.version}" + (f": {entry.message}" if entry.message else ""),
-                (
-                    wording.moment(entry.created),
-                    f"{entry.added:,} added, {entry.removed:,} removed",
-                    wording.count(entry.items, "item"),
-                    f"digest {entry.digest[: wording.DIGEST]}",
-                ),
-            )
-            for entry in history
-        )
+def _numbers(choice: Choice, newest: DatasetOverview) -> None:
+    version = choice.version
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Version", f"{version.version:,}", width="content")
+        st.metric("Items", f"{version.items:,}", width="content")
+        st.metric("Chunks", f"{version.chunks:,}", width="content")
+        if not choice.pinned:
+            st.metric("Size", wording.size(newest.bytes), width="content")
+        if version.synthetic:
+            st.metric("Made by models", f"{version.synthetic:,}", width="content")
+    published = f"published {wording.moment(version.created)}"
+    inert.show(inert.facts(published, *(f"tag {tag}" for tag in version.tags), version.message))
+
+
+def _view(choice: Choice) -> None:
+    """Draw one of the views; the others cost nothing."""
+    view = st.segmented_control(
+        "Show",
+        _VIEWS,
+        default=_ITEMS,
+        required=True,
+        key="show",
+        bind="query-params",
+        label_visibility="collapsed",
     )
-
-
-def _quarantine(dataset: str) -> None:
-    refused = session.client().quarantine(dataset)
-    if not refused:
-        st.caption("Nothing was refused: every input became an item.")
-        return
-    st.dataframe(
-        {
-            "Source": [entry.source for entry in refused],
-            "Reason": [entry.reason for entry in refused],
-            "What to do": [entry.hint for entry in refused],
-            "Stage": [entry.stage for entry in refused],
-            "Size": [wording.size(entry.size) for entry in refused],
-            "When": [wording.moment(entry.created) for entry in refused],
-        },
-        hide_index=True,
-    )
+    if view == _VERSIONS:
+        dataset_versions.view(choice)
+    elif view == _DIFFERENCES:
+        dataset_diff.view(choice)
+    elif view == _QUARANTINE:
+        quarantined.view(choice.dataset.name)
+    else:
+        dataset_items.view(choice)

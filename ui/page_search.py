@@ -1,21 +1,36 @@
-"""Search: a query in, hits out, and for each hit why it was found."""
+"""Search: a query in, hits out, and for each hit why it was found; two settings side by side."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import streamlit as st
 
 from ragstone.errors import InvalidCursor
-from ragstone.schemas.api import Hit, Mode, SearchResult
-from ragstone.ui import document, inert, session, wording
-from ragstone.ui.inert import Bar, Mark
+from ragstone.schemas.api import Mode, SearchResult
+from ragstone.ui import document, search_compare, search_golden, search_hits, session
 from ragstone.ui.session import Choice
 
 _MODES: tuple[Mode, ...] = ("hybrid", "keyword", "vector")
+_RERANKING = {"as tuned": None, "on": True, "off": False}
+_FILES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "wav", "flac", "mp3", "ogg"]
 _MOST_HITS = 100
 _USUAL_HITS = 10
+_SAME = "the same"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How to search, apart from the query."""
+
+    reference: str  # D or D@V
+    mode: Mode
+    k: int
+    where: list[str]
+    group: bool
+    rerank: bool | None
+    media: dict[str, bytes] = field(default_factory=dict)  # image or audio
 
 
 def page() -> None:
@@ -33,62 +48,71 @@ def page() -> None:
         placeholder="Words, or a question",
         on_change=_first_page,
     )
-    asked = _settings()
-    result = _found(query, choice, asked)
-    if result is None:
+    asked = _settings(choice)
+    other = _second(choice, asked)
+    if not (query.strip() or asked.media or session.at("like")):
         st.caption("Type a query: hits show which words matched and how each arm ranked them.")
-        return
-    _reading(result)
-    if result.hits:
-        _hits(result)
-    elif result.like or result.offset:
-        st.info("Nothing more was found.", icon=":material/search_off:")
+    elif other is not None and not session.at("like"):
+        search_compare.draw(partial(_search, query, asked), partial(_search, query, other))
     else:
-        _nothing(choice, result, asked.where)
-    _pages(result)
+        _one(query, choice, asked)
     document.drawer()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """How to search, apart from the query."""
+def _one(query: str, choice: Choice, asked: _Asked) -> None:
+    """Show a page of what is found in one way."""
+    result = _found(query, asked)
+    search_hits.reading(result)
+    if result.hits:
+        search_hits.summary(result)
+        search_golden.draw(result)
+        search_hits.draw(result)
+    elif result.like or result.offset:
+        st.info("Nothing more was found.", icon=":material/search_off:")
+    else:
+        _nothing(choice, result, asked)
+    _pages(result)
 
-    mode: Mode
-    k: int
-    where: list[str]
-    group: bool
+
+def _search(query: str, asked: _Asked, after: str | None = None) -> SearchResult:
+    return session.client().search(
+        query,
+        asked.reference,
+        k=asked.k,
+        mode=asked.mode,
+        where=asked.where,
+        group=asked.group,
+        rerank=asked.rerank,
+        image=asked.media.get("image"),
+        audio=asked.media.get("audio"),
+        after=after,
+    )
 
 
-def _found(query: str, choice: Choice, asked: _Asked) -> SearchResult | None:
+def _found(query: str, asked: _Asked) -> SearchResult:
     """Return what the URL asks for: a page of a search, or more like something."""
-    like, after, client = session.at("like"), session.at("after"), session.client()
+    like, after = session.at("like"), session.at("after")
     with st.spinner("Searching"):  # the first search loads the encoder
         if like is not None:
-            return client.similar(like, k=asked.k, where=asked.where, dataset=choice.reference)
-        if not query.strip():
-            return None
-        search = partial(
-            client.search,
-            query,
-            choice.reference,
-            k=asked.k,
-            mode=asked.mode,
-            where=asked.where,
-            group=asked.group,
-        )
+            return session.client().similar(
+                like, k=asked.k, where=asked.where, dataset=asked.reference
+            )
         try:
-            return search(after=after)
+            return _search(query, asked, after)
         except InvalidCursor:  # of what was asked before: begin again
             session.go(after=None)
-            return search()
+            return _search(query, asked)
 
 
 def _first_page() -> None:
     session.go(after=None, like=None)
 
 
-def _settings() -> _Asked:
-    """Ask for mode, number of hits and filters."""
+# ---------------------------------------------------------------- how to search
+
+
+def _settings(choice: Choice) -> _Asked:
+    """Ask for mode, number of hits, filters, and what else there is."""
     left, middle, right, last = st.columns([3, 2, 4, 2], vertical_alignment="top")
     with left:
         mode = st.segmented_control(
@@ -120,66 +144,70 @@ def _settings() -> _Asked:
             bind="query-params",
             help="Each document once, with its best passage.",
         )
-    return _Asked(mode, k, where, group)
+    with st.expander("Reranking, picture or recording", icon=":material/tune:"):
+        reranking = st.segmented_control(
+            "Reranking",
+            list(_RERANKING),
+            default="as tuned",
+            required=True,
+            key="rerank",
+            bind="query-params",
+            help="Whether a network reads the best candidates again.",
+        )
+        media = _media()
+    rerank = _RERANKING[reranking]
+    return _Asked(choice.reference, mode, k, where, group, rerank, media)
 
 
-def _reading(result: SearchResult) -> None:
-    """Say when operators were read in the query, and what may have been meant by a word."""
-    if result.reading == "query":
-        inert.show(inert.facts("Read as a query with operators."))
-    for meant in result.suggestions:
-        instead = " or ".join(meant.instead)
-        inert.show(inert.facts(f"No text has “{meant.word}”. Did you mean {instead}?"))
-
-
-# ---------------------------------------------------------------- hits
-
-
-def _hits(result: SearchResult) -> None:
-    best = _best_scores(result.hits)
-    found = wording.count(len(result.hits), "hit")
-    if result.offset:
-        found = f"hits {result.hits[0].rank:,} to {result.hits[-1].rank:,}"
-    like = f"like {result.like.kind} {result.like.id[: wording.DIGEST]}" if result.like else ""
-    inert.show(inert.facts(found, f"version {result.version}", result.mode, like))
-    for hit in result.hits:
-        with st.container(border=True):
-            _hit(hit, best)
-
-
-def _hit(hit: Hit, best: dict[str, float]) -> None:
-    # The offsets of a highlight count from the start of the hit's own text.
-    marks = [Mark(word.start, word.end) for word in hit.highlights]
-    inert.show(
-        inert.title(hit.title or hit.name, hit.rank),
-        inert.facts(
-            hit.heading,
-            wording.page(hit.page),
-            wording.time(hit.from_ms, hit.to_ms),
-            hit.name,
-            wording.span(hit.start, hit.end),
-            wording.count(len(hit.more), "more passage") if hit.more else "",
-        ),
-        inert.text(hit.text, marks),
-        inert.bars(_breakdown(hit, best)),
+def _media() -> dict[str, bytes]:
+    """Take a picture or a recording, whose like is looked for beside the words."""
+    given = st.file_uploader(
+        "Find what resembles a picture or a recording",
+        type=_FILES,
+        key="file",
+        on_change=_first_page,
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Open in document",
-            icon=":material/menu_book:",
-            type="tertiary",
-            key=f"open-{hit.chunk_id}",
-            on_click=document.open_drawer,
-            args=(hit.chunk_id,),
+    if given is None:
+        return {}
+    kind = "audio" if given.type.startswith("audio/") else "image"
+    content = given.getvalue()
+    if kind == "image":
+        st.image(content, width=160, alt="What was given")
+    else:
+        st.audio(content, format=given.type)
+    return {kind: content}
+
+
+def _second(choice: Choice, first: _Asked) -> _Asked | None:
+    """Ask for a second way to search, which stands beside the first."""
+    if not st.toggle("Compare with other settings", key="compare", bind="query-params"):
+        return None
+    history = [str(entry.version) for entry in session.client().log(choice.dataset.name)]
+    left, middle, right = st.columns(3)
+    with left:
+        mode = st.segmented_control(
+            "Mode of the second",
+            _MODES,
+            default=_MODES[1],
+            required=True,
+            key="mode2",
+            bind="query-params",
         )
-        st.button(
-            "More like this",
-            icon=":material/join_inner:",
-            type="tertiary",
-            key=f"like-{hit.chunk_id}",
-            on_click=partial(session.go, like=hit.chunk_id, after=None),
+    with middle:
+        reranking = st.segmented_control(
+            "Reranking of the second",
+            list(_RERANKING),
+            default="as tuned",
+            required=True,
+            key="rerank2",
+            bind="query-params",
         )
-        st.caption(f"score {hit.score:.3f}")
+    with right:
+        number = st.selectbox(
+            "Version of the second", [_SAME, *history], key="version2", bind="query-params"
+        )
+    reference = first.reference if number == _SAME else f"{choice.dataset.name}@{number}"
+    return replace(first, reference=reference, mode=mode, rerank=_RERANKING[reranking])
 
 
 def _pages(result: SearchResult) -> None:
@@ -203,48 +231,29 @@ def _pages(result: SearchResult) -> None:
             )
 
 
-def _best_scores(hits: list[Hit]) -> dict[str, float]:
-    """Return the best raw score of each arm: arms have scales of their own."""
-    best: dict[str, float] = {}
-    for hit in hits:
-        for arm, entry in hit.arms.items():
-            best[arm] = max(best.get(arm, 0.0), entry.score)
-    return best
-
-
-def _breakdown(hit: Hit, best: dict[str, float]) -> list[Bar]:
-    """One bar per arm, an arm that did not find the chunk included."""
-    return [
-        Bar(arm, hit.arms[arm].score / top if top > 0 else 0.0, _in_words(hit, arm))
-        if arm in hit.arms
-        else Bar(arm, 0.0, "not found")
-        for arm, top in sorted(best.items())
-    ]
-
-
-def _in_words(hit: Hit, arm: str) -> str:
-    entry = hit.arms[arm]
-    return f"rank {entry.rank:,}, score {entry.score:.3f}"
-
-
 # ---------------------------------------------------------------- no hits
 
 
-def _nothing(choice: Choice, result: SearchResult, where: list[str]) -> None:
+def _nothing(choice: Choice, result: SearchResult, asked: _Asked) -> None:
     """Say why there is nothing, and what to try."""
     st.info("Nothing was found.", icon=":material/search_off:")
     if not choice.version.chunks:
         st.markdown("This version holds no text. Choose another version or dataset.")
         return
-    if where:
-        without = session.client().search(result.query, choice.reference, k=1, mode=result.mode)
+    if asked.where:
+        without = _search(result.query, replace(asked, k=1, where=[]))
         if without.hits:
             st.markdown(
                 "There are hits, but the filters leave none of them. Take out a filter, or "
                 "check its field and value on an item."
             )
             return
-    if result.mode == "keyword":
+    if asked.media:
+        st.markdown(
+            "Nothing resembles what was given. Choose a dataset with pictures or recordings, or "
+            "add words to the query."
+        )
+    elif result.mode == "keyword":
         st.markdown(
             "No passage has any of these words. Check their spelling, try other words, or the "
             "mode **hybrid**, which also finds passages by their meaning."

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import Page as StreamlitPage
 
 from ragstone.client import Address, Client, connect, find_server
 from ragstone.errors import ServerUnavailable
-from ragstone.schemas.answers import StoredAnswer
+from ragstone.schemas.answers import GeneratorInfo, StoredAnswer
 from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, Media, VersionInfo
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"
-_LAST_DATASET = "last dataset"
+_LAST_DATASET, _AWAITED, _PAGES = "last dataset", "awaited dataset", "pages"
 
 
 def workspace() -> Path:
@@ -60,6 +62,18 @@ def preview(item: str) -> Media:
     return _preview(address.url, address.token, item)
 
 
+def page_image(item: str, page: int, quote: str) -> Media:
+    """Return a page of a PDF as a picture; raises as `Client.page_image`."""
+    address = _address()
+    return _page_image(address.url, address.token, item, page, quote)
+
+
+def generators() -> list[GeneratorInfo]:
+    """Return who can write answers; kept for a minute, since servers are asked."""
+    address = _address()
+    return _generators(address.url, address.token)
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:
@@ -67,7 +81,7 @@ def _address() -> Address:
     return address
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda client: client.close())
 def _client(url: str, token: str) -> Client:
     return connect(url, token)
 
@@ -80,6 +94,16 @@ def _record(url: str, token: str, id: str) -> ItemDetail | ChunkDetail | StoredA
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _preview(url: str, token: str, item: str) -> Media:
     return _client(url, token).preview(item)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _page_image(url: str, token: str, item: str, page: int, quote: str) -> Media:
+    return _client(url, token).page_image(item, page, quote=quote)
+
+
+@st.cache_resource(ttl=60, max_entries=4, show_spinner=False)
+def _generators(url: str, token: str) -> list[GeneratorInfo]:
+    return _client(url, token).generators()
 
 
 # ---------------------------------------------------------------- dataset and version
@@ -109,6 +133,8 @@ def choose() -> Choice | None:
         st.info("This workspace has no dataset yet. Ingest some files, then come back:")
         st.code("ragstone ingest FOLDER --dataset NAME", language="shell")
         return None
+    if st.session_state.get(_AWAITED) in known:
+        go(dataset=st.session_state.pop(_AWAITED))
     left, right = st.columns([3, 2])
     with left:
         name = _dataset(list(known))
@@ -117,6 +143,11 @@ def choose() -> Choice | None:
         number = st.selectbox("Version", [NEWEST, *history], key="version", bind="query-params")
     newest = next(iter(history.values()))
     return Choice(known[name], history.get(number, newest), pinned=number != NEWEST)
+
+
+def choose_when_there(dataset: str) -> None:
+    """Have a dataset chosen as soon as there is one of this name: a job is making it."""
+    st.session_state[_AWAITED] = dataset
 
 
 def _dataset(names: list[str]) -> str:
@@ -132,6 +163,22 @@ def _dataset(names: list[str]) -> str:
     st.session_state[_LAST_DATASET] = name
     go(dataset=name)
     return name
+
+
+# ---------------------------------------------------------------- other pages
+
+
+def register(pages: Mapping[str, StreamlitPage]) -> None:
+    """Say which pages there are, by the names in their addresses."""
+    st.session_state[_PAGES] = dict(pages)
+
+
+def visit(page: str, **values: str) -> None:
+    """Go to a page, whose address says `values`; not from a callback."""
+    pages: Mapping[str, StreamlitPage] = st.session_state.get(_PAGES, {})
+    if page in pages:
+        st.switch_page(pages[page], query_params=values)
+    go(page=page, **values)  # a page that runs by itself
 
 
 # ---------------------------------------------------------------- the URL
@@ -150,3 +197,8 @@ def go(**values: str | None) -> None:
 def at(name: str) -> str | None:
     """Return what the URL says under `name`; None when it says nothing."""
     return st.query_params.get(name) or None
+
+
+def open_answer(id: str) -> None:  # noqa: A002
+    """Have an answer shown with all its parts by the next run of Ask; for callbacks."""
+    go(answer=id)

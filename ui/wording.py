@@ -30,6 +30,14 @@ def size(number: int) -> str:
     return f"{value:,.{digits}f} {_UNITS[unit]}"
 
 
+def duration(seconds: float) -> str:
+    """Return `12 s`, `3 min`, `2 h` or `5 d`."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
+
+
 def moment(time: datetime) -> str:
     """Return `2026-01-31 14:05` in the reader's own time zone, or in UTC and saying so."""
     zone = _reader_zone()

@@ -9,19 +9,20 @@ with ragstone.connect("my-workspace") as client:  # or connect("http://127.0.0.1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ragstone.client_files import Files
+from ragstone.client_insight import InsightClient
 from ragstone.client_models import ModelClient
+from ragstone.client_streams import AnswerEvents
 from ragstone.errors import ServerUnavailable
 from ragstone.schemas import api
 from ragstone.schemas.answers import (
     Answer,
     AnswerDone,
-    AnswerEvent,
-    AnswerText,
     GeneratorInfo,
     StoredAnswer,
 )
@@ -39,7 +40,6 @@ from ragstone.transport import (
     packed,
     part,
     place,
-    raise_known,
 )
 
 __all__ = ["Address", "Client", "RemoteError", "connect", "find_server"]
@@ -69,7 +69,7 @@ def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
     return Client(address.url, token or address.token)
 
 
-class Client(ModelClient):
+class Client(ModelClient, Files, InsightClient):
     """The workspace behind a server. Safe to use from several threads; `close` when done.
 
     Every method raises the errors of the `Workspace` method of the same name, and
@@ -184,21 +184,14 @@ class Client(ModelClient):
         generator: str | None = None,
         where: Sequence[str] = (),
         session: str | None = None,
-    ) -> Generator[AnswerEvent, None, None]:
+    ) -> AnswerEvents:
         """Answer a question while it is written: checked pieces of text, then the whole answer.
 
-        Closing the iterator stops the generator on the server.
+        `close` stops the generator on the server, from any thread.
         """
         body: dict[str, Any] = {"question": question, "dataset": dataset, "generator": generator}
         body |= {"where": list(where), "session": session, "stream": True}
-        for name, data in self._http.events("/ask", body):
-            if name == "error":
-                failure = self._http.decoded(data, dict[str, dict[str, str]])["error"]
-                raise_known(failure["code"], failure["message"], failure["hint"], status=503)
-            if name == "answer":
-                yield self._http.decoded(data, AnswerDone)
-            else:
-                yield self._http.decoded(data, AnswerText)
+        return AnswerEvents(self._http, self._http.events("/ask", body))
 
     def generators(self) -> list[GeneratorInfo]:
         """Return who can write answers on the server's machine, and why others cannot."""
@@ -436,10 +429,15 @@ class Client(ModelClient):
         return info.result
 
     def jobs(
-        self, dataset: str | None = None, *, state: api.JobState | None = None
+        self,
+        dataset: str | None = None,
+        *,
+        state: api.JobState | None = None,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> list[api.JobInfo]:
         """List the jobs, of one dataset or in one state when given, newest first."""
-        chosen = {"dataset": dataset, "state": state}
+        chosen = {"dataset": dataset, "state": state, "limit": limit, "offset": offset}
         query = {name: value for name, value in chosen.items() if value is not None}
         return self._http.get("/jobs", list[api.JobInfo], query)
 

@@ -345,6 +345,7 @@ class ServerSettings(_Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8400, ge=0, le=65535, description="Port; 0 takes a free one.")
+    upload_bytes: int = Field(2 * 2**30, ge=1, description="Size of one file that is uploaded.")
 
 
 class StorageSettings(_Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyroaring import BitMap64
 
+from ragstone.comparison import field_changes, text_change
 from ragstone.errors import InvalidArgument, UnknownId, UnknownSource
 from ragstone.ingestion.dedup import semantic
 from ragstone.ingestion.dedup.base import DuplicateKind, Pair
@@ -19,17 +20,22 @@ from ragstone.ingestion.dedup.policy import KEEP_ALL, Keep, Outcome, Policy
 from ragstone.ingestion.dedup.settling import Settling, outcome_of
 from ragstone.ingestion.dedup.stored import from_table
 from ragstone.ingestion.dedup.vectors import vectors_by_item
+from ragstone.listing import MAX_OFFSET, MAX_PAGE, item_row
+from ragstone.retrieval.question import check_number
 from ragstone.schemas.api import (
     CalibrationReport,
     DuplicateGroup,
     DuplicateKindCount,
     DuplicateMember,
     DuplicatePair,
+    DuplicatePreview,
     DuplicateReport,
+    ItemComparison,
     ThresholdInfo,
 )
 from ragstone.storage.composing import listed
 from ragstone.storage.duplicates import read_pairs
+from ragstone.storage.manifests import unpack_bitmap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,15 +56,75 @@ def report(store: Store, reference: str, *, limit: int = 50, offset: int = 0) ->
     """Return the duplicate groups of a version, the largest first; see `Workspace.duplicates`."""
     manifest, outcome = store.resolve(reference), outcome_of(store, reference)
     items = _Items(store, manifest, outcome)
-    ordered = sorted(outcome.groups, key=lambda group: (-len(group.members), group.id))
-    page = [_group(group, outcome, items, with_pairs=False) for group in ordered]
+    page = _largest(outcome.groups)[offset : offset + limit]
+    return _report(manifest, Policy.from_dict(manifest.policy), outcome, items, page)
+
+
+def preview(
+    store: Store, reference: str, new: Policy, kind: str | None, limit: int, offset: int
+) -> DuplicatePreview:
+    """Return what `new` would make of a version; see `Workspace.preview_duplicates`.
+
+    The pairs that are stored are grouped anew; none is looked for.
+    """
+    if kind is not None and kind not in set(DuplicateKind):
+        raise InvalidArgument("kind", kind, f"one of {', '.join(DuplicateKind)}")
+    check_number("limit", limit, 1, MAX_PAGE)
+    check_number("offset", offset, 0, MAX_OFFSET - 1)
+    manifest = store.resolve(reference)
+    outcome = outcome_of(store, reference, new)
+    before = unpack_bitmap(manifest.hidden) if manifest.hidden else BitMap64()
+    items, after = _Items(store, manifest, outcome), BitMap64(outcome.hidden)
+    chosen = [group for group in outcome.groups if kind in (None, group.kind.value)]
+    page = _largest(chosen)[offset : offset + limit]
+    return DuplicatePreview(
+        report=_report(manifest, new, outcome, items, page),
+        total=len(chosen),
+        items=manifest.items + len(before) - len(after),
+        hidden=_ids(store, manifest, after - before),
+        shown=_ids(store, manifest, before - after),
+        newly_hidden=len(after - before),
+        shown_again=len(before - after),
+    )
+
+
+def compare(store: Store, first: str, second: str) -> ItemComparison:
+    """Return in what two items differ; see `Workspace.compare_items`."""
+    one, other = (item_row(store, item) for item in (first, second))
+    texts = [store.item_text(row["dataset_id"], row["item_key"]) for row in (one, other)]
+    before, after = ({**row, "name": ""} for row in (one, other))
+    return ItemComparison(
+        first=one["item_id"],
+        second=other["item_id"],
+        fields=field_changes(before, after),
+        text=text_change(*texts),
+    )
+
+
+def _largest(groups: Iterable[Group]) -> list[Group]:
+    return sorted(groups, key=lambda group: (-len(group.members), group.id))
+
+
+def _report(
+    manifest: Manifest, policy: Policy, outcome: Outcome, items: _Items, page: Iterable[Group]
+) -> DuplicateReport:
     return DuplicateReport(
         dataset=manifest.dataset,
         version=manifest.version,
-        policy=Policy.from_dict(manifest.policy).as_dict(),
+        policy=policy.as_dict(),
         kinds=_counts(outcome, items),
-        groups=page[offset : offset + limit],
+        groups=[_group(group, outcome, items, with_pairs=False) for group in page],
     )
+
+
+def _ids(store: Store, manifest: Manifest, keys: BitMap64) -> list[str]:
+    """Return the ids of the first items with these keys."""
+    sql = (
+        f"SELECT any_value(item_id) FROM items WHERE dataset_id = ? "  # noqa: S608
+        f"AND item_key IN ({listed(keys) or 'NULL'}) GROUP BY item_key ORDER BY item_key LIMIT ?"
+    )
+    rows = store.catalog.rows(sql, [manifest.dataset_id, MAX_PAGE])
+    return [str(row[0]) for row in rows]
 
 
 def show(store: Store, reference: str, group: str) -> DuplicateGroup:

@@ -8,7 +8,8 @@
     │   ├── InvalidCursor            invalid_cursor
     │   ├── InvalidConfig            invalid_config
     │   ├── TrainingDiverged         training_diverged
-    │   └── UnplacedFeedback         unplaced_feedback
+    │   ├── UnplacedFeedback         unplaced_feedback
+    │   └── UploadTooLarge           upload_too_large
     ├── NotFound                     what was named is not there     404
     │   ├── UnknownWorkspace         unknown_workspace
     │   ├── UnknownDataset           unknown_dataset
@@ -226,6 +227,21 @@ class UnplacedFeedback(InvalidInput):
         super().__init__(
             f"Feedback {feedback} cannot be accepted as it is: {problem}",
             f"Name what answers it: ragstone feedback accept {feedback} --item ITEM; or reject it.",
+        )
+
+
+class UploadTooLarge(InvalidInput):
+    """A file that is uploaded has more bytes than it may."""
+
+    code = "upload_too_large"
+    http_status = 413
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        self.name, self.size, self.limit = name, size, limit
+        super().__init__(
+            f"The upload {name!r} has {size:,} bytes, over the limit of {limit:,}",
+            "Raise the setting server.upload_bytes, or have the server read the file where it is: "
+            "ragstone ingest PATH.",
         )
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from ulid import ULID
 
 from ragstone.errors import InvalidArgument
+from ragstone.listing import find_item_keys
 from ragstone.schemas.api import GoldenQuery
 
 if TYPE_CHECKING:
     import duckdb
 
     from ragstone.evaluation.judged import JudgedQueries
+    from ragstone.storage.manifests import Manifest
     from ragstone.storage.store import Store
 
 _COLUMNS = ["dataset_id", "query_id", "query", "document", "grade", "feedback"]
@@ -47,6 +50,34 @@ def add(store: Store, dataset: str, queries: Path, qrels: Path) -> None:
         _insert(cursor, rows)
 
 
+def add_query(store: Store, dataset: str, query: str, items: Sequence[str]) -> GoldenQuery:
+    """Keep one query with the items that answer it; see `Workspace.add_golden_query`."""
+    from ragstone.evaluation.judged import names_of
+
+    asked, head = " ".join(query.split()), store.head(dataset)
+    if not asked:
+        raise InvalidArgument("query", query, "words")
+    if not items:
+        raise InvalidArgument("items", [], "ids of items that answer the query")
+    ids = [item_id for item in items for item_id in _item_ids(store, head, item)]
+    names = set(names_of(store, head, ids).values())
+    with store.catalog.transaction() as cursor:
+        told = cursor.execute(
+            "SELECT document FROM golden_queries WHERE dataset_id = ? AND query = ? "
+            "AND grade >= ? AND feedback = ''",
+            [head.dataset_id, asked, _ANSWERS],
+        ).fetchall()
+        new = sorted(names - {document for (document,) in told})
+        judge(cursor, head.dataset_id, asked, new, "")
+    return next(kept for kept in listed(store, dataset) if kept.query == asked)
+
+
+def _item_ids(store: Store, head: Manifest, item: str) -> list[str]:
+    keys = find_item_keys(store, head, item)
+    sql = "SELECT DISTINCT item_id FROM items WHERE dataset_id = ? AND list_contains(?, item_key)"
+    return [str(row[0]) for row in store.catalog.rows(sql, [head.dataset_id, keys])]
+
+
 def judge(
     cursor: duckdb.DuckDBPyConnection,
     dataset_id: str,
@@ -54,7 +85,9 @@ def judge(
     documents: Sequence[str],
     feedback: str,
 ) -> None:
-    """Say that items answer a query, as accepted feedback does, in the transaction of `cursor`.
+    """Say that items answer a query, in the transaction of `cursor`.
+
+    `feedback` is the id of what says so; empty when somebody does so directly.
 
     A query that is golden already is not asked twice: its best judgement of an item counts.
     """
@@ -62,7 +95,7 @@ def judge(
         "SELECT min(query_id) FROM golden_queries WHERE dataset_id = ? AND query = ?",
         [dataset_id, query],
     ).fetchall()
-    query_id = known or feedback
+    query_id = known or feedback or str(ULID())
     _insert(cursor, [(dataset_id, query_id, query, name, _ANSWERS, feedback) for name in documents])
 
 

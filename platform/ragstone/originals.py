@@ -34,3 +34,13 @@ def preview(store: Store, item: str, limits: LimitSettings) -> Media:
     if row["modality"] == "audio":
         return Media(waveform_picture(store.blobs.get(row["item_id"]), limits), "image/png")
     raise InvalidArgument("item", item, "an image or a recording")
+
+
+def page_image(store: Store, item: str, page: int, quote: str, limits: LimitSettings) -> Media:
+    """Return a page of a PDF as a picture; see `Workspace.page_image`."""
+    from ragstone.ingestion.page_pictures import MEDIA_TYPE, page_picture
+
+    document = original(store, item)
+    if document.media_type != MEDIA_TYPE:
+        raise InvalidArgument("item", item, "a PDF")
+    return Media(page_picture(document.content, page, quote, limits), "image/webp")

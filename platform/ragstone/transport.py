@@ -7,7 +7,9 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,20 +88,9 @@ class Transport:
         patient = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         return self.decoded(self.send("POST", path, json=body, timeout=patient).content, kind)
 
-    def events(self, path: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield name and data of each server-sent event that a POST is answered with.
-
-        Closing the iterator closes the connection, by which the server knows.
-        """
-        try:
-            with self._http.stream("POST", f"/v1{path}", json=body) as response:
-                if response.is_error:
-                    response.read()
-                    _raise(response)
-                yield from _events(response.iter_lines())
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            raise ServerUnavailable(self.url, reason) from error
+    def events(self, path: str, body: Mapping[str, Any]) -> EventStream:
+        """Return the server-sent events that a POST is answered with; it is sent with the first."""
+        return EventStream(self._http, self.url, path, body)
 
     def decoded(self, content: str | bytes, kind: type[T]) -> T:
         """Make JSON the dataclass it was on the server."""
@@ -119,6 +110,64 @@ class Transport:
         if response.is_error:
             _raise(response)
         return response
+
+
+class EventStream(Iterator[tuple[str, str]]):
+    """Name and data of each event, as they come; `close` ends it, from any thread."""
+
+    def __init__(self, http: httpx.Client, url: str, path: str, body: Mapping[str, Any]) -> None:
+        self._http, self._url = http, url
+        self._turn = threading.Lock()
+        self._closed = False
+        self._response: httpx.Response | None = None  # once its head has come
+        self._events = self._read(path, body)
+
+    def __next__(self) -> tuple[str, str]:
+        """Return the next event.
+
+        Raises
+        ------
+        RagstoneError
+            What the server raised; `ServerUnavailable` when it went away.
+        """
+        with self._turn:
+            try:
+                return next(self._events)
+            except ServerUnavailable:
+                if self._closed:  # it went away because it was told to
+                    raise StopIteration from None
+                raise
+
+    def close(self) -> None:
+        """Close the connection, by which the server knows; a second call does nothing."""
+        self._closed = True  # seen by a `__next__` that waits for the head of the answer
+        if self._turn.acquire(blocking=False):
+            try:
+                self._events.close()
+            finally:
+                self._turn.release()
+        elif self._response is not None:
+            _cut(self._response)  # a `__next__` that waits for more sees the end
+
+    def _read(self, path: str, body: Mapping[str, Any]) -> Generator[tuple[str, str], None, None]:
+        try:
+            with self._http.stream("POST", f"/v1{path}", json=body) as response:
+                if response.is_error:
+                    response.read()
+                    _raise(response)
+                self._response = response
+                if not self._closed:
+                    yield from _events(response.iter_lines())
+        except httpx.RequestError as error:
+            reason = str(error) or type(error).__name__
+            raise ServerUnavailable(self._url, reason) from error
+
+
+def _cut(response: httpx.Response) -> None:
+    """End a connection that another thread reads from: closing it would not wake the other."""
+    connection = response.extensions["network_stream"].get_extra_info("socket")
+    with suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

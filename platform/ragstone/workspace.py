@@ -13,10 +13,12 @@ from ragstone.encoders.opened import Encoders
 from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
 from ragstone.feedback import FeedbackDesk, Opinion
 from ragstone.grading import Comparing, Grading
+from ragstone.insight import Insight
 from ragstone.jobs.desk import JobDesk
 from ragstone.jobs.spec import absolute
 from ragstone.measuring import Judges, Measuring
 from ragstone.modelling import Modelling
+from ragstone.overview import Overviewing, Sizes
 from ragstone.retrieval.question import Question
 from ragstone.retrieval.search import MODES, Retriever
 from ragstone.schemas.feedback import LOCAL_OWNER
@@ -25,6 +27,7 @@ from ragstone.storage.store import Store
 from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
 from ragstone.training.encoding import WorkspaceEncoders
+from ragstone.uploading import Uploading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from ragstone.training.reranker_files import TrainedReranker
 
 
-class Workspace(Modelling):
+class Workspace(Modelling, Overviewing, Uploading, Insight):
     """An open workspace; use `ragstone.open`. Safe to use from several threads."""
 
     def __init__(
@@ -60,6 +63,7 @@ class Workspace(Modelling):
         self._store = Store(path, settings.storage)
         self._encoders = Encoders(settings.encoder, encoder, WorkspaceEncoders(path / "models"))
         self._memory = QueryMemory()
+        self._sizes = Sizes()
         self._retriever = Retriever(
             self._store,
             settings.retrieval,
@@ -1188,10 +1192,21 @@ class Workspace(Modelling):
         )
 
     def jobs(
-        self, dataset: str | None = None, *, state: api.JobState | None = None
+        self,
+        dataset: str | None = None,
+        *,
+        state: api.JobState | None = None,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> list[api.JobInfo]:
-        """Return the jobs, of one dataset or in one state when given, newest first."""
-        return self._jobs.listed(dataset, state)
+        """Return the jobs, of one dataset or in one state when given, newest first.
+
+        Parameters
+        ----------
+        limit, offset
+            Page of them; None for all.
+        """
+        return self._jobs.listed(dataset, state, limit=limit, offset=offset)
 
     def job(self, job: str) -> api.JobInfo:
         """Return one job, by its id or a beginning of it that fits only one.

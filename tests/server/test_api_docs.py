@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from ragstone.schemas.answers import Answer, GeneratorInfo
+from ragstone.schemas.answers import Answer, AnswerList, GeneratorInfo
 from ragstone.schemas.api import (
     BackupResult,
     CalibrationReport,
@@ -17,21 +17,25 @@ from ragstone.schemas.api import (
     DatasetInfo,
     DoctorReport,
     DuplicateGroup,
+    DuplicatePreview,
     DuplicateReport,
     ExportResult,
     Facet,
     ForgetReceipt,
     GoldenQuery,
     ImportResult,
+    ItemComparison,
     ItemDetail,
     ItemSummary,
     JobInfo,
+    Overview,
     QuarantineInfo,
     RetrievalEvaluation,
     SearchResult,
     SpeedReport,
     TagInfo,
     TuningReport,
+    UploadedFile,
     VersionDiff,
     VersionInfo,
     to_json,
@@ -59,6 +63,7 @@ from ragstone.server.feedback_models import (
     FeedbackExportRequest,
     FeedbackRequest,
 )
+from ragstone.server.insight_models import GoldenQueryRequest, PreviewRequest
 from ragstone.server.modelling_models import (
     AnomaliesRequest,
     BiasRequest,
@@ -105,6 +110,8 @@ SECTIONS = {
 }
 RESULTS: dict[str, Any] = {
     "GET /v1/health": Health,
+    "GET /v1/overview": Overview,
+    "PUT /v1/uploads/{upload}/{name}": UploadedFile,
     "GET /v1/datasets": list[DatasetInfo],
     "GET /v1/datasets/{name}/versions": list[VersionInfo],
     "GET /v1/datasets/{name}/items": list[ItemSummary],
@@ -118,6 +125,7 @@ RESULTS: dict[str, Any] = {
     "POST /v1/chat/completions": ChatCompletion,
     "GET /v1/show/{id}": ItemDetail,
     "GET /v1/items/{id}/trace": Trace,
+    "GET /v1/answers": AnswerList,
     "POST /v1/answers/{id}/replay": Replay,
     "GET /v1/answers/{id}/explain": Explanation,
     "POST /v1/answers/{id}/feedback": Feedback,
@@ -152,9 +160,12 @@ RESULTS: dict[str, Any] = {
     "GET /v1/datasets/{name}/duplicates": DuplicateReport,
     "GET /v1/datasets/{name}/duplicates/{group}": DuplicateGroup,
     "POST /v1/datasets/{name}/duplicates/policy": DuplicateReport,
+    "POST /v1/datasets/{name}/duplicates/preview": DuplicatePreview,
+    "GET /v1/items/{id}/compare/{other}": ItemComparison,
     "POST /v1/datasets/{name}/duplicates/calibrate": CalibrationReport,
     "GET /v1/datasets/{name}/golden": list[GoldenQuery],
     "POST /v1/datasets/{name}/golden": list[GoldenQuery],
+    "POST /v1/datasets/{name}/golden/query": GoldenQuery,
     "DELETE /v1/datasets/{name}/golden": list[GoldenQuery],
     "POST /v1/datasets/{name}/evaluate": RetrievalEvaluation,
     "POST /v1/datasets/{name}/evaluate/answers": AnswerEvaluation,
@@ -182,7 +193,11 @@ RESULTS: dict[str, Any] = {
     "POST /v1/datasets/{name}/bias": BiasReport,
     "GET /v1/licences": LicenceSummary,
 }
-BYTES = {"GET /v1/items/{id}/original", "GET /v1/items/{id}/preview"}  # and no JSON
+BYTES = {  # and no JSON
+    "GET /v1/items/{id}/original",
+    "GET /v1/items/{id}/preview",
+    "GET /v1/items/{id}/pages/{page}",
+}
 BODIES = {
     "POST /v1/search": SearchRequest,
     "POST /v1/similar": SimilarRequest,
@@ -207,8 +222,10 @@ BODIES = {
     "POST /v1/datasets/{name}/quarantine/retry": EntriesRequest,
     "POST /v1/datasets/{name}/quarantine/drop": EntriesRequest,
     "POST /v1/datasets/{name}/duplicates/policy": PolicyRequest,
+    "POST /v1/datasets/{name}/duplicates/preview": PreviewRequest,
     "POST /v1/datasets/{name}/duplicates/calibrate": CalibrateRequest,
     "POST /v1/datasets/{name}/golden": GoldenRequest,
+    "POST /v1/datasets/{name}/golden/query": GoldenQueryRequest,
     "POST /v1/datasets/{name}/evaluate": EvaluateRequest,
     "POST /v1/datasets/{name}/evaluate/answers": AnswersRequest,
     "POST /v1/datasets/{name}/gate": GateRequest,

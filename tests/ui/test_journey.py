@@ -117,6 +117,12 @@ def test_the_whole_way(visit: Visit, url: str, request: pytest.FixtureRequest) -
     page, where = visit.page, request.node.callspec.id
 
     page.goto(url)
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    expect(page.get_by_text("originals")).to_be_visible()
+    visit.shot(f"home-{where}")
+    assert fits(page)
+
+    page.goto(f"{url}/datasets")
     expect(page.get_by_role("heading", name="Datasets")).to_be_visible()
     expect(page.get_by_text("4 in this version")).to_be_visible()
     visit.shot(f"datasets-{where}")
@@ -142,8 +148,9 @@ def test_the_whole_way(visit: Visit, url: str, request: pytest.FixtureRequest) -
     expect(page).not_to_have_url(re.compile("open="))
 
     page.goto(f"{url}/ask?dataset=stones")
-    page.get_by_label("Question").fill("What is granite made of?")
-    page.get_by_role("button", name="Ask").click()
+    question = page.get_by_test_id("stChatInputTextArea")
+    question.fill("What is granite made of?")
+    question.press("Enter")
     expect(page.get_by_role("heading", name="Sources")).to_be_visible()
     expect(page).to_have_url(re.compile("answer="))
     visit.shot(f"ask-{where}")
@@ -186,9 +193,11 @@ def test_hostile_contents_do_nothing(visit: Visit, url: str) -> None:
 
 def test_the_item_table_opens_items(visit: Visit, url: str) -> None:
     page = visit.page
-    page.goto(f"{url}/?dataset=stones")
-    table = page.get_by_test_id("stDataFrame").first
+    page.goto(f"{url}/datasets?dataset=stones")
+    expect(page.get_by_text("4 in this version")).to_be_visible()
+    table = page.get_by_test_id("stDataFrame").last
     expect(table).to_be_visible()
+    table.scroll_into_view_if_needed()
     page.wait_for_timeout(1_000)  # the table is drawn on a canvas
     box = table.bounding_box()
     assert box is not None
@@ -196,6 +205,24 @@ def test_the_item_table_opens_items(visit: Visit, url: str) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("since version 1")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_an_upload_is_read_while_one_looks_on(visit: Visit, url: str) -> None:
+    page = visit.page
+    name = f"tuff-{page.viewport_size['width']}" if page.viewport_size else "tuff"
+    page.goto(f"{url}/datasets?dataset=stones")
+    page.get_by_role("button", name="Upload files").click()
+    page.locator("input[type=file]").first.set_input_files(
+        [{"name": f"{name}.txt", "mimeType": "text/plain", "buffer": b"Tuff is volcanic ash."}]
+    )
+    page.get_by_role("combobox", name="Into dataset").first.fill(name)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_text("The files have come in, and are being read.")).to_be_visible()
+    expect(page.get_by_text("1 in this version")).to_be_visible(timeout=3 * WAIT)  # by itself
+    expect(page).to_have_url(re.compile(f"dataset={name}"))
+    visit.shot(f"uploaded-{name}")
+    assert fits(page)
 
 
 def test_a_page_goes_on_by_itself_when_the_server_comes(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,81 +9,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ragstone.schemas.answers import StoredAnswer
 from ragstone.server.run import running
 from ragstone.workspace import Workspace
+from tests.ui.reading import alerts, drawer, is_inert, marked, text
 
 Open = Callable[..., AppTest]
-NAMES = ("datasets", "search", "ask")
+NAMES = ("home", "datasets", "duplicates", "search", "ask", "jobs")
 
 
-def text(app: AppTest) -> str:
-    """All that the page shows through the inert helper, as a reader sees it."""
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(part.value for part in app.html)))
-
-
-def marked(app: AppTest) -> list[str]:
-    parts = "\n".join(part.value for part in app.html)
-    return [html.unescape(word) for word in re.findall(r"<mark[^>]*>(.*?)</mark>", parts, re.S)]
-
-
-def drawer(app: AppTest) -> bool:
-    return bool(app.get("dialog"))
-
-
-def alerts(app: AppTest) -> list[str]:
-    return [part.value for part in (*app.error, *app.warning, *app.info)]
-
-
-# ---------------------------------------------------------------- datasets
-
-
-def test_datasets_lists_them_and_the_items_of_one(open_page: Open) -> None:
-    app = open_page("datasets", dataset="stones")
-    assert not app.exception
-    overview, items, refused = (table.value for table in app.dataframe)
-    assert list(overview["Dataset"]) == ["another", "media", "stones"]
-    assert list(overview["Items"]) == [1, 2, 5]
-    assert {"granite.md", "chalk.txt"} <= set(items["Name"])
-    assert next(iter(refused["Source"])).endswith("broken.pdf")
-    assert [metric.value for metric in app.metric][:2] == ["2", "5"]
-
-
-def test_an_old_version_lists_its_own_items(open_page: Open) -> None:
-    app = open_page("datasets", dataset="stones", version="1")
-    assert "chalk.txt" not in set(app.dataframe[1].value["Name"])
-    assert [metric.value for metric in app.metric][:2] == ["1", "4"]
-
-
-def test_versions_are_a_timeline(open_page: Open, owned: Workspace) -> None:
-    shown = text(open_page("datasets", dataset="stones"))
-    newest, oldest = owned.log("stones")
-    assert shown.index("Version 2: chalk too") < shown.index("Version 1: all stones <script>")
-    assert "4 added, 0 removed" in shown
-    assert newest.digest[:12] in shown
-    assert oldest.digest not in shown
-
-
-def test_choosing_a_dataset_puts_it_into_the_url(open_page: Open) -> None:
-    app = open_page("datasets")
-    assert app.query_params["dataset"] == "another"
-    app.selectbox[0].select("stones").run()
-    assert app.query_params["dataset"] == "stones"
-    assert app.selectbox[0].value == "stones"
-    assert not app.exception
-
-
-def test_a_version_that_the_next_dataset_lacks_gives_way(open_page: Open) -> None:
-    app = open_page("datasets", dataset="stones", version="2")
-    app.selectbox[0].select("another").run()
-    assert not app.exception
-    assert (app.selectbox[0].value, app.selectbox[1].value) == ("another", "newest")
-
-
-def test_a_dataset_that_is_gone_gives_way_to_the_first(open_page: Open) -> None:
-    app = open_page("datasets", dataset="forgotten", version="77")
-    assert (app.selectbox[0].value, app.selectbox[1].value) == ("another", "newest")
-    assert app.query_params["dataset"] == "another"
+# ---------------------------------------------------------------- the drawer
 
 
 def test_an_item_opens_with_its_text_and_its_chunks(open_page: Open, owned: Workspace) -> None:
@@ -181,7 +114,7 @@ def test_a_link_carries_the_whole_search(open_page: Open) -> None:
 
 def test_a_hit_opens_in_its_document(open_page: Open, owned: Workspace) -> None:
     app = open_page("search", q="hard quartz stone", dataset="stones")
-    app.button[0].click().run()
+    next(button for button in app.button if button.label == "Open in document").click().run()
     assert drawer(app)
     best = owned.search("hard quartz stone", "stones").hits[0]
     assert app.query_params["open"] == best.chunk_id
@@ -208,79 +141,6 @@ def test_a_wrong_filter_is_explained(open_page: Open) -> None:
     assert "<b>?</b>" in text(app)
 
 
-# ---------------------------------------------------------------- ask
-
-
-def test_an_answer_has_citations_that_open_their_passage(open_page: Open, owned: Workspace) -> None:
-    app = open_page("ask", dataset="stones")
-    app.text_area[0].set_value("What is granite made of?")
-    app.button[0].click().run()
-    assert not app.exception
-    stored = owned.show(app.query_params["answer"])
-    assert isinstance(stored, StoredAnswer)
-    assert stored.answer.found
-    assert stored.answer.answer in text(app)
-    assert "[1]" in text(app)
-    assert [part.value for part in app.subheader] == ["Sources", "Support per sentence"]
-    next(button for button in app.button if button.label == "Open passage").click().run()
-    assert drawer(app)
-    assert marked(app)[-1] == stored.answer.citations[0].quote
-
-
-def test_a_link_shows_the_answer_again_without_asking(open_page: Open, owned: Workspace) -> None:
-    answer = owned.ask("What is granite made of?", "stones")
-    app = open_page("ask", dataset="stones", answer=answer.answer_id)
-    assert answer.answer in text(app)
-    assert f"answer {answer.answer_id}" in text(app)
-
-
-def test_not_found_is_shown_as_such_with_the_nearest_passages(open_page: Open) -> None:
-    app = open_page("ask", dataset="stones")
-    app.text_area[0].set_value("Who won the 1987 chess championship?")
-    app.button[0].click().run()
-    assert alerts(app) == ["Not found in this dataset."]
-    assert [part.value for part in app.subheader] == ["Nearest passages"]
-    assert any(button.label == "Open in document" for button in app.button)
-
-
-def test_an_empty_question_is_not_asked(open_page: Open) -> None:
-    app = open_page("ask", dataset="stones")
-    app.button[0].click().run()
-    assert alerts(app) == ["Type a question first."]
-    assert "answer" not in app.query_params
-
-
-def test_an_unknown_answer_is_said_so(open_page: Open) -> None:
-    app = open_page("ask", dataset="stones", answer="01ARZ3NDEKTSV4RRFFQ69G5FAV")
-    assert alerts(app) == ["This did not work."]
-
-
-def test_a_thumb_and_what_it_stands_for_become_feedback(open_page: Open, owned: Workspace) -> None:
-    answer = owned.ask("What is granite made of?", "stones")
-    app = open_page("ask", dataset="stones", answer=answer.answer_id)
-    assert [one.label for one in app.text_input] == []
-    app.feedback[0].set_value(0).run()
-    app.selectbox(key="reason").set_value("incomplete")
-    app.text_input(key="right").set_value("quartz, feldspar and mica")
-    next(button for button in app.button if button.label == "Send feedback").click().run()
-    assert [part.value for part in app.success] == [
-        "Thank you. It counts as soon as somebody has reviewed it."
-    ]
-    given = owned.list_feedback()[0]
-    assert (given.answer_id, given.rating, given.reason) == (answer.answer_id, "bad", "incomplete")
-    assert (given.answer_text, given.state) == ("quartz, feldspar and mica", "open")
-
-
-def test_a_good_answer_needs_no_more_than_a_thumb(open_page: Open, owned: Workspace) -> None:
-    answer = owned.ask("What is granite made of?", "stones")
-    app = open_page("ask", dataset="stones", answer=answer.answer_id)
-    app.feedback[0].set_value(1).run()
-    assert [one.label for one in app.text_input] == ["Comment"]
-    next(button for button in app.button if button.label == "Send feedback").click().run()
-    given = owned.list_feedback()[0]
-    assert (given.answer_id, given.rating) == (answer.answer_id, "good")
-
-
 # ---------------------------------------------------------------- hostile contents
 
 
@@ -289,19 +149,12 @@ def test_a_good_answer_needs_no_more_than_a_thumb(open_page: Open, owned: Worksp
     [
         ("search", {"q": "hostile markup"}),
         ("search", {"q": "<script>alert(1)</script>", "where": "<img src=x>=1"}),
-        ("ask", {"question": "What is the hostile markup?"}),
     ],
 )
 def test_markup_is_shown_and_not_obeyed(open_page: Open, name: str, values: dict[str, str]) -> None:
     app = open_page(name, dataset="stones", **values)
-    if name == "ask":
-        app.button[0].click().run()
     assert not app.exception
-    allowed = r"</?(div|span|mark|bdi)(?=[ >])[^<>]*>"
-    for part in app.html:
-        assert "<" not in re.sub(allowed, "", part.value)
-    for part in (*app.markdown, *app.caption, *app.error, *app.info):
-        assert "<" not in part.value
+    is_inert(app)
 
 
 # ---------------------------------------------------------------- without a server
@@ -314,13 +167,6 @@ def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open, name:
     assert alerts(app) == ["The Ragstone server does not answer."]
     assert "ragstone serve" in text(app)
     assert [button.label for button in app.button] == ["Try again"]
-
-
-def test_an_empty_workspace_says_how_to_begin(workspace: Workspace, open_page: Open) -> None:
-    with running(workspace):
-        app = open_page("datasets", workspace=workspace.path)
-        assert "no dataset yet" in alerts(app)[0]
-        assert "ragstone ingest" in app.code[0].value
 
 
 def test_the_page_recovers_when_the_server_is_back(workspace: Workspace, open_page: Open) -> None:

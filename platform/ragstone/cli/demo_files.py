@@ -17,7 +17,15 @@ CHANGED = "granite.txt"  # the file that the demonstration edits
 def write_files(folder: Path) -> list[str]:
     """Write one file per format, and one that is broken, into `folder`; return their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {
+    files = sample_files()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return list(files)
+
+
+def sample_files() -> dict[str, bytes]:
+    """Return one file per format, and one that is broken, by their names."""
+    return {
         CHANGED: texts.GRANITE.encode(),
         "limestone.md": texts.LIMESTONE.encode(),
         "marble.html": texts.MARBLE.encode(),
@@ -31,9 +39,6 @@ def write_files(folder: Path) -> list[str]:
         "notes.jsonl": "".join(json.dumps(note) + "\n" for note in texts.NOTES).encode(),
         "broken.pdf": pdf_bytes(texts.FROST_TEST)[:120],
     }
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return list(files)
 
 
 def change_file(folder: Path) -> str:

@@ -42,6 +42,7 @@ from ragstone.storage.manifests import (
     pack_bitmap,
     unpack_bitmap,
 )
+from ragstone.storage.uploads import is_upload
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
@@ -191,11 +192,14 @@ class Shaping:
 
 def _opened(task: IngestTask) -> list[Opened]:
     from ragstone.ingestion.dataset_sources import DatasetSource
+    from ragstone.ingestion.upload_sources import UploadSource
 
     datasets: dict[str, Source] = {}
     for place, options in task.spec.opened_with():
         if place in task.datasets:
             datasets[place] = DatasetSource(task.root, task.datasets[place], options.columns)
+        elif is_upload(place):
+            datasets[place] = UploadSource(task.root, place, options, task.settings.limits)
     return open_places(
         task.spec.opened_with(),
         task.settings,

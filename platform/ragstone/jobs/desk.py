@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ragstone.jobs.works import Works
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import now
 from ragstone.storage.files import remove
+from ragstone.storage.uploads import is_upload, unclaimed
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
@@ -205,6 +207,7 @@ class JobDesk:
         from ragstone.jobs.ingest import ingest
 
         spec.check()
+        self._check_uploads(spec)
         encoder = self._works.encoder_for(spec.dataset)
         job = job or self._records.like(spec) or self._records.add(spec, "running")
         work = self._works.ingestion(job, spec, encoder, self._encoders.name_of(encoder))
@@ -234,9 +237,26 @@ class JobDesk:
             return self._queue.submit(spec)
         return self._records.find(self._records.add(spec, "queued"))
 
-    def listed(self, dataset: str | None, state: JobState | None) -> list[JobInfo]:
-        """Return the jobs, newest first."""
-        found = self._records.listed(dataset, state)
+    def listed(
+        self,
+        dataset: str | None,
+        state: JobState | None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[JobInfo]:
+        """Return the jobs, newest first.
+
+        Raises
+        ------
+        InvalidArgument
+            The page is out of bounds.
+        """
+        if limit is not None and limit < 1:
+            raise InvalidArgument("limit", limit, "a number from 1")
+        if offset < 0:
+            raise InvalidArgument("offset", offset, "a number from 0")
+        found = self._records.listed(dataset, state, limit, offset)
         return [self._queue.overlaid(job) for job in found] if self._queue else found
 
     def find(self, job: str) -> JobInfo:
@@ -266,20 +286,39 @@ class JobDesk:
         from ragstone.jobs.spec import IngestSpec, ReembedSpec, TrainSpec
         from ragstone.jobs.train import train
 
+        if self._queue:
+            return self.resubmit(job)
+        job = self._open_again(job)
+        spec = self._records.spec(job)
+        match spec:
+            case IngestSpec():
+                return self.ingest(spec, on_progress, job)
+            case ReembedSpec():
+                return self.reembed(spec, on_progress, job)
+            case TrainSpec():
+                train(self._works.training(job, spec), on_progress)
+        return self._records.find(job)
+
+    def resubmit(self, job: str) -> JobInfo:
+        """Put a job that has ended without a version in the queue again."""
+        job = self._open_again(job)
+        if self._queue:
+            return self._queue.resubmit(job)
+        self._records.queue(job, replace(self._records.spec(job), served=True))
+        return self._records.find(job)
+
+    def _open_again(self, job: str) -> str:
+        """Return the id of a job that can be gone on with.
+
+        Raises
+        ------
+        UnknownJob, JobConflict
+            There is none, or it waits, runs or is done.
+        """
         found = self._records.find(job)
         if found.state not in _OPEN_AGAIN or not (found.sources or found.encoder or found.model):
             raise JobConflict(found.job, found.state, "tried again")
-        if self._queue:
-            return self._queue.resubmit(found.job)
-        spec = self._records.spec(found.job)
-        match spec:
-            case IngestSpec():
-                return self.ingest(spec, on_progress, found.job)
-            case ReembedSpec():
-                return self.reembed(spec, on_progress, found.job)
-            case TrainSpec():
-                train(self._works.training(found.job, spec), on_progress)
-        return self._records.find(found.job)
+        return found.job
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -314,9 +353,11 @@ class JobDesk:
             What is wrong.
         """
         from ragstone.jobs.reembed import check_other_space
-        from ragstone.jobs.spec import ReembedSpec
+        from ragstone.jobs.spec import IngestSpec, ReembedSpec
 
         spec.check()
+        if isinstance(spec, IngestSpec):
+            self._check_uploads(spec)
         if not isinstance(spec, ReembedSpec):
             return
         head = self._store.head(spec.dataset)
@@ -329,8 +370,24 @@ class JobDesk:
                 expected = f"False, or golden queries to compare on: ragstone golden {spec.dataset}"
                 raise InvalidArgument("if_better", spec.if_better, expected)
 
+    def _check_uploads(self, spec: IngestSpec) -> None:
+        """Refuse an upload that is not there.
+
+        Raises
+        ------
+        UnknownSource
+            It is not.
+        """
+        from ragstone.ingestion.upload_sources import upload_folder
+
+        for place, _ in spec.opened_with():
+            if is_upload(place):
+                upload_folder(self._store.root, place)
+
     def _clean(self) -> None:
-        """Delete work that nobody will go on with."""
+        """Delete work that nobody will go on with, and uploads that nobody asked to read."""
+        for folder in unclaimed(self._store.catalog, self._store.root):
+            remove(folder)
         folders = [f for f in (self._store.root / JOBS).glob("[0-9A-Z]*") if f.is_dir()]
         if not folders:
             return

@@ -146,12 +146,18 @@ class Records:
             raise UnknownJob(job)
         return _info(found[0], self._refused(found[0]["job"]))
 
-    def listed(self, dataset: str | None = None, state: str | None = None) -> list[JobInfo]:
+    def listed(
+        self,
+        dataset: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[JobInfo]:
         """Return the jobs, of one dataset or in one state when given, newest first."""
         rows = self._catalog.records(
             f"SELECT {_COLUMNS} FROM jobs WHERE dataset = coalesce(?, dataset) "  # noqa: S608
-            "AND state = coalesce(?, state) ORDER BY created DESC, job DESC",
-            [dataset, state],
+            "AND state = coalesce(?, state) ORDER BY created DESC, job DESC LIMIT ? OFFSET ?",
+            [dataset, state, limit, offset],
         )
         return [_info(row) for row in rows]
 

@@ -12,6 +12,7 @@ from ragstone.changes import check_name
 from ragstone.errors import InvalidArgument, RagstoneError
 from ragstone.schemas.records import RowColumns
 from ragstone.storage.files import digest_bytes
+from ragstone.storage.uploads import is_upload
 
 if TYPE_CHECKING:
     from ragstone.ingestion.options import SourceOptions
@@ -90,7 +91,7 @@ class IngestSpec:
         if not places:
             raise InvalidArgument("sources", [], "at least one file or folder")
         for source, options in places:
-            if not is_dataset(source):  # only the owner of the workspace can tell
+            if not (is_dataset(source) or is_upload(source)):  # only the workspace can tell
                 open_source(source, options)
 
     def to_json(self) -> str:

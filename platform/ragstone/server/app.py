@@ -27,9 +27,11 @@ from ragstone.server import (
     duplicates,
     failures,
     feedback,
+    insight,
     jobs,
     modelling,
     receipts,
+    uploads,
     versions,
 )
 from ragstone.server.auth import Action, Resource, dataset_resource
@@ -73,11 +75,13 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     app.include_router(_guarded)
     app.include_router(versions.router)
     app.include_router(jobs.router)
+    app.include_router(uploads.router)
     app.include_router(duplicates.router)
     app.include_router(care.router)
     app.include_router(receipts.router)
     app.include_router(feedback.router)
     app.include_router(modelling.router)
+    app.include_router(insight.router)
     app.include_router(completions.router)
     return app
 

@@ -78,7 +78,7 @@ def reembed(ws: Owned, name: str, body: ReembedRequest) -> JobInfo:
 @router.get("/jobs", dependencies=[may(Action.WATCH)])
 def jobs(ws: Owned, chosen: Annotated[JobFilter, Query()]) -> list[JobInfo]:
     """List the jobs, of one dataset or in one state when given, newest first."""
-    return ws.jobs(chosen.dataset, state=chosen.state)
+    return ws.jobs(chosen.dataset, state=chosen.state, limit=chosen.limit, offset=chosen.offset)
 
 
 @router.get("/jobs/{id}", dependencies=[may(Action.WATCH, named_record)])

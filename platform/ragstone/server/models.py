@@ -192,6 +192,8 @@ class JobFilter(BaseModel):
 
     dataset: str | None = None
     state: JobState | None = None
+    limit: int | None = None
+    offset: int = 0
 
 
 class News(BaseModel):

@@ -1,0 +1,133 @@
+"""Jobs as they run: how far each one is, until none runs any more; any page can show it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ragstone.errors import JobConflict
+from ragstone.schemas.api import (
+    IngestProgress,
+    JobInfo,
+    JobProgress,
+    JobResult,
+    ReembedProgress,
+    ReembedResult,
+)
+from ragstone.ui import acts, inert, session, wording
+from ragstone.ui.failures import shown
+
+EVERY = 1.0  # seconds between two looks
+_KINDS = {"ingest": "Ingestion", "reembed": "New vectors", "train": "Training"}
+
+
+def kind(job: JobInfo) -> str:
+    """Return what a job does, in words; one of a kind that is not known here by its own name."""
+    return _KINDS.get(job.kind, job.kind.replace("_", " ").capitalize())
+
+
+def how_far(progress: JobProgress | None) -> tuple[float | None, str]:
+    """Return the share that is done, 0 to 1 or None when nobody knows, and how far that is.
+
+    The one place that knows what the progress of each kind of job is made of.
+    """
+    if progress is None:
+        return None, "waits for its turn"
+    if isinstance(progress, IngestProgress):
+        done, total = progress.seen, progress.total
+        words = f"{done:,} of {total:,} inputs" if total else wording.count(done, "input")
+    elif isinstance(progress, ReembedProgress):
+        done, total = progress.done, progress.total
+        words = f"{done:,} of {total:,} chunks"
+    else:
+        done, total = progress.step, progress.steps
+        words = f"step {done:,} of {total:,}" if total else ""
+        if progress.loss is not None:
+            words += f", loss {progress.loss:.3f}"
+    share = min(1.0, done / total) if total else None
+    left = progress.seconds_left
+    rest = f"about {wording.duration(left)} left" if left is not None else ""
+    return share, ", ".join(part for part in (progress.stage, words.strip(", "), rest) if part)
+
+
+def outcome(job: JobInfo) -> str:
+    """Return what came of a job, in words; empty while it runs or waits."""
+    if job.error is not None:
+        return job.error.message
+    result = job.result
+    if isinstance(result, JobResult):
+        made = ("added", "updated", "unchanged", "duplicate", "removed", "quarantined")
+        counts = ((name, getattr(result.items, name)) for name in made)
+        parts = [f"{number:,} {name}" for name, number in counts if number]
+        return f"version {result.version}: {', '.join(parts) or 'no inputs'}"
+    if isinstance(result, ReembedResult):
+        switched = "" if result.switched else ", the old vectors stay"
+        return f"version {result.version}: {result.encoder}{switched}"
+    return f"model {result.model}" if result is not None else ""
+
+
+def took(job: JobInfo) -> str:
+    """Return how long a job ran, in words."""
+    if job.started is None or job.ended is None or job.ended < job.started:
+        return ""
+    return wording.duration((job.ended - job.started).total_seconds())
+
+
+def open_jobs(dataset: str | None = None) -> list[JobInfo]:
+    """Return the jobs that run or wait, of one dataset or of all, the running ones first."""
+    client = session.client()
+    return [*client.jobs(dataset, state="running"), *reversed(client.jobs(dataset, state="queued"))]
+
+
+def show_running(dataset: str | None = None) -> None:
+    """Show the jobs that run or wait, of one dataset or of all, for as long as there are any.
+
+    When the last one has ended, the whole page runs again, and shows what came of it.
+    """
+    if open_jobs(dataset):
+        _watch(dataset)
+
+
+@st.fragment(run_every=EVERY)
+def _watch(dataset: str | None) -> None:
+    with shown():
+        found = open_jobs(dataset)
+        if not found:
+            st.rerun()
+        for job in found:
+            with st.container(border=True):
+                _running(job, name_dataset=dataset is None)
+
+
+def show_job(id: str) -> None:  # noqa: A002
+    """Show one job that runs or waits, for as long as it does; then the whole page runs again."""
+    _watch_one(id)
+
+
+@st.fragment(run_every=EVERY)
+def _watch_one(id: str) -> None:  # noqa: A002
+    with shown():
+        job = session.client().job(id)
+        if job.ended_for_good:
+            st.rerun()
+        _running(job, name_dataset=True)
+
+
+def _running(job: JobInfo, *, name_dataset: bool) -> None:
+    share, words = how_far(job.progress)
+    of = f" of {job.dataset}" if name_dataset else ""
+    inert.show(inert.title(f"{kind(job)}{of}"), inert.facts(job.message, job.model))
+    if share is not None:
+        st.progress(share)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        inert.show(inert.facts(words if job.state == "running" else "waits for its turn"))
+        if st.button("Cancel", icon=":material/close:", type="tertiary", key=f"cancel-{job.job}"):
+            cancel(job.job)
+
+
+def cancel(job: str) -> None:
+    """Take a job back, and run the page again; what it had made so far is deleted."""
+    try:
+        session.client().cancel(job)
+    except JobConflict:  # it has ended, or its version stands in a moment: the page says so
+        st.rerun()
+    acts.done("The job was cancelled.", "It made no version. Retry it under Jobs.")
