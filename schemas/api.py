@@ -359,6 +359,36 @@ class Facet:
     missing: int  # items without the field
 
 
+FieldKind = Literal["value", "number", "time", "text"]  # value: few, shared by many items
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """A field that items of a version have, as filters name it."""
+
+    name: str
+    kind: FieldKind
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramBin:
+    """How many items have a value in `[low, high)`, both as a filter takes them."""
+
+    low: str
+    high: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How items spread over the numbers or the times of a field."""
+
+    field: str
+    kind: Literal["number", "time"]
+    bins: list[HistogramBin]  # without gaps, ascending
+    missing: int  # items without a number, or without a time, in the field
+
+
 # ---------------------------------------------------------------- show
 
 
@@ -397,6 +427,8 @@ class ItemSummary:
     chunks: int
     added: int  # version
     synthetic: str = ""  # the model that made it, NAME@NUMBER; empty: none did
+    tags: list[str] = field(default_factory=list)
+    snippet: str = ""  # the beginning of its text, when asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from ragstone.ui import inert, page_ask, page_datasets, page_search
+from ragstone.ui import inert, page_ask, page_datasets, page_explore, page_search
 from ragstone.ui.failures import guarded
 
 
@@ -21,6 +21,12 @@ def main() -> None:
                 icon=":material/database:",
                 url_path="datasets",
                 default=True,
+            ),
+            st.Page(
+                guarded(page_explore.page),
+                title="Explore",
+                icon=":material/grid_view:",
+                url_path="explore",
             ),
             st.Page(
                 guarded(page_search.page),

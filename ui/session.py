@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from ragstone.client import Address, Client, connect, find_server
-from ragstone.errors import ServerUnavailable
+from ragstone.errors import DamagedFile, InvalidArgument, ServerUnavailable, UnknownId
 from ragstone.schemas.answers import StoredAnswer
-from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, Media, VersionInfo
+from ragstone.schemas.api import (
+    ChunkDetail,
+    DatasetInfo,
+    FieldInfo,
+    ItemDetail,
+    Media,
+    VersionInfo,
+)
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"
 _LAST_DATASET = "last dataset"
+_FETCHERS = 4  # previews at a time
 
 
 def workspace() -> Path:
@@ -60,6 +70,27 @@ def preview(item: str) -> Media:
     return _preview(address.url, address.token, item)
 
 
+def fields(reference: str, digest: str) -> list[FieldInfo]:
+    """Return the fields of a version, which its digest names; raises as `record`."""
+    address = _address()
+    return _fields(address.url, address.token, reference, digest)
+
+
+def previews(items: Sequence[str]) -> dict[str, Media | None]:
+    """Return a small picture of each image or recording, None of one that has none.
+
+    They are fetched together, and kept: a page of them is shown again and again.
+    """
+    address = _address()
+    return _previews(address.url, address.token, tuple(items))
+
+
+def sound(item: str) -> Media:
+    """Return the bytes of a short recording, kept; raises as `record`."""
+    address = _address()
+    return _sound(address.url, address.token, item)
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:
@@ -80,6 +111,30 @@ def _record(url: str, token: str, id: str) -> ItemDetail | ChunkDetail | StoredA
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _preview(url: str, token: str, item: str) -> Media:
     return _client(url, token).preview(item)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _fields(url: str, token: str, reference: str, digest: str) -> list[FieldInfo]:  # noqa: ARG001
+    return _client(url, token).fields(reference)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _sound(url: str, token: str, item: str) -> Media:
+    return _client(url, token).original(item)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _previews(url: str, token: str, items: tuple[str, ...]) -> dict[str, Media | None]:
+    opened = _client(url, token)
+
+    def fetched(item: str) -> Media | None:
+        try:
+            return opened.preview(item)
+        except (InvalidArgument, UnknownId, DamagedFile):
+            return None
+
+    with ThreadPoolExecutor(_FETCHERS) as pool:
+        return dict(zip(items, pool.map(fetched, items), strict=True))
 
 
 # ---------------------------------------------------------------- dataset and version

@@ -280,7 +280,7 @@ class Compared(BaseModel):
 
 
 class Page(BaseModel):
-    """Query string of `GET /v1/datasets/{name}/items` and `GET /v1/items/{id}/trace`."""
+    """Query string of `GET /v1/items/{id}/trace` and of a page of duplicates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -304,6 +304,39 @@ class FacetQuery(BaseModel):
     fields: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     limit: int = 20
+
+
+class ItemsQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/items`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: tuple[str, ...] = ()
+    order: str = ""
+    snippet: int = 0
+    synthetic: Synthetic = True
+    offset: int = 0
+    limit: int = 50
+
+
+class CountQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/count`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: tuple[str, ...] = ()
+    synthetic: Synthetic = True
+
+
+class HistogramQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/histogram`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: str
+    where: tuple[str, ...] = ()
+    bins: int = 20
+    synthetic: Synthetic = False
 
 
 class QuarantineFilter(BaseModel):
