@@ -59,8 +59,8 @@ def choose(choice: Choice, fields: Sequence[FieldInfo]) -> Wanted:
             on_change=_first_page,
         )
     with right:
+        _add(choice, fields)
         made = _made_by_models(choice)
-    _add(choice, fields)
     return Wanted(where, made, "" if order == _AS_CAME else order)
 
 
@@ -99,7 +99,7 @@ def _made_by_models(choice: Choice) -> Synthetic:
 
 def _add(choice: Choice, fields: Sequence[FieldInfo]) -> None:
     """Offer to put a filter together from what there is: the way without a mouse."""
-    with st.popover("Add a filter", icon=":material/filter_alt:"):
+    with st.popover("Add a filter", icon=":material/filter_alt:", width="stretch"):
         field = st.selectbox("Field", [field.name for field in fields], key="new-field")
         operator = st.selectbox("Comparison", [*_COMPARED, *_PRESENT], key="new-operator")
         value = ""

@@ -11,7 +11,7 @@ from ragstone.ui import document, inert, session, wording
 
 PAGE = 24  # items
 SNIPPET = 180  # characters
-_NARROW, _WIDE = 176, 272  # pixels of a card: of pictures alone, and with texts
+_NARROW, _WIDE = 168, 264  # pixels of a card: of pictures alone, and with texts
 _HEARD = 2**20  # bytes of a recording up to which it can be played in the grid
 _SHOWN = ("image", "audio")
 
