@@ -389,6 +389,31 @@ class Histogram:
     missing: int  # items without a number, or without a time, in the field
 
 
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Items of a version as points in a plane, near each other where their vectors are.
+
+    The lists have an entry for each point.
+    """
+
+    dataset: str
+    version: int
+    space: str  # embedding space
+    method: str  # pca, umap
+    items: list[str]  # ids
+    x: list[float]
+    y: list[float]
+    labels: list[str]  # values of the field that was asked for; empty without one
+    explained: list[float]  # share of the variance that each axis shows; none of umap
+    placed: int  # items on the map; filters leave some of them out of the lists
+    total: int  # items of the version with a vector: more than `placed` when a sample is shown
+
+    @property
+    def sampled(self) -> bool:
+        """True when not all items are on the map."""
+        return self.placed < self.total
+
+
 # ---------------------------------------------------------------- show
 
 

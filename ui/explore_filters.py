@@ -102,7 +102,7 @@ def _add(choice: Choice, fields: Sequence[FieldInfo]) -> None:
     with st.popover("Add a filter", icon=":material/filter_alt:", width="stretch"):
         field = st.selectbox("Field", [field.name for field in fields], key="new-field")
         operator = st.selectbox("Comparison", [*_COMPARED, *_PRESENT], key="new-operator")
-        value = ""
+        value: str | None = ""
         if operator not in _PRESENT:
             values = _values(choice, field) if _kind(fields, field) == "value" else []
             value = st.selectbox(

@@ -19,8 +19,10 @@ from ragstone.schemas.api import (
     FieldInfo,
     ItemDetail,
     Media,
+    Projection,
     VersionInfo,
 )
+from ragstone.schemas.synthetic import Synthetic
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"
@@ -76,6 +78,27 @@ def fields(reference: str, digest: str) -> list[FieldInfo]:
     return _fields(address.url, address.token, reference, digest)
 
 
+def spaces(reference: str, digest: str) -> list[str]:
+    """Return the embedding spaces of a version, which its digest names; raises as `record`."""
+    address = _address()
+    return _spaces(address.url, address.token, reference, digest)
+
+
+def projection(
+    reference: str,
+    digest: str,
+    space: str,
+    method: str,
+    label: str,
+    where: tuple[str, ...],
+    synthetic: Synthetic,
+) -> Projection:
+    """Return a map of a version, which its digest names; raises as `Client.projection`."""
+    address = _address()
+    asked = (space, method, label, where, synthetic)
+    return _projection(address.url, address.token, reference, digest, asked)
+
+
 def previews(items: Sequence[str]) -> dict[str, Media | None]:
     """Return a small picture of each image or recording, None of one that has none.
 
@@ -116,6 +139,25 @@ def _preview(url: str, token: str, item: str) -> Media:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _fields(url: str, token: str, reference: str, digest: str) -> list[FieldInfo]:  # noqa: ARG001
     return _client(url, token).fields(reference)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _spaces(url: str, token: str, reference: str, digest: str) -> list[str]:  # noqa: ARG001
+    return _client(url, token).spaces(reference)
+
+
+@st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
+def _projection(
+    url: str,
+    token: str,
+    reference: str,
+    digest: str,  # noqa: ARG001
+    asked: tuple[str, str, str, tuple[str, ...], Synthetic],
+) -> Projection:
+    space, method, label, where, synthetic = asked
+    return _client(url, token).projection(
+        reference, space=space, method=method, label=label, where=where, synthetic=synthetic
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -72,6 +72,24 @@ class ExploringClient:
         query = _filters(where, synthetic) | {"field": field, "bins": bins}
         return self._http.get(f"/datasets/{part(dataset)}/histogram", api.Histogram, query)
 
+    def spaces(self, dataset: str) -> list[str]:
+        """Return the embedding spaces that `D` or `D@V` has vectors in."""
+        return self._http.get(f"/datasets/{part(dataset)}/spaces", list[str])
+
+    def projection(
+        self,
+        dataset: str,
+        *,
+        space: str = "",
+        method: str = "pca",
+        label: str = "",
+        where: Sequence[str] = (),
+        synthetic: Synthetic = False,
+    ) -> api.Projection:
+        """Return a map of `D` or `D@V`: its items as points, alike ones near each other."""
+        query = _filters(where, synthetic) | {"space": space, "method": method, "label": label}
+        return self._http.get(f"/datasets/{part(dataset)}/projection", api.Projection, query)
+
 
 def _filters(where: Sequence[str], synthetic: Synthetic) -> dict[str, Any]:
     wanted = synthetic if isinstance(synthetic, str) else str(synthetic).lower()

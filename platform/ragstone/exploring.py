@@ -132,3 +132,45 @@ class Exploring:
         filters = where_with(where, synthetic)
         with self._store.shared():
             return histogram(self._store, self._store.resolve(dataset), field, filters, bins)
+
+    def spaces(self, dataset: str) -> list[str]:
+        """Return the embedding spaces that `dataset` ("D" or "D@V") has vectors in."""
+        from ragstone.mapping import spaces
+
+        return spaces(self._store.resolve(dataset))
+
+    def projection(
+        self,
+        dataset: str,
+        *,
+        space: str = "",
+        method: str = "pca",
+        label: str = "",
+        where: Sequence[str] = (),
+        synthetic: Synthetic = False,
+    ) -> api.Projection:
+        """Return a map of `dataset` ("D" or "D@V"): items as points, alike ones near each other.
+
+        It is made once for each version, space and method, and then kept. Of more than 20,000 items
+        a sample is on it, always the same one.
+
+        Parameters
+        ----------
+        space
+            Embedding space; empty takes that of the texts, or of what there is.
+        method
+            "pca", or "umap", which needs the package and takes minutes for many items.
+        label
+            Field whose values come with the points; many numbers or times come as stretches.
+        where, synthetic
+            As of `search`: which points to return.
+
+        Raises
+        ------
+        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+            The call is wrong, and the message says how.
+        """
+        from ragstone.placing import projection
+
+        filters = where_with(where, synthetic)
+        return projection(self._store, dataset, space, method, label, filters)

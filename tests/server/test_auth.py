@@ -31,6 +31,8 @@ GUARDED = [
     ("GET", "/v1/datasets/rocks/facets"),
     ("GET", "/v1/datasets/rocks/count"),
     ("GET", "/v1/datasets/rocks/fields"),
+    ("GET", "/v1/datasets/rocks/spaces"),
+    ("GET", "/v1/datasets/rocks/projection"),
     ("GET", "/v1/datasets/rocks/histogram"),
     ("POST", "/v1/search"),
     ("POST", "/v1/similar"),

@@ -124,6 +124,49 @@ def test_an_item_opens_in_the_drawer(open_page: Open, owned: Workspace) -> None:
     assert app.get("dialog")
 
 
+def test_the_map_shows_all_items_until_a_lasso_chooses(open_page: Open, rocks: Workspace) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", colour="kind")
+    assert not app.exception
+    assert not app.error
+    assert len(app.get("echarts_chart")) == 2
+    assert "60 points" in text(app)
+    assert "60 of 60 items" in [part.value for part in app.caption]
+
+
+def test_a_lasso_in_the_url_chooses_items(open_page: Open, rocks: Workspace) -> None:
+    found = rocks.projection("rocks")
+    middle = sorted(found.x)[30]
+    corners = [(-9, -9), (middle, -9), (middle, 9), (-9, 9)]
+    lasso = ";".join(f"{x:.5g},{y:.5g}" for x, y in corners)
+    inside = {item for item, x in zip(found.items, found.x, strict=True) if x < middle}
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", lasso=lasso)
+    assert not app.exception
+    assert f"{len(inside)} items inside the lasso" in [part.value for part in app.caption]
+    assert len(inside) > 24
+    shown = set(openers(app))
+    assert len(shown) == 24
+    assert shown < inside
+    more = open_page(
+        "explore", workspace=rocks.path, dataset="rocks", view="Map", lasso=lasso, page="2"
+    )
+    assert shown | set(openers(more)) == inside
+
+
+@pytest.mark.parametrize("lasso", ["", "x", "1,1;2,2", "1,1;;2", "9,9;10,9;10,10"])
+def test_any_lasso_in_the_url_is_borne(open_page: Open, rocks: Workspace, lasso: str) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", lasso=lasso)
+    assert not app.exception
+    empty = "There is no item inside." in [part.value for part in app.info]
+    assert empty == lasso.startswith("9")
+
+
+def test_filters_choose_points_of_the_map(open_page: Open, rocks: Workspace) -> None:
+    app = open_page(
+        "explore", workspace=rocks.path, dataset="rocks", view="Map", where="kind=igneous"
+    )
+    assert "20 points" in text(app)
+
+
 def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open) -> None:
     app = open_page("explore", workspace=tmp_path)
     assert [part.value for part in app.error] == ["The Ragstone server does not answer."]

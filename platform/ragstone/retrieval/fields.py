@@ -53,7 +53,7 @@ def fields(store: Store, manifest: Manifest) -> list[FieldInfo]:
     held = Counter({name: len(values) for name, values in found.items()})
     named = sorted(held, key=lambda name: (name.startswith("quality."), -held[name], name))
     ours = [FieldInfo(name, kind) for name, kind in _OF_ALL.items()]
-    return ours + [FieldInfo(name, _kind(found[name])) for name in named if name not in FIELDS]
+    return ours + [FieldInfo(name, kind_of(found[name])) for name in named if name not in FIELDS]
 
 
 def _flat(metadata: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -68,7 +68,12 @@ def _flat(metadata: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield from _flat(value, f"{name}.")
 
 
-def _kind(values: list[Any]) -> FieldKind:
+def is_measured(kind: FieldKind) -> bool:
+    """Tell whether values of a kind lie on a scale."""
+    return kind in {"number", "time"}
+
+
+def kind_of(values: list[Any]) -> FieldKind:
     """Return what the values of a field are, by most of them."""
     texts = [str(value) for value in values if not isinstance(value, list)]
     if texts and all(map(_is_number, texts)):

@@ -4,10 +4,16 @@ from typing import Annotated
 
 from fastapi import Query
 
-from ragstone.schemas.api import Facet, FieldInfo, Histogram, ItemSummary
+from ragstone.schemas.api import Facet, FieldInfo, Histogram, ItemSummary, Projection
 from ragstone.server.auth import Action
 from ragstone.server.guards import Owned, guarded, may, named_dataset
-from ragstone.server.models import CountQuery, FacetQuery, HistogramQuery, ItemsQuery
+from ragstone.server.models import (
+    CountQuery,
+    FacetQuery,
+    HistogramQuery,
+    ItemsQuery,
+    ProjectionQuery,
+)
 
 router = guarded()
 
@@ -49,4 +55,23 @@ def histogram(ws: Owned, name: str, asked: Annotated[HistogramQuery, Query()]) -
     """Say how the items of `D` or `D@V` spread over the numbers or times of a field."""
     return ws.histogram(
         name, asked.field, where=asked.where, bins=asked.bins, synthetic=asked.synthetic
+    )
+
+
+@router.get("/datasets/{name:path}/spaces", dependencies=[may(Action.READ, named_dataset)])
+def spaces(ws: Owned, name: str) -> list[str]:
+    """List the embedding spaces that `D` or `D@V` has vectors in."""
+    return ws.spaces(name)
+
+
+@router.get("/datasets/{name:path}/projection", dependencies=[may(Action.READ, named_dataset)])
+def projection(ws: Owned, name: str, asked: Annotated[ProjectionQuery, Query()]) -> Projection:
+    """Show a map of `D` or `D@V`: its items as points, alike ones near each other."""
+    return ws.projection(
+        name,
+        space=asked.space,
+        method=asked.method,
+        label=asked.label,
+        where=asked.where,
+        synthetic=asked.synthetic,
     )

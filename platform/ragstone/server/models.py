@@ -339,6 +339,18 @@ class HistogramQuery(BaseModel):
     synthetic: Synthetic = False
 
 
+class ProjectionQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/projection`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: str = ""
+    method: str = "pca"
+    label: str = ""
+    where: tuple[str, ...] = ()
+    synthetic: Synthetic = False
+
+
 class QuarantineFilter(BaseModel):
     """Query string of `GET /v1/quarantine`."""
 
