@@ -72,6 +72,20 @@ class ExploringClient:
         query = _filters(where, synthetic) | {"field": field, "bins": bins}
         return self._http.get(f"/datasets/{part(dataset)}/histogram", api.Histogram, query)
 
+    def tag_items(
+        self,
+        dataset: str,
+        items: Sequence[str],
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        message: str = "",
+    ) -> api.VersionInfo:
+        """Publish a version in which items have other tags."""
+        body: dict[str, Any] = {"items": list(items), "add": list(add), "remove": list(remove)}
+        body["message"] = message
+        return self._http.wait(f"/datasets/{part(dataset)}/items/tags", api.VersionInfo, body)
+
     def spaces(self, dataset: str) -> list[str]:
         """Return the embedding spaces that `D` or `D@V` has vectors in."""
         return self._http.get(f"/datasets/{part(dataset)}/spaces", list[str])

@@ -133,6 +133,37 @@ class Exploring:
         with self._store.shared():
             return histogram(self._store, self._store.resolve(dataset), field, filters, bins)
 
+    def tag_items(
+        self,
+        dataset: str,
+        items: Sequence[str],
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        message: str = "",
+    ) -> api.VersionInfo:
+        """Make a version of `dataset` in which `items` have other tags, and return the newest.
+
+        Nothing is read or embedded again. Filters find tags with `tags=checked`; restoring the
+        version before takes them away again. Without any change no version is made.
+
+        Parameters
+        ----------
+        items
+            Ids, or prefixes of 8 characters, of the newest version.
+        add, remove
+            Tags.
+
+        Raises
+        ------
+        UnknownDataset, UnknownId, InvalidArgument
+            Nothing was changed.
+        """
+        from ragstone.tagging import Tagging, tag_items
+
+        tag_items(self._store, dataset, items, Tagging(tuple(add), tuple(remove)), message)
+        return listing.versions(self._store, dataset)[0]
+
     def spaces(self, dataset: str) -> list[str]:
         """Return the embedding spaces that `dataset` ("D" or "D@V") has vectors in."""
         from ragstone.mapping import spaces

@@ -54,6 +54,7 @@ GUARDED = [
     ("GET", "/v1/items/0123456789/preview"),
     ("GET", "/v1/quarantine"),
     ("POST", "/v1/datasets/rocks/delete"),
+    ("POST", "/v1/datasets/rocks/items/tags"),
     ("POST", "/v1/datasets/rocks/ingest"),
     ("POST", "/v1/datasets/rocks/reembed"),
     ("POST", "/v1/datasets/rocks/sync"),

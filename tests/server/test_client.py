@@ -84,6 +84,8 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
     "explain what is not there": lambda ws: ws.explain("0123456789"),
     "trace what is not there": lambda ws: ws.trace("0123456789"),
     "a page of answers that is none": lambda ws: ws.trace("0123456789", limit=0),
+    "tag what is not there": lambda ws: ws.tag_items("rocks", ["0123456789"], add=["x"]),
+    "tag with nothing": lambda ws: ws.tag_items("rocks", ["0123456789"]),
     "delete what is not there": lambda ws: ws.delete("rocks", ["0123456789"]),
 }
 
@@ -128,6 +130,14 @@ def test_delete(client: Client, owned: Workspace, scrap: str) -> None:
     version = client.delete(scrap, gone, message="all of them")
     assert version == owned.log(scrap)[0]
     assert client.items(scrap) == []
+
+
+def test_tags_of_items(client: Client, owned: Workspace, scrap: str) -> None:
+    item = owned.items(scrap)[0].item_id
+    version = client.tag_items(scrap, [item], add=["checked"], message="looked at")
+    assert version == owned.log(scrap)[0]
+    assert [one.item_id for one in client.items(scrap, where=["tags=checked"])] == [item]
+    assert client.tag_items(scrap, [item], remove=["checked"]).version == version.version + 1
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from ragstone.schemas.api import Facet, FieldInfo, Histogram, ItemSummary, Projection
+from ragstone.schemas.api import Facet, FieldInfo, Histogram, ItemSummary, Projection, VersionInfo
 from ragstone.server.auth import Action
 from ragstone.server.guards import Owned, guarded, may, named_dataset
 from ragstone.server.models import (
@@ -13,6 +13,7 @@ from ragstone.server.models import (
     HistogramQuery,
     ItemsQuery,
     ProjectionQuery,
+    TagItemsRequest,
 )
 
 router = guarded()
@@ -75,3 +76,9 @@ def projection(ws: Owned, name: str, asked: Annotated[ProjectionQuery, Query()])
         where=asked.where,
         synthetic=asked.synthetic,
     )
+
+
+@router.post("/datasets/{name:path}/items/tags", dependencies=[may(Action.LABEL, named_dataset)])
+def tag_items(ws: Owned, name: str, body: TagItemsRequest) -> VersionInfo:
+    """Publish a version of the dataset in which items have other tags."""
+    return ws.tag_items(name, body.items, add=body.add, remove=body.remove, message=body.message)

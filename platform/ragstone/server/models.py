@@ -71,6 +71,15 @@ class DeleteRequest(_Request):
     message: str = ""
 
 
+class TagItemsRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/items/tags`."""
+
+    items: list[str] = Field(description="Item ids, whole or as a prefix.")
+    add: list[str] = []
+    remove: list[str] = []
+    message: str = ""
+
+
 class IngestRequest(_Request):
     """Body of `POST /v1/datasets/{name}/ingest`."""
 
