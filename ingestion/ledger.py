@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ragstone.errors import Rejected
 from ragstone.schemas.api import ItemCounts
+from ragstone.schemas.tagging import work_key_as_read
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,6 +65,8 @@ class Ledger:
         for row in self.live.to_pylist():
             source = row.pop("source")
             held = self._sources[source] = Held(**row)
+            # As it is read again, and as it is: the later one is its own identity.
+            self._items[held.item_id, work_key_as_read(held.work_key)] = held.item_key
             self._items[held.item_id, held.work_key] = held.item_key
             self._holders[held.item_key] += 1
 
@@ -94,7 +97,11 @@ class Ledger:
     def unchanged(self, source: str, item_id: str, work_key: str) -> bool:
         """Return True, and count it, when the dataset holds exactly this."""
         held = self._sources.get(source)
-        same = held is not None and (held.item_id, held.work_key) == (item_id, work_key)
+        same = (
+            held is not None
+            and held.item_id == item_id
+            and work_key in {held.work_key, work_key_as_read(held.work_key)}
+        )
         if same:
             self._count("unchanged")
         return same

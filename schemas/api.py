@@ -375,6 +375,61 @@ class Facet:
     missing: int  # items without the field
 
 
+FieldKind = Literal["value", "number", "time", "text"]  # value: few, shared by many items
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """A field that items of a version have, as filters name it."""
+
+    name: str
+    kind: FieldKind
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramBin:
+    """How many items have a value in `[low, high)`, both as a filter takes them."""
+
+    low: str
+    high: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How items spread over the numbers or the times of a field."""
+
+    field: str
+    kind: Literal["number", "time"]
+    bins: list[HistogramBin]  # without gaps, ascending
+    missing: int  # items without a number, or without a time, in the field
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Items of a version as points in a plane, near each other where their vectors are.
+
+    The lists have an entry for each point.
+    """
+
+    dataset: str
+    version: int
+    space: str  # embedding space
+    method: str  # pca, umap
+    items: list[str]  # ids
+    x: list[float]
+    y: list[float]
+    labels: list[str]  # values of the field that was asked for; empty without one
+    explained: list[float]  # share of the variance that each axis shows; none of umap
+    placed: int  # items on the map; filters leave some of them out of the lists
+    total: int  # items of the version with a vector: more than `placed` when a sample is shown
+
+    @property
+    def sampled(self) -> bool:
+        """True when not all items are on the map."""
+        return self.placed < self.total
+
+
 # ---------------------------------------------------------------- show
 
 
@@ -413,6 +468,8 @@ class ItemSummary:
     chunks: int
     added: int  # version
     synthetic: str = ""  # the model that made it, NAME@NUMBER; empty: none did
+    tags: list[str] = field(default_factory=list)
+    snippet: str = ""  # the beginning of its text, when asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from ragstone.storage.files import (
     sync_folder,
     verify,
 )
+from ragstone.storage.maps import MAPS
 from ragstone.storage.owner import LOCK_FILE, OWNER_FILE
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _NAME = "%Y-%m-%dT%H-%M-%S.%f"
 # What belongs to the process that has the workspace open, or is copied in its own way.
 _NOT_COPIED = {OWNER_FILE, LOCK_FILE, CATALOG_FILE, f"{CATALOG_FILE}.wal", "jobs", "blobs"}
 _NAMED_BY_MANIFESTS = {"parts", "vectors", "keywords", "duplicates", "versions"}
+_MADE_AGAIN = {MAPS}
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ def _plan(root: Path) -> _Plan:
     plan = _Plan()
     for folder in sorted((root / "datasets").glob("*")):
         plan.numbers[folder.name] = manifests.numbers(folder)
-        for file in _files(folder, _NAMED_BY_MANIFESTS):
+        for file in _files(folder, _NAMED_BY_MANIFESTS | _MADE_AGAIN):
             plan.small[_relative(root, file)] = file.read_bytes()
     return plan
 

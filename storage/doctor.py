@@ -19,6 +19,7 @@ from ragstone.storage.examining_history import (
     examine_files,
     examine_history,
     examine_leftovers,
+    examine_maps,
     examine_receipts,
 )
 from ragstone.storage.rebuilding import Rebuilding
@@ -56,6 +57,7 @@ def _examine(store: Store) -> Examination:
         for dataset in exam.seen.datasets:
             examine_history(exam, dataset)
         examine_files(exam)
+        examine_maps(exam)
         contents = Contents(exam)
         for dataset in exam.seen.datasets:
             contents.examine(dataset)

@@ -83,6 +83,7 @@ class Examination:
     broken: set[str] = field(default_factory=set)  # those that are not as promised
     bad_indexes: set[str] = field(default_factory=set)  # segments and generations
     bad_blobs: set[str] = field(default_factory=set)  # damaged, not missing
+    bad_maps: list[Path] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
     removed: BitMap64 = field(default_factory=BitMap64)  # item keys that some version removed
 

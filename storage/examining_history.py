@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ragstone.errors import DamagedFile
-from ragstone.storage import erasures, manifests
+from ragstone.storage import erasures, manifests, maps
 from ragstone.storage.examination import BACKUP, PARTS_FIRST, REBUILD, Dataset, Examination
 from ragstone.storage.files import FileStamp, verify
 from ragstone.storage.manifests import GenerationRef, Manifest, SegmentRef
 from ragstone.storage.retention import COLLECTED_FILE, Collected
-from ragstone.storage.sealed import RESPELT, respelt
+from ragstone.storage.sealed import RESPELT, read_sealed, respelt
 
 _TAG = "Remove the tag with ragstone tag, and set it again."
 _OLD_INDEX = (
@@ -160,6 +160,20 @@ def _examine_stamps(exam: Examination, files: dict[str, FileStamp], remedy: str)
             exam.broken.add(path)
             exam.find("files", path, error.message, remedy)
     return exam.broken.isdisjoint(files)
+
+
+def examine_maps(exam: Examination) -> None:
+    """Check the maps of the versions; a damaged one is made again when it is asked for."""
+    for dataset in exam.seen.datasets:
+        for manifest in exam.versions(dataset):
+            for where in sorted(maps.named(exam.root, manifest)):
+                exam.checks["maps"] += 1
+                exam.verified.add(where)
+                try:
+                    read_sealed(exam.root / where)
+                except DamagedFile as error:
+                    exam.bad_maps.append(exam.root / where)
+                    exam.find("maps", where, error.message, REBUILD)
 
 
 # ---------------------------------------------------------------- leftovers

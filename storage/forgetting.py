@@ -33,6 +33,7 @@ from ragstone.storage.files import remove, sync_folder
 from ragstone.storage.keyword_segments import Layout
 from ragstone.storage.keywords import layout_in, write_generation
 from ragstone.storage.manifests import GenerationRef, Manifest, PartRef, SegmentRef
+from ragstone.storage.maps import MAPS
 from ragstone.storage.merging import segment_keys
 from ragstone.storage.retention import staged_items
 from ragstone.storage.vectors import write_segment
@@ -369,7 +370,8 @@ def sweep(catalog: Catalog, root: Path, erasures: Erasures) -> list[str]:
 def finish(catalog: Catalog, root: Path, erasures: Erasures, receipt: Receipt) -> None:
     """Delete all that `receipt` replaced or names; doing it again does no harm."""
     replaced = [root / path for path in (*receipt.parts, *receipt.segments, *receipt.keywords)]
-    _delete([*replaced, *_aside(root, receipt)])
+    placed = [root / "datasets" / dataset_id / MAPS for dataset_id in receipt.versions]
+    _delete([*replaced, *_aside(root, receipt), *placed])
     for dataset_id in receipt.versions:
         projection.forget(catalog, dataset_id)
     projection.catch_up(catalog, root, erasures)

@@ -219,8 +219,8 @@ class Rebuilding:
     # ------------------------------------------------------------ suspects
 
     def _move_aside(self) -> None:
-        """Move what nobody names, and damaged blobs: the right bytes can then come in again."""
-        for path in self.exam.leftovers:
+        """Move what nobody names, and damaged maps and blobs: the right ones can then come in."""
+        for path in (*self.exam.leftovers, *self.exam.bad_maps):
             self.suspects.take(path)
         for item_id in sorted(self.exam.bad_blobs):
             self.suspects.take(self._store.blobs.path(item_id))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ragstone.config import StorageSettings
 from ragstone.errors import DamagedFile
-from ragstone.storage import catalog_file, manifests, projection
+from ragstone.storage import catalog_file, manifests, maps, projection
 from ragstone.storage.catalog import CATALOG_FILE, Catalog
 from ragstone.storage.erasures import Erasures
 from ragstone.storage.files import TEMPORARY, remove
+from ragstone.storage.maps import MAPS
 
 logger = logging.getLogger(__name__)
 
@@ -73,18 +74,18 @@ def leftovers(root: Path) -> list[Path]:
 
 
 def named_paths(root: Path) -> set[str]:
-    """Return the folders and files that some manifest names, by path in the workspace."""
+    """Return the folders and files that some version needs or has, by path in the workspace."""
     named: set[str] = set()
     erasures = Erasures(root)
     for folder in (root / "datasets").glob("*"):
         for number in manifests.numbers(folder):
             manifest = manifests.read(manifests.version_path(folder, number))
-            named |= erasures.applied(manifest).folders()
+            named |= erasures.applied(manifest).folders() | maps.named(root, manifest)
     return named
 
 
 def candidates(root: Path) -> list[Path]:
-    """Return all parts, indexes and pairs, datasets without a version, and temporaries."""
+    """Return all parts, indexes, pairs and maps, datasets without a version, and temporaries."""
     datasets = root / "datasets"
     found = {
         *(f for f in datasets.glob("*") if f.is_dir() and not manifests.numbers(f)),
@@ -92,6 +93,7 @@ def candidates(root: Path) -> list[Path]:
         *datasets.glob("*/vectors/*/*"),
         *datasets.glob("*/keywords/*"),
         *datasets.glob("*/duplicates/*"),
+        *datasets.glob(f"*/{MAPS}/*"),
         *datasets.glob(f"*/{TEMPORARY}*"),
         *datasets.glob(f"*/versions/{TEMPORARY}*"),
         *datasets.glob(f"*/tags/{TEMPORARY}*"),

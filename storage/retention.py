@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ragstone.errors import DamagedFile, InvalidArgument
 from ragstone.schemas.api import Collection
-from ragstone.storage import manifests, parts, recovery, uploads
+from ragstone.storage import manifests, maps, parts, recovery, uploads
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import now
 from ragstone.storage.files import remove, sync_folder
@@ -135,7 +135,7 @@ def _doomed(store: Store, given_up: dict[str, list[int]]) -> list[Path]:
         gone = set(given_up.get(folder.name, ()))
         for manifest in store.history(folder.name):
             if manifest.version not in gone:
-                named |= manifest.folders()
+                named |= manifest.folders() | maps.named(store.root, manifest)
         kept_items |= _items(store, folder.name, gone)
     kept_items |= staged_items(store.root)
     unnamed = [

@@ -10,6 +10,7 @@ from ragstone.ui import (
     page_ask,
     page_datasets,
     page_duplicates,
+    page_explore,
     page_home,
     page_jobs,
     page_search,
@@ -35,6 +36,12 @@ def main() -> None:
             title="Datasets",
             icon=":material/database:",
             url_path="datasets",
+        ),
+        "explore": st.Page(
+            guarded(page_explore.page),
+            title="Explore",
+            icon=":material/grid_view:",
+            url_path="explore",
         ),
         "duplicates": st.Page(
             guarded(page_duplicates.page),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,23 @@ import streamlit as st
 from streamlit.navigation.page import Page as StreamlitPage
 
 from ragstone.client import Address, Client, connect, find_server
-from ragstone.errors import ServerUnavailable
+from ragstone.errors import DamagedFile, InvalidArgument, ServerUnavailable, UnknownId
 from ragstone.schemas.answers import GeneratorInfo, StoredAnswer
-from ragstone.schemas.api import ChunkDetail, DatasetInfo, ItemDetail, Media, VersionInfo
+from ragstone.schemas.api import (
+    ChunkDetail,
+    DatasetInfo,
+    FieldInfo,
+    ItemDetail,
+    Media,
+    Projection,
+    VersionInfo,
+)
+from ragstone.schemas.synthetic import Synthetic
 
 WORKSPACE_VARIABLE = "RAGSTONE_WORKSPACE"
 NEWEST = "newest"
 _LAST_DATASET, _AWAITED, _PAGES = "last dataset", "awaited dataset", "pages"
+_FETCHERS = 4  # previews at a time
 
 
 def workspace() -> Path:
@@ -74,6 +85,48 @@ def generators() -> list[GeneratorInfo]:
     return _generators(address.url, address.token)
 
 
+def fields(reference: str, digest: str) -> list[FieldInfo]:
+    """Return the fields of a version, which its digest names; raises as `record`."""
+    address = _address()
+    return _fields(address.url, address.token, reference, digest)
+
+
+def spaces(reference: str, digest: str) -> list[str]:
+    """Return the embedding spaces of a version, which its digest names; raises as `record`."""
+    address = _address()
+    return _spaces(address.url, address.token, reference, digest)
+
+
+def projection(
+    reference: str,
+    digest: str,
+    space: str,
+    method: str,
+    label: str,
+    where: tuple[str, ...],
+    synthetic: Synthetic,
+) -> Projection:
+    """Return a map of a version, which its digest names; raises as `Client.projection`."""
+    address = _address()
+    asked = (space, method, label, where, synthetic)
+    return _projection(address.url, address.token, reference, digest, asked)
+
+
+def previews(items: Sequence[str]) -> dict[str, Media | None]:
+    """Return a small picture of each image or recording, None of one that has none.
+
+    They are fetched together, and kept: a page of them is shown again and again.
+    """
+    address = _address()
+    return _previews(address.url, address.token, tuple(items))
+
+
+def sound(item: str) -> Media:
+    """Return the bytes of a short recording, kept; raises as `record`."""
+    address = _address()
+    return _sound(address.url, address.token, item)
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:
@@ -104,6 +157,49 @@ def _page_image(url: str, token: str, item: str, page: int, quote: str) -> Media
 @st.cache_resource(ttl=60, max_entries=4, show_spinner=False)
 def _generators(url: str, token: str) -> list[GeneratorInfo]:
     return _client(url, token).generators()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _fields(url: str, token: str, reference: str, digest: str) -> list[FieldInfo]:  # noqa: ARG001
+    return _client(url, token).fields(reference)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _spaces(url: str, token: str, reference: str, digest: str) -> list[str]:  # noqa: ARG001
+    return _client(url, token).spaces(reference)
+
+
+@st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
+def _projection(
+    url: str,
+    token: str,
+    reference: str,
+    digest: str,  # noqa: ARG001
+    asked: tuple[str, str, str, tuple[str, ...], Synthetic],
+) -> Projection:
+    space, method, label, where, synthetic = asked
+    return _client(url, token).projection(
+        reference, space=space, method=method, label=label, where=where, synthetic=synthetic
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _sound(url: str, token: str, item: str) -> Media:
+    return _client(url, token).original(item)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _previews(url: str, token: str, items: tuple[str, ...]) -> dict[str, Media | None]:
+    opened = _client(url, token)
+
+    def fetched(item: str) -> Media | None:
+        try:
+            return opened.preview(item)
+        except (InvalidArgument, UnknownId, DamagedFile):
+            return None
+
+    with ThreadPoolExecutor(_FETCHERS) as pool:
+        return dict(zip(items, pool.map(fetched, items), strict=True))
 
 
 # ---------------------------------------------------------------- dataset and version

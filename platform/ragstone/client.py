@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ragstone.client_exploring import ExploringClient
 from ragstone.client_files import Files
 from ragstone.client_insight import InsightClient
 from ragstone.client_models import ModelClient
@@ -69,7 +70,7 @@ def connect(url_or_workspace: str | Path, token: str | None = None) -> Client:
     return Client(address.url, token or address.token)
 
 
-class Client(ModelClient, Files, InsightClient):
+class Client(ModelClient, Files, ExploringClient, InsightClient):
     """The workspace behind a server. Safe to use from several threads; `close` when done.
 
     Every method raises the errors of the `Workspace` method of the same name, and
@@ -108,11 +109,6 @@ class Client(ModelClient, Files, InsightClient):
     def log(self, dataset: str) -> list[api.VersionInfo]:
         """List the versions of a dataset, newest first."""
         return self._http.get(f"/datasets/{part(dataset)}/versions", list[api.VersionInfo])
-
-    def items(self, dataset: str, *, offset: int = 0, limit: int = 50) -> list[api.ItemSummary]:
-        """List `limit` items of `D` or `D@V`, from `offset`."""
-        query = {"offset": offset, "limit": limit}
-        return self._http.get(f"/datasets/{part(dataset)}/items", list[api.ItemSummary], query)
 
     def search(
         self,
@@ -264,20 +260,6 @@ class Client(ModelClient, Files, InsightClient):
         return self._http.wait("/feedback/export", FeedbackExport, body)
 
     # ------------------------------------------------------------ looking closer
-
-    def facets(
-        self,
-        dataset: str,
-        fields: Sequence[str] = (),
-        *,
-        where: Sequence[str] = (),
-        limit: int = 20,
-        synthetic: Synthetic = False,
-    ) -> list[api.Facet]:
-        """Return how the items of `D` or `D@V` spread over the values of fields."""
-        filters = where_with(where, synthetic)
-        query = {"fields": list(fields), "where": filters, "limit": limit}
-        return self._http.get(f"/datasets/{part(dataset)}/facets", list[api.Facet], query)
 
     def original(self, item: str) -> api.Media:
         """Return the bytes that an item came as."""

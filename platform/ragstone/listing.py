@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ragstone.errors import InvalidArgument, UnknownId
+from ragstone.retrieval.filters import chosen_items
 from ragstone.retrieval.question import MAX_NEIGHBOURS, check_number
+from ragstone.retrieval.sorting import sorted_by
 from ragstone.schemas.answers import StoredAnswer
 from ragstone.schemas.api import (
     ChunkDetail,
@@ -19,8 +22,10 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.finding import Neighbour
 from ragstone.schemas.synthetic import model_of
+from ragstone.schemas.tagging import tags_of
 from ragstone.storage import living
 from ragstone.storage.catalog import utc
+from ragstone.storage.composing import listed
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 MIN_PREFIX = 8
 MAX_PAGE = 1_000
 MAX_OFFSET = 2**62
+MAX_SNIPPET = 1_000  # characters
 
 
 def datasets(store: Store) -> list[DatasetInfo]:
@@ -73,29 +79,92 @@ def versions(store: Store, dataset: str) -> list[VersionInfo]:
     ]
 
 
-def items(store: Store, reference: str, offset: int, limit: int) -> list[ItemSummary]:
-    """Return a page of the items of `reference`, in the order they came."""
+def items(
+    store: Store,
+    reference: str,
+    offset: int,
+    limit: int,
+    where: Sequence[str] = (),
+    order: str = "",
+    snippet: int = 0,
+) -> list[ItemSummary]:
+    """Return a page of the items of `reference`; see `Workspace.items`."""
+    check_page(offset, limit)
+    check_number("snippet", snippet, 0, MAX_SNIPPET)
+    with store.shared():
+        manifest = store.resolve(reference)
+        chosen, by = chosen_items(store, manifest, where), sorted_by(store, manifest, order)
+        rows = store.catalog.rows(
+            f"WITH chosen AS ({chosen.sql}) SELECT item_key FROM chosen i "  # noqa: S608
+            f"ORDER BY {by.sql} LIMIT ? OFFSET ?",
+            [*chosen.parameters, *by.parameters, limit, offset],
+        )
+        keys = [int(row[0]) for row in rows]
+        beginnings = _beginnings(store, manifest, keys, snippet) if snippet else {}
+        return _summaries(store, manifest, keys, beginnings)
+
+
+def count_items(store: Store, reference: str, where: Sequence[str]) -> int:
+    """Return how many items of `reference` pass all filters."""
+    chosen = chosen_items(store, store.resolve(reference), where)
+    rows = store.catalog.rows(f"SELECT count(*) FROM ({chosen.sql})", chosen.parameters)  # noqa: S608
+    return int(rows[0][0])
+
+
+def check_page(offset: int, limit: int) -> None:
+    """Refuse a page out of bounds.
+
+    Raises
+    ------
+    InvalidArgument
+        It begins below 0, or has fewer than 1 or more than 1,000 entries.
+    """
     if not 0 <= offset < MAX_OFFSET:
         raise InvalidArgument("offset", offset, f"a number from 0 to {MAX_OFFSET - 1}")
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument("limit", limit, f"a number from 1 to {MAX_PAGE}")
-    manifest = store.resolve(reference)
+
+
+def _summaries(
+    store: Store, manifest: Manifest, keys: Sequence[int], beginnings: Mapping[int, str]
+) -> list[ItemSummary]:
+    """Return what the catalog knows of live items, in the order of their keys given."""
+    if not keys:
+        return []
     version = manifest.version
     rows = store.catalog.records(
-        "WITH page AS (SELECT * FROM items WHERE dataset_id = ? "
-        "AND added <= ? AND (removed IS NULL OR removed > ?) ORDER BY item_key LIMIT ? OFFSET ?) "
-        "SELECT p.item_id, min_by(s.source, s.source_key) AS source, "
+        f"WITH page AS (SELECT * FROM items WHERE item_key IN ({listed(keys)}) "  # noqa: S608
+        "AND dataset_id = ? AND added <= ? AND (removed IS NULL OR removed > ?)) "
+        "SELECT p.item_key, any_value(p.item_id) AS item_id, "
+        "min_by(s.source, s.source_key) AS source, "
         "min_by(s.name, s.source_key) AS name, any_value(p.title) AS title, "
         "any_value(p.media_type) AS media_type, any_value(p.modality) AS modality, "
         "any_value(p.size) AS size, any_value(p.chunks) AS chunks, any_value(p.added) AS added, "
         "any_value(p.metadata) AS metadata "
         "FROM page p JOIN sources s USING (dataset_id, item_key) "
-        "WHERE s.added <= ? AND (s.removed IS NULL OR s.removed > ?) "
-        "GROUP BY p.item_key, p.item_id ORDER BY p.item_key",
-        [manifest.dataset_id, version, version, limit, offset, version, version],
+        "WHERE s.added <= ? AND (s.removed IS NULL OR s.removed > ?) GROUP BY p.item_key",
+        [manifest.dataset_id, version, version, version, version],
     )
-    made = [model_of(json.loads(row.pop("metadata"))) for row in rows]
-    return [ItemSummary(**row, synthetic=model) for row, model in zip(rows, made, strict=True)]
+    found: dict[int, ItemSummary] = {}
+    for row in rows:
+        key, metadata = int(row.pop("item_key")), json.loads(row.pop("metadata"))
+        made, tags, begins = model_of(metadata), tags_of(metadata), beginnings.get(key, "")
+        found[key] = ItemSummary(**row, synthetic=made, tags=tags, snippet=begins)
+    return [found[key] for key in keys if key in found]
+
+
+def _beginnings(store: Store, manifest: Manifest, keys: Sequence[int], most: int) -> dict[int, str]:
+    """Return the beginning of the text of items: of their first chunk, which the index stores."""
+    if manifest.keywords is None or not keys:
+        return {}
+    rows = store.catalog.rows(
+        "SELECT item_key, chunk_key FROM chunks WHERE dataset_id = ? AND ordinal = 0 "  # noqa: S608
+        f"AND item_key IN ({listed(keys)})",
+        [manifest.dataset_id],
+    )
+    owners = {int(chunk): int(item) for item, chunk in rows}
+    found = store.generations.fetch(manifest.keywords, list(owners))
+    return {owners[chunk]: str(row["text"])[:most] for chunk, row in found.items()}
 
 
 def quarantine(store: Store, dataset: str | None) -> list[QuarantineInfo]:

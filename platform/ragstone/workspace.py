@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ragstone import golden, listing, versions
 from ragstone.encoders.opened import Encoders
 from ragstone.encoders.remembering import QueryMemory, RememberingMedia, RememberingText
+from ragstone.exploring import Exploring
 from ragstone.feedback import FeedbackDesk, Opinion
 from ragstone.grading import Comparing, Grading
 from ragstone.insight import Insight
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from ragstone.training.reranker_files import TrainedReranker
 
 
-class Workspace(Modelling, Overviewing, Uploading, Insight):
+class Workspace(Modelling, Overviewing, Uploading, Exploring, Insight):
     """An open workspace; use `ragstone.open`. Safe to use from several threads."""
 
     def __init__(
@@ -573,43 +574,6 @@ class Workspace(Modelling, Overviewing, Uploading, Insight):
     def log(self, dataset: str) -> list[api.VersionInfo]:
         """Return the versions of `dataset`, newest first."""
         return listing.versions(self._store, dataset)
-
-    def items(self, dataset: str, *, offset: int = 0, limit: int = 50) -> list[api.ItemSummary]:
-        """Return a page of the items of `dataset` ("D" or "D@V"), in the order they came."""
-        return listing.items(self._store, dataset, offset, limit)
-
-    def facets(
-        self,
-        dataset: str,
-        fields: Sequence[str] = (),
-        *,
-        where: Sequence[str] = (),
-        limit: int = 20,
-        synthetic: Synthetic = False,
-    ) -> list[api.Facet]:
-        """Return how the items of `dataset` ("D" or "D@V") spread over the values of fields.
-
-        Parameters
-        ----------
-        fields
-            As in filters; without any, the most usual ones.
-        where
-            Filters, as of `search`: only items that pass all of them are counted.
-        limit
-            Values of a field, the most frequent first; many numbers become ten bins.
-        synthetic
-            As of `search`.
-
-        Raises
-        ------
-        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
-            The call is wrong, and the message says how.
-        """
-        from ragstone.retrieval.facets import facets
-
-        filters = where_with(where, synthetic)
-        with self._store.shared():
-            return facets(self._store, self._store.resolve(dataset), fields, filters, limit)
 
     def show(
         self,

@@ -28,6 +28,16 @@ READS: dict[str, Callable[[Any], Any]] = {
     "log": lambda ws: ws.log("rocks"),
     "items": lambda ws: ws.items("rocks"),
     "items of a page": lambda ws: ws.items("rocks@2", offset=1, limit=1),
+    "items of a filter, sorted, with their beginnings": lambda ws: ws.items(
+        "rocks", where=["modality=text"], order="-name", snippet=20, synthetic=False
+    ),
+    "items that models made": lambda ws: ws.items("rocks", synthetic="only"),
+    "how many items": lambda ws: ws.count_items("rocks", where=["name~basalt"]),
+    "facets": lambda ws: ws.facets("rocks", ["modality"], where=["name~basalt"]),
+    "embedding spaces": lambda ws: ws.spaces("rocks"),
+    "a map": lambda ws: ws.projection("rocks", label="modality", where=["name~basalt"]),
+    "fields": lambda ws: ws.fields("rocks"),
+    "histogram": lambda ws: ws.histogram("rocks", "size", where=["modality=text"], bins=3),
     "search": lambda ws: ws.search("hard stone", "rocks"),
     "search by words": lambda ws: ws.search("stone", "rocks@1", k=3, mode="keyword"),
     "search in vain": lambda ws: ws.search("zyzzyva", "rocks", mode="keyword"),
@@ -54,6 +64,10 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
     "a name that is a folder": lambda ws: ws.log(".."),
     "unknown version": lambda ws: ws.items("rocks@99"),
     "no items": lambda ws: ws.items("rocks", limit=0),
+    "unknown order": lambda ws: ws.items("rocks", order="-weight"),
+    "filters that are a text": lambda ws: ws.count_items("rocks", where="modality=text"),
+    "a map of no kind": lambda ws: ws.projection("rocks", method="tsne"),
+    "a histogram of words": lambda ws: ws.histogram("rocks", "title"),
     "empty query": lambda ws: ws.search("", "rocks"),
     "negative k": lambda ws: ws.search("x", "rocks", k=-1),
     "no cursor": lambda ws: ws.search("x", "rocks", after="x"),
@@ -70,6 +84,8 @@ FAILURES: dict[str, Callable[[Any], Any]] = {
     "explain what is not there": lambda ws: ws.explain("0123456789"),
     "trace what is not there": lambda ws: ws.trace("0123456789"),
     "a page of answers that is none": lambda ws: ws.trace("0123456789", limit=0),
+    "tag what is not there": lambda ws: ws.tag_items("rocks", ["0123456789"], add=["x"]),
+    "tag with nothing": lambda ws: ws.tag_items("rocks", ["0123456789"]),
     "delete what is not there": lambda ws: ws.delete("rocks", ["0123456789"]),
 }
 
@@ -114,6 +130,14 @@ def test_delete(client: Client, owned: Workspace, scrap: str) -> None:
     version = client.delete(scrap, gone, message="all of them")
     assert version == owned.log(scrap)[0]
     assert client.items(scrap) == []
+
+
+def test_tags_of_items(client: Client, owned: Workspace, scrap: str) -> None:
+    item = owned.items(scrap)[0].item_id
+    version = client.tag_items(scrap, [item], add=["checked"], message="looked at")
+    assert version == owned.log(scrap)[0]
+    assert [one.item_id for one in client.items(scrap, where=["tags=checked"])] == [item]
+    assert client.tag_items(scrap, [item], remove=["checked"]).version == version.version + 1
 
 
 @pytest.mark.parametrize("name", FAILURES)

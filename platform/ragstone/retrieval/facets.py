@@ -17,6 +17,7 @@ from ragstone.retrieval.filters import (
     metadata_value,
 )
 from ragstone.schemas.api import Bin, Facet, FacetValue
+from ragstone.schemas.synthetic import where_with
 
 if TYPE_CHECKING:
     from ragstone.storage.manifests import Manifest
@@ -56,11 +57,14 @@ def facets(
     if not 1 <= limit <= MAX_VALUES:
         raise InvalidArgument("limit", limit, f"a number from 1 to {MAX_VALUES:,}")
     chosen = chosen_items(store, manifest, where)
-    return [_facet(store, chosen, field, limit) for field in fields or _usual_fields(store, chosen)]
+    return [
+        _facet(store, manifest, chosen, field, limit)
+        for field in fields or _usual_fields(store, chosen)
+    ]
 
 
-def _facet(store: Store, chosen: Clause, field: str, limit: int) -> Facet:
-    values, parameters = _values(store, chosen, field), chosen.parameters
+def _facet(store: Store, manifest: Manifest, chosen: Clause, field: str, limit: int) -> Facet:
+    values, parameters = values_of(store, manifest, chosen, field), chosen.parameters
     ((items, having, distinct, numbers),) = store.catalog.rows(
         f"WITH {values} SELECT (SELECT count(*) FROM chosen), count(DISTINCT item_key), "  # noqa: S608
         "count(DISTINCT value), "
@@ -98,11 +102,17 @@ def _bins(store: Store, values: str, parameters: list[object]) -> list[Bin]:
     ]
 
 
-def _values(store: Store, chosen: Clause, field: str) -> str:
-    """Return the tables `chosen` (items) and `found` (item and value, a list's entries apart)."""
+def values_of(store: Store, manifest: Manifest, chosen: Clause, field: str) -> str:
+    """Return SQL of the tables `chosen` (items) and `found` (item and value, lists' entries apart).
+
+    Raises
+    ------
+    UnknownField, InvalidArgument
+        No item of the version has such a field, or it is one of the sources.
+    """
     column = _OF_ITEMS.get(field)
     if column is None:
-        _check(store, chosen, field)
+        _check(store, manifest, field)
         value = metadata_value(field)
         entries = (
             f"CASE json_type({value}) WHEN 'ARRAY' THEN json_extract_string({value}, '$[*]')"
@@ -117,9 +127,10 @@ def _values(store: Store, chosen: Clause, field: str) -> str:
     return f"chosen AS ({chosen.sql}), found AS ({found})"
 
 
-def _check(store: Store, chosen: Clause, field: str) -> None:
+def _check(store: Store, manifest: Manifest, field: str) -> None:
     if field in FIELDS:
         raise InvalidArgument("field", field, f"metadata, or one of {', '.join(_OF_ITEMS)}")
+    chosen = chosen_items(store, manifest, where_with((), wanted=True))
     found = store.catalog.rows(
         f"WITH chosen AS ({chosen.sql}) SELECT 1 FROM chosen i "  # noqa: S608
         f"WHERE {holds(field)} LIMIT 1",

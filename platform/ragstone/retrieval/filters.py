@@ -105,8 +105,8 @@ def _chosen(
 ) -> Clause:
     roots = [parse(expression) for expression in where]
     fields = {condition.field for root in roots for condition in conditions(root)}
-    _check(store, sorted(fields - FIELDS.keys() - {MARK, MODEL}), [manifest, *beside])
-    clauses = [_compile(root, manifest.version) for root in roots]
+    check_fields(store, sorted(fields - FIELDS.keys() - {MARK, MODEL}), [manifest, *beside])
+    clauses = [_compile(root, manifest.version) for root in roots if not _holds_for_all(root)]
     if manifest.synthetic_parts and not speaks_of(fields):
         clauses.append(Clause(f"NOT {made_by_models(manifest)}", []))
     return _joined("AND", [Clause(_LIVE, _version(manifest)), *clauses])
@@ -116,8 +116,14 @@ def _version(manifest: Manifest) -> list[object]:
     return [manifest.dataset_id, manifest.version, manifest.version]
 
 
-def _check(store: Store, fields: Sequence[str], manifests: Sequence[Manifest]) -> None:
-    """Raise when no item of the versions has one of `fields` of the metadata."""
+def check_fields(store: Store, fields: Sequence[str], manifests: Sequence[Manifest]) -> None:
+    """Look whether the metadata of the versions has these fields.
+
+    Raises
+    ------
+    UnknownField
+        No item has one of them.
+    """
     for field in fields:
         sql = f"SELECT 1 FROM items i WHERE {_LIVE} AND {holds(field)} LIMIT 1"  # noqa: S608
         if not any(store.catalog.rows(sql, _version(m)) for m in manifests):
@@ -131,6 +137,15 @@ def _metadata_keys(store: Store, manifest: Manifest) -> list[str]:
 
 
 # ---------------------------------------------------------------- trees
+
+
+def _holds_for_all(node: Node) -> bool:
+    """Tell whether a filter is `a exists or a missing`, which costs time and leaves out nothing."""
+    if not isinstance(node, Either):
+        return False
+    parts = [part for part in node.of if isinstance(part, Condition)]
+    named, operators = {part.field for part in parts}, {part.operator for part in parts}
+    return len(named) == 1 and operators == {"exists", "missing"} and len(parts) == len(node.of)
 
 
 def _compile(node: Node, version: int) -> Clause:

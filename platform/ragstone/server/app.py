@@ -12,9 +12,7 @@ from ragstone.schemas.answers import Answer, GeneratorInfo, StoredAnswer
 from ragstone.schemas.api import (
     ChunkDetail,
     DatasetInfo,
-    Facet,
     ItemDetail,
-    ItemSummary,
     Media,
     QuarantineInfo,
     SearchResult,
@@ -25,6 +23,7 @@ from ragstone.server import (
     care,
     completions,
     duplicates,
+    exploring,
     failures,
     feedback,
     insight,
@@ -41,9 +40,7 @@ from ragstone.server.models import (
     AskRequest,
     Context,
     DeleteRequest,
-    FacetQuery,
     Health,
-    Page,
     QuarantineFilter,
     SearchRequest,
     SimilarRequest,
@@ -73,6 +70,7 @@ def create_app(workspace: Workspace, token: str, *, host: str = "127.0.0.1") -> 
     failures.install(app)
     app.include_router(_open)
     app.include_router(_guarded)
+    app.include_router(exploring.router)
     app.include_router(versions.router)
     app.include_router(jobs.router)
     app.include_router(uploads.router)
@@ -122,18 +120,6 @@ def datasets(ws: Owned) -> list[DatasetInfo]:
 def log(ws: Owned, name: str) -> list[VersionInfo]:
     """List the versions of a dataset, newest first."""
     return ws.log(name)
-
-
-@_guarded.get("/datasets/{name:path}/items", dependencies=[may(Action.READ, named_dataset)])
-def items(ws: Owned, name: str, page: Annotated[Page, Query()]) -> list[ItemSummary]:
-    """List the items of `D` or `D@V`, in the order they came."""
-    return ws.items(name, offset=page.offset, limit=page.limit)
-
-
-@_guarded.get("/datasets/{name:path}/facets", dependencies=[may(Action.READ, named_dataset)])
-def facets(ws: Owned, name: str, asked: Annotated[FacetQuery, Query()]) -> list[Facet]:
-    """Say how the items of `D` or `D@V` spread over the values of fields."""
-    return ws.facets(name, asked.fields, where=asked.where, limit=asked.limit)
 
 
 @_guarded.post("/search", dependencies=[may(Action.SEARCH, _searched_datasets)])

@@ -20,6 +20,7 @@ class Action(StrEnum):
     RATE = "rate"  # say what an answer is worth
     REVIEW = "review"  # make golden queries of what was said
     DELETE = "delete"  # publish a version without some items
+    LABEL = "label"  # publish a version in which items have other tags
     INGEST = "ingest"  # take files of the server's machine into a dataset
     WATCH = "watch"  # see which jobs there are, and how far
     TRAIN = "train"  # let models learn from a dataset

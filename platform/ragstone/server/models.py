@@ -71,6 +71,15 @@ class DeleteRequest(_Request):
     message: str = ""
 
 
+class TagItemsRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/items/tags`."""
+
+    items: list[str] = Field(description="Item ids, whole or as a prefix.")
+    add: list[str] = []
+    remove: list[str] = []
+    message: str = ""
+
+
 class IngestRequest(_Request):
     """Body of `POST /v1/datasets/{name}/ingest`."""
 
@@ -282,7 +291,7 @@ class Compared(BaseModel):
 
 
 class Page(BaseModel):
-    """Query string of `GET /v1/datasets/{name}/items` and `GET /v1/items/{id}/trace`."""
+    """Query string of `GET /v1/items/{id}/trace` and of a page of duplicates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -306,6 +315,51 @@ class FacetQuery(BaseModel):
     fields: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     limit: int = 20
+
+
+class ItemsQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/items`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: tuple[str, ...] = ()
+    order: str = ""
+    snippet: int = 0
+    synthetic: Synthetic = True
+    offset: int = 0
+    limit: int = 50
+
+
+class CountQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/count`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: tuple[str, ...] = ()
+    synthetic: Synthetic = True
+
+
+class HistogramQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/histogram`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: str
+    where: tuple[str, ...] = ()
+    bins: int = 20
+    synthetic: Synthetic = False
+
+
+class ProjectionQuery(BaseModel):
+    """Query string of `GET /v1/datasets/{name}/projection`; `where` may be repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: str = ""
+    method: str = "pca"
+    label: str = ""
+    where: tuple[str, ...] = ()
+    synthetic: Synthetic = False
 
 
 class QuarantineFilter(BaseModel):

@@ -1,0 +1,181 @@
+"""The explore page, run by Streamlit's own test driver against a real server."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import ragstone
+from ragstone.encoders.base import TextEncoder
+from ragstone.server.run import running
+from ragstone.workspace import Workspace
+
+Open = Callable[..., AppTest]
+
+
+def text(app: AppTest) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", " ", "\n".join(part.value for part in app.html)))
+
+
+def openers(app: AppTest) -> list[str]:
+    """The ids of the items in the grid."""
+    keys = [button.key for button in app.button if button.key]
+    return [key.removeprefix("open-") for key in keys if key.startswith("open-")]
+
+
+@pytest.fixture(scope="module")
+def rocks(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Iterator[Workspace]:
+    """A served workspace with a dataset of 60 rows that have fields."""
+    folder = tmp_path_factory.mktemp("rocks")
+    kinds = ("igneous", "sedimentary", 'it\'s "odd" <b>')
+    rows = [
+        {"id": f"r{n:02d}", "text": f"stone number {n}", "kind": kinds[n % 3], "year": 1960 + n}
+        for n in range(60)
+    ]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with (
+        ragstone.open(
+            folder / "workspace", create=True, encoder=encoder, ingestion={"workers": 0}
+        ) as opened,
+        running(opened),
+    ):
+        opened.ingest([folder / "rows.jsonl"], "rocks", text="text", id="id")
+        yield opened
+
+
+def test_items_of_any_kind_are_cards(open_page: Open, owned: Workspace) -> None:
+    app = open_page("explore", dataset="media")
+    assert not app.exception
+    assert sorted(openers(app)) == sorted(item.item_id for item in owned.items("media"))
+    assert len(app.get("image")) == 2
+    assert len(app.get("audio")) == 1
+    shown = text(open_page("explore", dataset="stones"))
+
+    assert "Granite is a hard stone" in shown
+
+
+def test_pages_are_turned_and_named_by_the_url(open_page: Open, rocks: Workspace) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", page="3")
+    expected = [item.item_id for item in rocks.items("rocks", offset=48, limit=24)]
+    assert openers(app) == expected
+    assert len(expected) == 12
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", page="99")
+    assert openers(app) == expected
+    first = open_page("explore", workspace=rocks.path, dataset="rocks", page="x")
+    assert openers(first) == [item.item_id for item in rocks.items("rocks", limit=24)]
+
+
+def test_filters_and_order_stand_in_the_url(open_page: Open, rocks: Workspace) -> None:
+    where = "kind=igneous and year>=2000"
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", where=where, order="-year")
+    assert not app.exception
+    expected = rocks.items("rocks", where=[where], order="-year")
+    assert openers(app) == [item.item_id for item in expected]
+    assert f"{len(expected)} of 60 items" in [part.value for part in app.caption]
+    app.multiselect(key="where").set_value([]).run()
+    assert "60 of 60 items" in [part.value for part in app.caption]
+    assert openers(app)[0] == rocks.items("rocks", order="-year")[0].item_id
+
+
+def test_a_filter_is_put_together_without_a_mouse(open_page: Open, rocks: Workspace) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", page="2")
+    app.selectbox(key="new-field").select("kind").run()
+    assert 'it\'s "odd" <b>' in app.selectbox(key="new-value").options
+    app.selectbox(key="new-value").select("sedimentary").run()
+    app.button(key="add-filter").click().run()
+    assert not app.exception
+    assert app.multiselect(key="where").value == ['kind="sedimentary"']
+    assert "page" not in app.query_params
+    assert "20 of 60 items" in [part.value for part in app.caption]
+
+
+@pytest.mark.parametrize("by", ["kind", "year", "size", "modality"])
+def test_how_they_spread(open_page: Open, rocks: Workspace, by: str) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", by=by)
+    assert not app.exception
+    assert not app.error
+    assert len(app.get("echarts_chart")) == 1
+
+
+def test_no_item_left_says_so(open_page: Open, rocks: Workspace) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", where="kind=none", by="year")
+    assert not app.exception
+    assert [part.value for part in app.info] == ["The filters leave no item. Take one out."]
+
+
+def test_a_wrong_filter_is_explained(open_page: Open, rocks: Workspace) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", where="<b>?</b>")
+    assert [part.value for part in app.error] == ["This did not work."]
+    assert app.multiselect(key="where").value == ["<b>?</b>"]  # so that it can be taken out
+
+
+def test_an_item_opens_in_the_drawer(open_page: Open, owned: Workspace) -> None:
+    app = open_page("explore", dataset="stones")
+    item = owned.items("stones")[0].item_id
+    app.button(key=f"open-{item}").click().run()
+    assert not app.exception
+    assert app.query_params["open"] == item
+    assert app.get("dialog")
+
+
+def test_the_map_shows_all_items_until_a_lasso_chooses(open_page: Open, rocks: Workspace) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", colour="kind")
+    assert not app.exception
+    assert not app.error
+    assert len(app.get("echarts_chart")) == 2
+    assert "60 points" in text(app)
+    assert "60 of 60 items" in [part.value for part in app.caption]
+
+
+def test_a_lasso_in_the_url_chooses_items(open_page: Open, rocks: Workspace) -> None:
+    found = rocks.projection("rocks")
+    middle = sorted(found.x)[30]
+    corners = [(-9, -9), (middle, -9), (middle, 9), (-9, 9)]
+    lasso = ";".join(f"{x:.5g},{y:.5g}" for x, y in corners)
+    inside = {item for item, x in zip(found.items, found.x, strict=True) if x < middle}
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", lasso=lasso)
+    assert not app.exception
+    assert f"{len(inside)} items inside the lasso" in [part.value for part in app.caption]
+    assert len(inside) > 24
+    shown = set(openers(app))
+    assert len(shown) == 24
+    assert shown < inside
+    more = open_page(
+        "explore", workspace=rocks.path, dataset="rocks", view="Map", lasso=lasso, page="2"
+    )
+    assert shown | set(openers(more)) == inside
+
+
+@pytest.mark.parametrize("lasso", ["", "x", "1,1;2,2", "1,1;;2", "9,9;10,9;10,10"])
+def test_any_lasso_in_the_url_is_borne(open_page: Open, rocks: Workspace, lasso: str) -> None:
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", lasso=lasso)
+    assert not app.exception
+    empty = "There is no item inside." in [part.value for part in app.info]
+    assert empty == lasso.startswith("9")
+
+
+def test_filters_choose_points_of_the_map(open_page: Open, rocks: Workspace) -> None:
+    app = open_page(
+        "explore", workspace=rocks.path, dataset="rocks", view="Map", where="kind=igneous"
+    )
+    assert "20 points" in text(app)
+
+
+def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open) -> None:
+    app = open_page("explore", workspace=tmp_path)
+    assert [part.value for part in app.error] == ["The Ragstone server does not answer."]
+
+
+def test_markup_is_shown_and_not_obeyed(open_page: Open) -> None:
+    app = open_page("explore", dataset="stones")
+    assert not app.exception
+    for part in app.html:
+        assert "<" not in re.sub(r"</?(div|span|mark|bdi)(?=[ >])[^<>]*>", "", part.value)
+    for part in (*app.markdown, *app.caption, *app.error, *app.info):
+        assert "<" not in part.value

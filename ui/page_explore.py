@@ -1,0 +1,105 @@
+"""Explore: what is in a version, page by page, and how it spreads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ragstone.ui import (
+    document,
+    explore_filters,
+    explore_grid,
+    explore_map,
+    explore_spread,
+    session,
+)
+from ragstone.ui.explore_filters import Wanted
+from ragstone.ui.session import Choice
+
+_GRID, _MAP = "Grid", "Map"
+_VIEWS = (_GRID, _MAP)
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Explore")
+    choice = session.choose()
+    if choice is None:
+        return
+    if not choice.version.items:
+        st.info("This version has no items. Choose another one, or ingest something.")
+        return
+    fields = session.fields(choice.reference, choice.version.digest)
+    wanted = explore_filters.choose(choice, fields)
+    view = st.segmented_control(
+        "View",
+        _VIEWS,
+        default=_VIEWS[0],
+        required=True,
+        key="view",
+        bind="query-params",
+        label_visibility="collapsed",
+        on_change=_first_page,
+    )
+    left, right = st.columns([3, 1], gap="medium")
+    with left:
+        chosen = None
+        if view == _MAP:
+            chosen = explore_map.chart(choice, wanted, fields).items
+        if chosen is None:
+            _items(choice, wanted)
+        else:
+            _chosen(choice, chosen)
+    with right:
+        explore_spread.spread(choice, wanted, fields)
+    document.drawer()
+
+
+def _first_page() -> None:
+    session.go(page=None)
+
+
+def _chosen(choice: Choice, chosen: Sequence[str]) -> None:
+    """Show a page of the items inside the lasso."""
+    if not chosen:
+        st.info("There is no item inside.", icon=":material/gesture_select:")
+        return
+    pages = -(-len(chosen) // explore_grid.PAGE)
+    number = explore_grid.number_of_page(pages)
+    st.caption(f"{len(chosen):,} items inside the lasso")
+    explore_grid.turn(pages, number)
+    start = (number - 1) * explore_grid.PAGE
+    page = chosen[start : start + explore_grid.PAGE]
+    explore_grid.cards(
+        session.client().items(
+            choice.reference,
+            where=[f"item_id in ({', '.join(page)})"],
+            limit=explore_grid.PAGE,
+            snippet=explore_grid.SNIPPET,
+        )
+    )
+
+
+def _items(choice: Choice, wanted: Wanted) -> None:
+    """Show a page of the items that pass the filters."""
+    client = session.client()
+    total = client.count_items(choice.reference, where=wanted.where, synthetic=wanted.synthetic)
+    if not total:
+        st.info("The filters leave no item. Take one out.", icon=":material/filter_alt_off:")
+        return
+    pages = -(-total // explore_grid.PAGE)
+    number = explore_grid.number_of_page(pages)
+    st.caption(f"{total:,} of {choice.version.items:,} items")
+    explore_grid.turn(pages, number)
+    explore_grid.cards(
+        client.items(
+            choice.reference,
+            where=wanted.where,
+            offset=(number - 1) * explore_grid.PAGE,
+            limit=explore_grid.PAGE,
+            order=wanted.order,
+            snippet=explore_grid.SNIPPET,
+            synthetic=wanted.synthetic,
+        )
+    )
