@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from ragstone.ui import inert, page_ask, page_datasets, page_search
+from ragstone.ui import inert, page_ask, page_datasets, page_search, page_train
 from ragstone.ui.failures import guarded
 
 
@@ -29,6 +29,12 @@ def main() -> None:
                 url_path="search",
             ),
             st.Page(guarded(page_ask.page), title="Ask", icon=":material/forum:", url_path="ask"),
+            st.Page(
+                guarded(page_train.page),
+                title="Train",
+                icon=":material/model_training:",
+                url_path="train",
+            ),
         ],
         position="top",
     )
