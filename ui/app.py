@@ -14,6 +14,7 @@ from ragstone.ui import (
     page_home,
     page_jobs,
     page_search,
+    page_train,
     session,
 )
 from ragstone.ui.failures import guarded
@@ -54,6 +55,12 @@ def main() -> None:
         ),
         "ask": st.Page(
             guarded(page_ask.page), title="Ask", icon=":material/forum:", url_path="ask"
+        ),
+        "train": st.Page(
+            guarded(page_train.page),
+            title="Train",
+            icon=":material/model_training:",
+            url_path="train",
         ),
         "jobs": st.Page(
             guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"

@@ -41,9 +41,12 @@ class ModelClient(Follower):
         dataset: str,
         name: str = "",
         settings: Mapping[str, Any] | None = None,
+        *,
+        restart: bool = False,
     ) -> Plan:
         """Say what a training would do, and about how long it would take on the server."""
-        body = {"family": family, "name": name, "settings": dict(settings or {})}
+        body: dict[str, Any] = {"family": family, "name": name, "settings": dict(settings or {})}
+        body["restart"] = restart
         return self._http.wait(f"/datasets/{part(dataset)}/train/plan", Plan, body)
 
     def submit_train(
@@ -89,6 +92,10 @@ class ModelClient(Follower):
         info = self._done(job, on_progress)
         assert isinstance(info.result, api.TrainResult)
         return self.model(info.result.model)
+
+    def submit_retry(self, job: str) -> api.JobInfo:
+        """As `retry`, but return the job at once, which waits for its turn."""
+        return self._http.post(f"/jobs/{part(job)}/retry", api.JobInfo, {})
 
     # ------------------------------------------------------------ runs and models
 

@@ -133,10 +133,17 @@ class Modelling:
         dataset: str,
         name: str = "",
         settings: Mapping[str, Any] | None = None,
+        *,
+        restart: bool = False,
     ) -> Plan:
         """Return what `train_model` would do, and about how long it would take on this machine.
 
         A few steps are timed, which change nothing; the version is read for them.
+
+        Parameters
+        ----------
+        restart
+            Plan a training that begins anew, where one of this name was stopped.
 
         Raises
         ------
@@ -153,6 +160,7 @@ class Modelling:
             name or dataset.partition("@")[0].lower(),
             settings or {},
             self._encoders,
+            restart=restart,
         )
 
     def families(self) -> list[FamilyInfo]:

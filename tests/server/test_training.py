@@ -140,6 +140,8 @@ def test_what_is_stopped_keeps_its_steps_and_goes_on(told: Client, learning: Wor
     wait_until(told, again.job, lambda found: run_of(found) == job.job)  # it goes on with the run
     wait_until(told, again.job, lambda found: steps(found) > stopped + 10)
     told.cancel(again.job)
+    assert told.plan_model("gru", "notes", "long", LONG).begin >= stopped
+    assert told.plan_model("gru", "notes", "long", TEXTS, restart=True).begin == 0
     points = told.run(job.job).points
     assert [p.step for p in points] == sorted({p.step for p in points})
     assert points[-1].step > stopped

@@ -17,6 +17,8 @@ from ragstone.encoders.base import TextEncoder
 from ragstone.server.run import running
 from ragstone.workspace import Workspace
 
+from ..server.test_training import IMAGES, TEXTS, write_squares
+
 # A page as the navigation runs it; the driver itself only finds pages that are scripts.
 PAGE = """
 from ragstone.ui import page_{0}
@@ -109,3 +111,25 @@ def built(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Pat
     ) as opened:
         opened.ingest([write_sources(folder / "sources")], "stones", message="all stones")
     return folder / "workspace"
+
+
+# ---------------------------------------------------------------- models
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Iterator[Workspace]:
+    """A served workspace with texts and images, and a tiny model of each; it works on jobs."""
+    folder = tmp_path_factory.mktemp("taught")
+    notes = folder / "notes"
+    notes.mkdir()
+    for number in range(10):  # of so few, the end of each is held out
+        (notes / f"{number}.txt").write_text(f"Stone {number} lies on stone {number + 1}. " * 9)
+    settings = {"ingestion": {"workers": 0}, "jobs": {"workers": 1}}
+    with ragstone.open(folder / "workspace", create=True, encoder=encoder, **settings) as opened:
+        opened.ingest([notes], "notes")
+        opened.ingest([write_squares(folder / "squares")], "squares")
+        opened.train_model("gru", "notes", "writes", {**TEXTS, "evaluate_every": 10})
+        opened.train_model("vae", "squares", "draws", IMAGES)
+        opened.train_model("vae", "squares", "draws", {**IMAGES, "latent": 2})
+        with running(opened):
+            yield opened

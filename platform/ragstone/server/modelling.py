@@ -27,7 +27,6 @@ from ragstone.server.modelling_models import (
     EvaluateModelRequest,
     ExportModelRequest,
     Image,
-    PlanRequest,
     SampleRequest,
     TrainRequest,
 )
@@ -43,9 +42,9 @@ def families(ws: Owned) -> list[FamilyInfo]:
 
 
 @router.post("/datasets/{name:path}/train/plan", dependencies=[may(Action.TRAIN, named_dataset)])
-def plan(ws: Owned, name: str, body: PlanRequest) -> Plan:
+def plan(ws: Owned, name: str, body: TrainRequest) -> Plan:
     """Say what a training would do, and about how long it would take."""
-    return ws.plan_model(body.family, name, body.name, body.settings)
+    return ws.plan_model(body.family, name, body.name, body.settings, restart=body.restart)
 
 
 @router.post(

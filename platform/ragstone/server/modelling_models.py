@@ -9,17 +9,12 @@ from pydantic import Field
 from ragstone.server.body import Body
 
 
-class PlanRequest(Body):
-    """Body of `POST /v1/datasets/{name}/train/plan`."""
+class TrainRequest(Body):
+    """Body of `POST /v1/datasets/{name}/train`, and of `/train/plan`."""
 
     family: str = Field(description="One of `GET /v1/families`.")
     name: str = Field("", description="That the model is to have; empty: the dataset's.")
     settings: dict[str, Any] = Field({}, description="Of network, trainer and data, by name.")
-
-
-class TrainRequest(PlanRequest):
-    """Body of `POST /v1/datasets/{name}/train`."""
-
     restart: bool = Field(False, description="Begin anew where one of this name was stopped.")
 
 

@@ -107,11 +107,15 @@ def plan_model(
     name: str,
     values: Mapping[str, Any],
     encoders: Encoders | None = None,
+    *,
+    restart: bool = False,
 ) -> Plan:
     """See `Workspace.plan_model`."""
     chosen = Chosen.of(family(family_name), values)
     begun = registry.training_folder(name)
     with TemporaryDirectory() as scratch:
+        if restart:
+            begun = Path(scratch) / "anew"
         task = prepared(store, reference, family_name, name, chosen, Path(scratch), encoders)
         return task.trainer(chosen, begun, Recorder(lambda _: None), Watch()).plan()
 
