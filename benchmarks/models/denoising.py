@@ -5,7 +5,7 @@ another one, told of texts such as "number seven", each with the embedded text e
 the distance of 10,000 samples to the training images and the coverage of the test images, by solver
 and number of steps; and how many samples of texts whose wording was never seen show the digit.
 
-Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/denoising.py [--steps 4000] [--folder F]
+Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/denoising.py [--steps 3000] [--folder F]
 
 It takes a quarter of an hour of one processor for each model, and some minutes for its samples.
 `--part coder`, `label` or `text` trains one alone; models are kept in --folder, and used again.
@@ -92,7 +92,7 @@ def main() -> None:
     """Train what is asked for, and print the figures as Markdown."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--coder-steps", type=int, default=1_000)
-    parser.add_argument("--steps", type=int, default=4_000)
+    parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--part", choices=("coder", "label", "text", "all"), default="all")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--set", action="append", default=[], help="NAME=NUMBER of the recipe")

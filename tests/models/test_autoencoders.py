@@ -170,6 +170,27 @@ def test_settings_of_a_vae_that_make_no_network_are_told() -> None:
             made("vae", **settings)
 
 
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", ["ae", "vae"])
+def test_it_learns_eight_images_by_heart(name: str) -> None:
+    """They come back, and a `vae` spends about the bits on them that tell eight apart."""
+    model = made(name).train()
+    batch = {"images": pixels(8), "labels": torch.zeros(8, dtype=torch.long)}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for number in range(400):
+        rng = torch.Generator().manual_seed(number)
+        torch.autograd.backward(model.training_step(batch, rng, "train").value)
+        optimiser.step()
+        optimiser.zero_grad()
+    images = scaled(batch["images"])
+    with torch.no_grad():
+        error = float((model.eval().reconstruct(images) - images).square().mean())
+        found = model.training_step(batch, torch.Generator().manual_seed(0), "validate")
+    assert error < 0.05 * float(images.var())
+    if name == "vae":
+        assert 3 < found.figures["rate"] < 60
+
+
 @torch.no_grad()
 def test_samples_are_by_seed_and_label() -> None:
     model = made("vae", labels=3)
