@@ -125,6 +125,8 @@ class Sample:
     media_type: str = ""
     note: dict[str, Any] = field(default_factory=dict)  # of its origin, as the file has it
     ingested: IngestResult | None = None  # where it was added to a dataset
+    # Each thing by itself, where that was asked for: files as `media_type` says, or texts in UTF-8.
+    pieces: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

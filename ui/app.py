@@ -10,7 +10,9 @@ from ragstone.ui import (
     page_ask,
     page_datasets,
     page_duplicates,
+    page_evaluate,
     page_explore,
+    page_generate,
     page_home,
     page_jobs,
     page_search,
@@ -61,6 +63,18 @@ def main() -> None:
             title="Train",
             icon=":material/model_training:",
             url_path="train",
+        ),
+        "generate": st.Page(
+            guarded(page_generate.page),
+            title="Generate",
+            icon=":material/auto_awesome:",
+            url_path="generate",
+        ),
+        "evaluate": st.Page(
+            guarded(page_evaluate.page),
+            title="Evaluate",
+            icon=":material/straighten:",
+            url_path="evaluate",
         ),
         "jobs": st.Page(
             guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"

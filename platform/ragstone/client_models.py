@@ -152,6 +152,7 @@ class ModelClient(Follower):
         guidance: float = 0.0,
         guide: str = "",
         pull: float = 1.0,
+        each: bool = False,
         ingest: str = "",
         message: str = "",
     ) -> Sample:
@@ -181,6 +182,7 @@ class ModelClient(Follower):
             "guidance": guidance,
             "guide": guide,
             "pull": pull,
+            "each": each,
             "ingest": ingest,
             "message": message,
         }

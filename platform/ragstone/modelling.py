@@ -324,6 +324,7 @@ class Modelling:
         guidance: float = 0.0,
         guide: str = "",
         pull: float = 1.0,
+        each: bool = False,
         ingest: str = "",
         message: str = "",
     ) -> Sample:
@@ -352,6 +353,8 @@ class Modelling:
             The half that `inpaint` keeps where there is no mask: `top`, `bottom`, `left`, `right`.
         strength, steps, solver, guidance, guide, pull
             See `ragstone.training.materials.base.Work`.
+        each
+            Give each thing by itself, too, in `Sample.pieces`.
         ingest
             A dataset that each thing is added to as an item, marked as made by a model, in one new
             version.
@@ -396,10 +399,13 @@ class Modelling:
             key=key_of(self._store.root / "models") if self.settings.models.watermark else None,
             encoders=self._encoders,
         )
+        single = list(pieces) if each or ingest else []
+        if each:
+            made = replace(made, pieces=[piece.content for piece in single])
         if not ingest:
             return made
         message = message or f"{count} made by {made.model}"
-        return replace(made, ingested=self._jobs.take_in(ingest, list(pieces), message))
+        return replace(made, ingested=self._jobs.take_in(ingest, single, message))
 
     def evaluate_model(
         self, model: str, dataset: str = "", *, samples: int = 20, extractor: str = ""

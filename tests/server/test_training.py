@@ -233,6 +233,10 @@ def test_images_are_made_sent_and_kept(told: Client, learning: Workspace) -> Non
         "vae", conditions={"label": "left"}, count=4, sampler=ragstone_sampler(3)
     )
     assert Image.open(io.BytesIO(sample.media)).size[0] > 8
+    assert sample.pieces == []
+    single = told.sample("vae", count=3, each=True).pieces
+    assert [Image.open(io.BytesIO(one)).size for one in single] == [(8, 8)] * 3
+    assert told.sample("vae", count=3).media == told.sample("vae", count=3, each=True).media
     items = [item.item_id for item in told.items("squares", limit=2)]
     bytes_of = told.original(items[1]).content
     between = told.sample("vae", task="interpolate", images=[items[0], bytes_of], steps=3)

@@ -130,6 +130,7 @@ def sample(ws: Owned, model: str, body: SampleRequest) -> Sample:
         guidance=body.guidance,
         guide=body.guide,
         pull=body.pull,
+        each=body.each,
         ingest=body.ingest,
         message=body.message,
     )

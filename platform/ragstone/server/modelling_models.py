@@ -56,6 +56,7 @@ class SampleRequest(Body):
     guidance: float = 0.0
     guide: str = Field("", description="A clip that it is drawn towards the prompt by.")
     pull: float = 1.0
+    each: bool = Field(False, description="Give each thing by itself, too.")
     ingest: str = Field("", description="Dataset that what is made is added to, as synthetic.")
     message: str = Field("", description="Stored with that version.")
 
