@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ragstone.ui import acts, session
+from ragstone.ui import acts, jobs_live, session
 from ragstone.ui.failures import shown
 from ragstone.ui.session import Choice
 
@@ -28,6 +28,6 @@ def _sync(choice: Choice) -> None:
         )
         if st.button("Sync", type="primary", key="sync-sure"):
             with shown():
-                session.client().submit_sync(choice.dataset.name)
+                jobs_live.expect(session.client().submit_sync(choice.dataset.name))
                 undo = f"To undo it, restore version {choice.dataset.version} under Versions."
                 acts.done("All sources are being read again.", undo)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ragstone.ui import acts, session
+from ragstone.ui import acts, jobs_live, session
 from ragstone.ui.failures import shown
 
 _MOST_MB = 1_024  # of one file: this process holds it in memory
@@ -38,7 +38,8 @@ def drop_files(datasets: Sequence[str], chosen: str = "") -> None:
         return
     with shown(), st.spinner("Sending the files to the server"):
         named = _by_name(files)
-        session.client().upload(named, dataset, message=message.strip() or _said(list(named)))
+        said = message.strip() or _said(list(named))
+        jobs_live.expect(session.client().upload(named, dataset, message=said))
         session.choose_when_there(dataset)
         acts.done("The files have come in, and are being read.", _UNDO)
 
@@ -67,7 +68,10 @@ def add_source(datasets: Sequence[str], chosen: str = "") -> None:
         st.warning("Say what to read, and name a dataset.")
         return
     with shown(), st.spinner("Looking at the source"):
-        session.client().submit(place.strip(), dataset, message=message.strip(), text=text.strip())
+        job = session.client().submit(
+            place.strip(), dataset, message=message.strip(), text=text.strip()
+        )
+        jobs_live.expect(job)
         session.choose_when_there(dataset)
         acts.done("The source is being read.", _UNDO)
 
@@ -78,7 +82,8 @@ def try_demo() -> None:
         from ragstone.cli.demo_files import sample_files
 
         with shown(), st.spinner("Writing eleven small files"):
-            session.client().upload(sample_files(), "stones", message="the stone library")
+            client = session.client()
+            jobs_live.expect(client.upload(sample_files(), "stones", message="the stone library"))
             session.choose_when_there("stones")
             acts.done("The demo files are being read.", "One of them is broken, on purpose.")
 

@@ -17,6 +17,7 @@ from ragstone.ui import acts, inert, session, wording
 from ragstone.ui.failures import shown
 
 EVERY = 1.0  # seconds between two looks
+_EXPECTED = "expected jobs"
 _KINDS = {"ingest": "Ingestion", "reembed": "New vectors", "train": "Training"}
 
 
@@ -78,13 +79,54 @@ def open_jobs(dataset: str | None = None) -> list[JobInfo]:
     return [*client.jobs(dataset, state="running"), *reversed(client.jobs(dataset, state="queued"))]
 
 
+def expect(job: JobInfo) -> None:
+    """Have pages say what came of a job that was just asked for, however soon it ends."""
+    st.session_state.setdefault(_EXPECTED, {})[job.job] = None
+
+
 def show_running(dataset: str | None = None) -> None:
     """Show the jobs that run or wait, of one dataset or of all, for as long as there are any.
 
-    When the last one has ended, the whole page runs again, and shows what came of it.
+    When the last one has ended, the whole page runs again, and says what came of those that this
+    browser has asked for or watched.
     """
-    if open_jobs(dataset):
+    found = open_jobs(dataset)
+    _say_ended({job.job for job in found})
+    if found:
         _watch(dataset)
+
+
+def _say_ended(still: set[str]) -> None:
+    expected: dict[str, None] = st.session_state.setdefault(_EXPECTED, {})
+    for id in [id for id in expected if id not in still]:  # noqa: A001
+        job = session.client().job(id)
+        if job.ended_for_good:
+            with st.container(border=True):
+                _ended(job)
+
+
+def _ended(job: JobInfo) -> None:
+    """Say what came of a job, until that is read."""
+    inert.show(
+        inert.title(f"{kind(job)} of {job.dataset}: {job.state}"),
+        inert.facts(outcome(job), job.error.hint if job.error else ""),
+    )
+    with st.container(horizontal=True):
+        if st.button("Details", type="tertiary", icon=":material/info:", key=f"more-{job.job}"):
+            _read(job.job)
+            session.visit("jobs", job=job.job)
+        st.button(
+            "Dismiss",
+            type="tertiary",
+            icon=":material/done:",
+            key=f"read-{job.job}",
+            on_click=_read,
+            args=(job.job,),
+        )
+
+
+def _read(job: str) -> None:
+    st.session_state.get(_EXPECTED, {}).pop(job, None)
 
 
 @st.fragment(run_every=EVERY)
@@ -94,6 +136,7 @@ def _watch(dataset: str | None) -> None:
         if not found:
             st.rerun()
         for job in found:
+            expect(job)
             with st.container(border=True):
                 _running(job, name_dataset=dataset is None)
 
@@ -130,4 +173,5 @@ def cancel(job: str) -> None:
         session.client().cancel(job)
     except JobConflict:  # it has ended, or its version stands in a moment: the page says so
         st.rerun()
+    _read(job)
     acts.done("The job was cancelled.", "It made no version. Retry it under Jobs.")

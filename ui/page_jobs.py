@@ -31,7 +31,9 @@ def page() -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    of = _dataset()
+    left, right = st.columns(2)
+    with left:
+        of = _dataset()
     if view == _QUARANTINE:
         jobs_live.show_running(of)
         quarantined.view(of)
@@ -40,8 +42,10 @@ def page() -> None:
     if opened is not None:
         _one(opened)
         return
+    with right:
+        state = _state()
     jobs_live.show_running(of)
-    _listed(of)
+    _listed(of, state)
 
 
 def _dataset() -> str | None:
@@ -64,10 +68,13 @@ def _dataset() -> str | None:
 # ---------------------------------------------------------------- the list
 
 
-def _listed(of: str | None) -> None:
+def _state() -> JobState | None:
     states: list[str] = [_EVERY, *get_args(JobState)]
     chosen = st.selectbox("State", states, key="state", bind="query-params")
-    state: JobState | None = next((one for one in get_args(JobState) if one == chosen), None)
+    return next((one for one in get_args(JobState) if one == chosen), None)
+
+
+def _listed(of: str | None, state: JobState | None) -> None:
     number = int(st.session_state.get("jobs") or session.at("jobs") or 1)
     offset = (number - 1) * _JOBS
     found = session.client().jobs(of, state=state, limit=_JOBS + 1, offset=offset)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ragstone.schemas.api import QuarantineInfo
-from ragstone.ui import acts, inert, session, wording
+from ragstone.ui import acts, inert, jobs_live, session, wording
 from ragstone.ui.failures import shown
 
 _MOST = 1_000  # rows of the table
@@ -63,7 +63,8 @@ def _retry(entries: Sequence[QuarantineInfo], *, some: bool) -> None:
     if asked:
         with shown():
             for dataset, ids in _by_dataset(entries).items():
-                session.client().submit_quarantined(dataset, ids if some else ())
+                job = session.client().submit_quarantined(dataset, ids if some else ())
+                jobs_live.expect(job)
             acts.done("They are being read again.", "What becomes an item leaves the quarantine.")
 
 

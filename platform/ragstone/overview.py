@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _JOBS = 8  # the newest
 _POINTS = 200  # evaluations of the trend, the newest
 _WALKED = ("datasets", "uploads", "models", "jobs")
-_KEPT_SECONDS = 30.0  # a walk over 100,000 files takes half a second
+_KEPT_SECONDS = 30.0  # a walk over 100,000 files takes a second
+_PATIENCE = 0.15  # seconds to wait for a walk
 
 
 class Overviewing:
@@ -39,7 +40,7 @@ class Overviewing:
 
         Sizes of datasets are those of their newest version's items. Storage: `originals` and
         `quarantine` are bytes as the catalog knows them, each content once; the other areas are
-        files as they lie there, up to half a minute ago.
+        files as they lie there, up to half a minute ago, once they are counted.
         """
         datasets = _datasets(self._store)
         modalities: Counter[str] = Counter()
@@ -135,20 +136,35 @@ def _rows(store: Store, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any,
 
 
 class Sizes:
-    """The bytes of the files in some folders of a workspace, counted anew every half a minute."""
+    """The bytes of the files in some folders of a workspace, counted anew every half a minute.
+
+    Nobody waits long for a large one: until it is counted, what was found before is returned.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._walk: Thread | None = None
         self._found: dict[str, int] = {}
         self._until = 0.0
 
     def of(self, root: Path) -> dict[str, int]:
-        """Return the bytes below each of the folders."""
+        """Return the bytes below each of the folders that have been counted."""
         with self._lock:
-            if monotonic() >= self._until:
-                self._found = {name: _below(root / name) for name in _WALKED}
-                self._until = monotonic() + _KEPT_SECONDS
-            return dict(self._found)
+            if self._walk is None and monotonic() >= self._until:
+                self._walk = Thread(target=self._count, args=[root], name="sizes", daemon=True)
+                self._walk.start()
+            walk = self._walk
+        if walk is not None:
+            walk.join(_PATIENCE)
+        return {name: self._found[name] for name in _WALKED if name in self._found}
+
+    def _count(self, root: Path) -> None:
+        try:
+            for name in _WALKED:
+                self._found[name] = _below(root / name)
+        finally:
+            self._until = monotonic() + _KEPT_SECONDS
+            self._walk = None
 
 
 def _below(folder: Path) -> int:

@@ -25,6 +25,8 @@ from ragstone.server.run import running
 from ragstone.workspace import Workspace
 
 GUARDED = [
+    ("GET", "/v1/overview"),
+    ("PUT", "/v1/uploads/01ARZ3NDEKTSV4RRFFQ69G5FAV/rocks"),
     ("GET", "/v1/datasets"),
     ("GET", "/v1/datasets/rocks/versions"),
     ("GET", "/v1/datasets/rocks/items"),
@@ -92,7 +94,39 @@ GUARDED = [
     ("POST", "/v1/datasets/rocks/tune"),
     ("POST", "/v1/datasets/rocks/bench"),
     ("POST", "/v1/doctor"),
+    ("GET", "/v1/answers"),
+    ("GET", "/v1/items/0123456789/compare/9876543210"),
+    ("GET", "/v1/items/0123456789/pages/0"),
+    ("POST", "/v1/datasets/rocks/duplicates/preview"),
+    ("POST", "/v1/datasets/rocks/golden/query"),
+    ("GET", "/v1/families"),
+    ("GET", "/v1/licences"),
+    ("GET", "/v1/runs"),
+    ("GET", "/v1/runs/0123456789"),
+    ("POST", "/v1/datasets/rocks/train"),
+    ("POST", "/v1/datasets/rocks/train/plan"),
+    ("POST", "/v1/datasets/rocks/anomalies"),
+    ("POST", "/v1/datasets/rocks/bias"),
+    ("GET", "/v1/registry/damaged"),
+    ("GET", "/v1/registry/models"),
+    ("GET", "/v1/registry/models/pebble"),
+    ("GET", "/v1/registry/models/pebble/card"),
+    ("GET", "/v1/registry/models/pebble/copying"),
+    ("GET", "/v1/registry/models/pebble/offer"),
+    ("POST", "/v1/registry/models/pebble/evaluate"),
+    ("POST", "/v1/registry/models/pebble/export"),
+    ("POST", "/v1/registry/models/pebble/sample"),
 ]
+NAMES = {
+    "name": "rocks",
+    "id": "0123456789",
+    "group": "text-0123",
+    "upload": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "model": "pebble",
+    "run": "0123456789",
+    "other": "9876543210",
+    "page": "0",
+}  # what stands for the parts of the paths
 BODIES = {
     "/v1/search": {"query": "granite", "dataset": "rocks"},
     "/v1/similar": {"id": "0123456789"},
@@ -148,7 +182,7 @@ def test_every_guarded_route_needs_the_token(
 def test_all_routes_but_health_are_listed_above_and_guarded(owned: Workspace) -> None:
     paths = create_app(owned, "token").openapi()["paths"]
     listed = {
-        (method.upper(), path.format(name="rocks", id="0123456789", group="text-0123"))
+        (method.upper(), path.format_map(NAMES))
         for path, methods in paths.items()
         for method in methods
     }

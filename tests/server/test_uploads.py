@@ -10,6 +10,7 @@ import pytest
 from ulid import ULID
 
 import ragstone
+from ragstone import overview
 from ragstone.client import Client, connect
 from ragstone.encoders.base import TextEncoder
 from ragstone.errors import InvalidArgument, JobConflict, UnknownSource, UploadTooLarge
@@ -111,7 +112,10 @@ def test_a_body_that_is_too_long(tmp_path: Path, encoder: TextEncoder) -> None:
         assert left == ["small.txt"]
 
 
-def test_the_overview(http: httpx.Client, client: Client, owned: Workspace) -> None:
+def test_the_overview(
+    http: httpx.Client, client: Client, owned: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "_PATIENCE", 60.0)
     assert http.get("/overview").json() == to_json(owned.overview())
     assert client.overview() == owned.overview()
 

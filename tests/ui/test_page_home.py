@@ -59,6 +59,11 @@ def test_an_empty_workspace_takes_the_demo(workspace: Workspace, open_page: Open
         (job,) = wait_for_jobs(client)
         assert job.state == "done"
         assert (client.log("stones")[0].items, len(client.quarantine("stones"))) == (11, 1)
+        app.run()  # as the page does by itself
+        assert "Ingestion of stones: doneversion 1: 11 added, 1 quarantined" in text(app)
+        assert app.metric
+        labelled(app.button, "Dismiss").click().run()
+        assert "Ingestion of stones" not in text(app)
 
 
 def test_dropped_files_make_the_first_dataset(workspace: Workspace, open_page: Open) -> None:

@@ -200,6 +200,9 @@ def test_a_waiting_job_shows_how_far_and_is_cancelled(
     app.button(key=f"cancel-{job.job}").click().run()  # it has ended meanwhile: no error
     assert not app.exception
     assert alerts(app) == []
+    monkeypatch.undo()
+    app = jobs_page()
+    assert "Ingestion of rocks" not in text(app)  # only who watched it is told
 
 
 def test_the_quarantine_of_all_is_retried_and_dropped(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_storage_is_what_lies_there(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(overview, "_PATIENCE", 60.0)
     workspace.ingest(write(tmp_path / "in", {"granite.md": GRANITE}), "stones")
     storage = {use.area: use.bytes for use in workspace.overview().storage}
     files = [path for path in (workspace.path / "datasets").rglob("*") if path.is_file()]
@@ -60,10 +62,28 @@ def test_storage_is_what_lies_there(
     assert {u.area: u.bytes for u in workspace.overview().storage}["uploads"] == 77
 
 
-def test_a_walk_is_kept_for_a_moment(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_walk_is_kept_for_a_moment(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "_PATIENCE", 60.0)
     workspace.overview()
     workspace.ingest(write(tmp_path / "in", {"granite.md": GRANITE}), "stones")
     assert "datasets" not in {use.area for use in workspace.overview().storage}
+
+
+def test_nobody_waits_for_a_walk(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    going = threading.Event()
+
+    def slow(_: Path) -> int:
+        going.wait()
+        return 77
+
+    monkeypatch.setattr(overview, "_PATIENCE", 0.01)
+    monkeypatch.setattr(overview, "_below", slow)
+    assert [use.area for use in workspace.overview().storage] == ["catalog"]
+    monkeypatch.setattr(overview, "_PATIENCE", 60.0)
+    going.set()
+    assert {"datasets", "models"} <= {use.area for use in workspace.overview().storage}
 
 
 def test_quality_over_time(workspace: Workspace, tmp_path: Path) -> None:
