@@ -1,4 +1,4 @@
-"""The drawer that shows an item: its facts, its text around a passage, and its chunks."""
+"""The drawer that shows an item: its facts, its text around a passage, chunks and relations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import streamlit as st
 
 from ragstone.errors import UnknownId
 from ragstone.schemas.api import ChunkDetail, ItemDetail
-from ragstone.ui import inert, session, wording
+from ragstone.ui import inert, item_relations, session, wording
 from ragstone.ui.failures import shown
 from ragstone.ui.inert import Mark
 
 WINDOW = 6_000  # code points of text on the page at a time: about three printed pages
 _BEFORE = 400  # of these, at most so many before the passage, which is then in view
 _CHUNKS = 20  # on a page
-_TEXT, _PARTS = "Text", "Chunks"
+_TEXT, _PARTS, _ALIKE, _LINEAGE = "Text", "Chunks", "Alike", "Lineage"
 _SPAN = re.compile(r"(\d{1,12})-(\d{1,12})")
 
 
@@ -79,7 +79,7 @@ def _drawer(id: str, span: str | None) -> None:  # noqa: A002
         _media(place.item)
         view = st.segmented_control(
             "View",
-            [_TEXT, _PARTS],
+            [_TEXT, _PARTS, _ALIKE, _LINEAGE],
             default=_TEXT,
             required=True,
             label_visibility="collapsed",
@@ -87,6 +87,10 @@ def _drawer(id: str, span: str | None) -> None:  # noqa: A002
         )
         if view == _PARTS:
             _chunks(place)
+        elif view == _ALIKE:
+            item_relations.alike(place.item)
+        elif view == _LINEAGE:
+            item_relations.lineage(place.item)
         else:
             _text(place)
 
