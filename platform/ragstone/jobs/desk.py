@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.encoders.opened import Encoders
     from ragstone.jobs.queue import JobQueue
-    from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec
+    from ragstone.jobs.spec import IngestSpec, JobSpec, MapSpec, ReembedSpec, TrainSpec
     from ragstone.retrieval.search import Retriever
     from ragstone.schemas.api import (
         IngestProgress,
@@ -195,6 +195,29 @@ class JobDesk:
             served=served,
         )
 
+    def map_spec(self, dataset: str, space: str, method: str, *, served: bool = False) -> MapSpec:
+        """Return what is asked for, of the version that is meant now.
+
+        Raises
+        ------
+        UnknownDataset, UnknownVersion, InvalidArgument
+            There is none, or it has no vectors in the space.
+        """
+        from ragstone.jobs.spec import MapSpec
+        from ragstone.mapping import chosen_space
+
+        version = self._store.resolve(dataset)
+        space = chosen_space(version, space)
+        return MapSpec(
+            version.dataset,
+            version.version,
+            space,
+            method,
+            message=f"version {version.version} in {space} by {method}",
+            settings=self._given,
+            served=served,
+        )
+
     def ingest(
         self,
         spec: IngestSpec,
@@ -263,11 +286,13 @@ class JobDesk:
 
     def retry(self, job: str, on_progress: Callable[[JobProgress], None] | None) -> JobInfo:
         """Go on with a job that has ended without a version."""
-        from ragstone.jobs.spec import IngestSpec, ReembedSpec, TrainSpec
+        from ragstone.jobs.map import make_map
+        from ragstone.jobs.spec import IngestSpec, MapSpec, ReembedSpec, TrainSpec
         from ragstone.jobs.train import train
 
         found = self._records.find(job)
-        if found.state not in _OPEN_AGAIN or not (found.sources or found.encoder or found.model):
+        known = found.sources or found.encoder or found.model or found.kind == MapSpec.kind
+        if found.state not in _OPEN_AGAIN or not known:
             raise JobConflict(found.job, found.state, "tried again")
         if self._queue:
             return self._queue.resubmit(found.job)
@@ -279,6 +304,8 @@ class JobDesk:
                 return self.reembed(spec, on_progress, found.job)
             case TrainSpec():
                 train(self._works.training(found.job, spec), on_progress)
+            case MapSpec():
+                make_map(self._works.map_making(found.job, spec))
         return self._records.find(found.job)
 
     @contextmanager
