@@ -877,11 +877,22 @@ class TrainResult:
 
 
 @dataclass(frozen=True, slots=True)
+class MapResult:
+    """A map that was made."""
+
+    version: int
+    space: str
+    method: str
+    placed: int  # items on it
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobInfo:
     """One job: what was asked for, how far it is, what came of it."""
 
     job: str
-    kind: str  # ingest, reembed, train
+    kind: str  # ingest, reembed, train, map
     dataset: str
     state: JobState
     created: datetime
@@ -890,7 +901,7 @@ class JobInfo:
     sources: list[str]
     message: str
     progress: JobProgress | None  # as last heard
-    result: JobResult | ReembedResult | TrainResult | None  # when it is done
+    result: JobResult | ReembedResult | TrainResult | MapResult | None  # when it is done
     error: JobError | None  # when it failed
     revision: int = 0  # another number whenever there is news of a job that a server runs
     quarantine: list[QuarantineInfo] = field(default_factory=list)  # empty in lists of jobs

@@ -1,4 +1,4 @@
-"""The drawer that shows an item: its facts, its pages or its text around a passage, its chunks."""
+"""The drawer that shows an item: its facts, pages or text around a passage, chunks, relations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import streamlit as st
 
 from ragstone.errors import UnknownId
 from ragstone.schemas.api import ChunkDetail, ItemDetail
-from ragstone.ui import inert, session, wording
+from ragstone.ui import inert, item_relations, session, wording
 from ragstone.ui.failures import shown
 from ragstone.ui.inert import Mark
 
 WINDOW = 6_000  # code points of text on the page at a time: about three printed pages
 _BEFORE = 400  # of these, at most so many before the passage, which is then in view
 _CHUNKS = 20  # on a page
-_TEXT, _PAGES, _PARTS = "Text", "Pages", "Chunks"
+_TEXT, _PAGES, _PARTS, _ALIKE, _LINEAGE = "Text", "Pages", "Chunks", "Alike", "Lineage"
 _PDF = "application/pdf"
 _QUOTE = 2_000  # characters of a passage that are looked for on its page
 _SPAN = re.compile(r"(\d{1,12})-(\d{1,12})")
@@ -88,7 +88,7 @@ def _drawer(id: str, span: str | None) -> None:  # noqa: A002
         paged = place.item.media_type == _PDF
         view = st.segmented_control(
             "View",
-            [_PAGES, _TEXT, _PARTS] if paged else [_TEXT, _PARTS],
+            [*([_PAGES] if paged else []), _TEXT, _PARTS, _ALIKE, _LINEAGE],
             default=_PAGES if paged and place.chunk and place.chunk.page else _TEXT,
             required=True,
             label_visibility="collapsed",
@@ -98,6 +98,10 @@ def _drawer(id: str, span: str | None) -> None:  # noqa: A002
             _chunks(place)
         elif view == _PAGES:
             _pages(place)
+        elif view == _ALIKE:
+            item_relations.alike(place.item)
+        elif view == _LINEAGE:
+            item_relations.lineage(place.item)
         else:
             _text(place)
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import streamlit as st
 from numpy.typing import NDArray
 
+from ragstone.errors import NoMap
 from ragstone.schemas.api import FieldInfo, Projection
 from ragstone.ui import inert, session
 from ragstone.ui.explore_filters import Wanted
@@ -25,6 +26,7 @@ _CORNERS = 48  # of a lasso in the URL
 _POINT = re.compile(r"(-?[\d.]+(?:e-?\d+)?),(-?[\d.]+(?:e-?\d+)?)")
 _HEIGHT = 460
 _METHODS = ("pca", "umap")
+_LOOK_EVERY = 2.0  # seconds
 
 Corners = list[tuple[float, float]]
 
@@ -39,6 +41,8 @@ class Selection:
 def chart(choice: Choice, wanted: Wanted, fields: Sequence[FieldInfo]) -> Selection:
     """Show the map and return what the lasso holds."""
     found = _settings(choice, wanted, fields)
+    if found is None:
+        return Selection(None)
     if not found.items:
         st.info("None of these items has a vector to place it by.")
         return Selection([])
@@ -63,8 +67,8 @@ def chart(choice: Choice, wanted: Wanted, fields: Sequence[FieldInfo]) -> Select
     return Selection([item for item, here in zip(found.items, inside, strict=True) if here])
 
 
-def _settings(choice: Choice, wanted: Wanted, fields: Sequence[FieldInfo]) -> Projection:
-    """Ask how to draw the map, and return it."""
+def _settings(choice: Choice, wanted: Wanted, fields: Sequence[FieldInfo]) -> Projection | None:
+    """Ask how to draw the map, and return it; None when it has to be made first."""
     spaces = session.spaces(choice.reference, choice.version.digest)
     left, middle, right = st.columns(3)
     with left:
@@ -87,16 +91,49 @@ def _settings(choice: Choice, wanted: Wanted, fields: Sequence[FieldInfo]) -> Pr
             help="pca: the two directions in which the vectors differ most. umap: keeps neighbours "
             "together; needs pip install ragstone[map].",
         )
-    with st.spinner("Drawing the map"):  # the first time its points are computed
-        return session.projection(
-            choice.reference,
-            choice.version.digest,
-            space or "",
-            method,
-            "" if label == _NONE else label,
-            tuple(wanted.where),
-            wanted.synthetic,
-        )
+    try:
+        with st.spinner("Drawing the map"):  # the first time its points are computed
+            return session.projection(
+                choice.reference,
+                choice.version.digest,
+                space or "",
+                method,
+                "" if label == _NONE else label,
+                tuple(wanted.where),
+                wanted.synthetic,
+            )
+    except NoMap:
+        _to_be_made(choice, space or "", method)
+        return None
+
+
+def _to_be_made(choice: Choice, space: str, method: str) -> None:
+    """Offer to have the map made, and wait for it; it is made whether somebody waits or not."""
+    name = choice.dataset.name
+    made = [job for job in session.client().jobs(name) if job.kind == "map"]
+    under_way = next((job for job in made if not job.ended_for_good), None)
+    if under_way:
+        _wait(under_way.job)
+        return
+    if made and made[0].error:
+        st.error("The map could not be made.", icon=":material/error:")
+        inert.show(inert.text(made[0].error.message), inert.facts(made[0].error.hint))
+    st.info("This map was not made yet. It takes up to some minutes.", icon=":material/hub:")
+    if st.button("Make the map", icon=":material/play_arrow:", key="make-map"):
+        reference = f"{name}@{choice.version.version}"
+        _wait(session.client().submit_map(reference, space=space, method=method).job)
+
+
+@st.fragment(run_every=_LOOK_EVERY)
+def _wait(job: str) -> None:
+    """Look now and then how far the job is, and draw the page again when it has ended."""
+    found = session.client().job(job)
+    if found.ended_for_good:
+        st.rerun()
+    if found.state == "queued":
+        st.caption("The map waits for its turn: the server is at work on other jobs.")
+    else:
+        st.caption("The map is being made. You may leave this page meanwhile.")
 
 
 def _notes(found: Projection) -> None:

@@ -20,6 +20,7 @@ _ROW = 26  # pixels of a bar that lies
 _FRAME = 60
 _LONGEST = 22  # characters of a name at an axis
 _BLUE = "#0072b2"
+_OF_ALL = {"modality", "media_type", "size", "title", "name", "source", "added"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,16 @@ class _Bars:
 def spread(choice: Choice, wanted: Wanted, fields: Sequence[FieldInfo]) -> None:
     """Show the bars of one field, which the URL names."""
     known = {field.name: field for field in fields if field.kind != "text"}
-    name = st.selectbox("How they spread over", list(known), key="by", bind="query-params")
+    names = list(known)
+    # What is written about the items says more than of which kind they are.
+    own = next((name for name in names if name not in _OF_ALL), names[0])
+    name = st.selectbox(
+        "How they spread over",
+        names,
+        index=names.index(own),
+        key="by",
+        bind="query-params",
+    )
     bars = (_of_values if known[name].kind == "value" else _in_bins)(choice, wanted, name)
     if not bars.names:
         st.caption("None of these items has a value there.")

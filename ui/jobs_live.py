@@ -10,6 +10,7 @@ from ragstone.schemas.api import (
     JobInfo,
     JobProgress,
     JobResult,
+    MapResult,
     ReembedProgress,
     ReembedResult,
 )
@@ -18,7 +19,7 @@ from ragstone.ui.failures import shown
 
 EVERY = 1.0  # seconds between two looks
 _EXPECTED = "expected jobs"
-_KINDS = {"ingest": "Ingestion", "reembed": "New vectors", "train": "Training"}
+_KINDS = {"ingest": "Ingestion", "reembed": "New vectors", "train": "Training", "map": "Map"}
 
 
 def kind(job: JobInfo) -> str:
@@ -63,6 +64,8 @@ def outcome(job: JobInfo) -> str:
     if isinstance(result, ReembedResult):
         switched = "" if result.switched else ", the old vectors stay"
         return f"version {result.version}: {result.encoder}{switched}"
+    if isinstance(result, MapResult):
+        return f"map of version {result.version}: {wording.count(result.placed, 'item')}"
     return f"model {result.model}" if result is not None else ""
 
 

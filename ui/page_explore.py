@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from ragstone.ui import (
     document,
+    explore_actions,
     explore_filters,
     explore_grid,
     explore_map,
@@ -19,6 +21,7 @@ from ragstone.ui.session import Choice
 
 _GRID, _MAP = "Grid", "Map"
 _VIEWS = (_GRID, _MAP)
+_AT_ONCE = 1_000  # ids in a request
 
 
 def page() -> None:
@@ -68,6 +71,7 @@ def _chosen(choice: Choice, chosen: Sequence[str]) -> None:
     pages = -(-len(chosen) // explore_grid.PAGE)
     number = explore_grid.number_of_page(pages)
     st.caption(f"{len(chosen):,} items inside the lasso")
+    explore_actions.actions(choice, len(chosen), lambda: chosen)
     explore_grid.turn(pages, number)
     start = (number - 1) * explore_grid.PAGE
     page = chosen[start : start + explore_grid.PAGE]
@@ -81,6 +85,23 @@ def _chosen(choice: Choice, chosen: Sequence[str]) -> None:
     )
 
 
+def _every(choice: Choice, wanted: Wanted) -> list[str]:
+    """Return the ids of all items that pass the filters."""
+    found: list[str] = []
+    for start in range(0, explore_actions.MOST, _AT_ONCE):
+        page = session.client().items(
+            choice.reference,
+            where=wanted.where,
+            offset=start,
+            limit=_AT_ONCE,
+            synthetic=wanted.synthetic,
+        )
+        found += [item.item_id for item in page]
+        if len(page) < _AT_ONCE:
+            break
+    return found
+
+
 def _items(choice: Choice, wanted: Wanted) -> None:
     """Show a page of the items that pass the filters."""
     client = session.client()
@@ -91,6 +112,10 @@ def _items(choice: Choice, wanted: Wanted) -> None:
     pages = -(-total // explore_grid.PAGE)
     number = explore_grid.number_of_page(pages)
     st.caption(f"{total:,} of {choice.version.items:,} items")
+    if wanted.where:
+        explore_actions.actions(choice, total, partial(_every, choice, wanted))
+    else:
+        st.caption("To tag or remove some of them, filter, or draw a lasso on the map.")
     explore_grid.turn(pages, number)
     explore_grid.cards(
         client.items(

@@ -134,7 +134,7 @@ def _address() -> Address:
     return address
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, on_release=lambda client: client.close())
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=Client.close)
 def _client(url: str, token: str) -> Client:
     return connect(url, token)
 

@@ -104,6 +104,11 @@ class ExploringClient:
         query = _filters(where, synthetic) | {"space": space, "method": method, "label": label}
         return self._http.get(f"/datasets/{part(dataset)}/projection", api.Projection, query)
 
+    def submit_map(self, dataset: str, *, space: str = "", method: str = "umap") -> api.JobInfo:
+        """Have a map made, and return the job at once."""
+        body = {"space": space, "method": method}
+        return self._http.post(f"/datasets/{part(dataset)}/map", api.JobInfo, body)
+
 
 def _filters(where: Sequence[str], synthetic: Synthetic) -> dict[str, Any]:
     wanted = synthetic if isinstance(synthetic, str) else str(synthetic).lower()

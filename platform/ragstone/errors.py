@@ -20,6 +20,7 @@
     │   ├── UnknownJob               unknown_job
     │   ├── UnknownModel             unknown_model
     │   ├── UnknownField             unknown_field
+    │   ├── NoMap                    no_map
     │   ├── NoProvenance             no_provenance
     │   └── UnknownSource            unknown_source
     ├── Conflict                     somebody else was first         409
@@ -381,6 +382,19 @@ class UnknownField(NotFound):
     def __init__(self, field: str, known: Iterable[str]) -> None:
         self.field = field
         super().__init__(f"No item has a field {field!r}", _suggest(known, "fields"))
+
+
+class NoMap(NotFound):
+    """A map of a version was not made yet, and takes too long to be made in passing."""
+
+    code = "no_map"
+
+    def __init__(self, dataset: str, version: int, space: str, method: str) -> None:
+        self.dataset, self.version, self.space, self.method = dataset, version, space, method
+        super().__init__(
+            f"There is no map of {dataset}@{version} in {space} by {method} yet",
+            "Have it made: POST /v1/datasets/{name}/map, or submit_map in Python.",
+        )
 
 
 class NoProvenance(NotFound):

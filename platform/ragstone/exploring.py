@@ -9,6 +9,7 @@ from ragstone import listing
 from ragstone.schemas.synthetic import where_with
 
 if TYPE_CHECKING:
+    from ragstone.jobs.desk import JobDesk
     from ragstone.schemas import api
     from ragstone.schemas.synthetic import Synthetic
     from ragstone.storage.store import Store
@@ -18,6 +19,7 @@ class Exploring:
     """Looking around in a version; a base of `Workspace`, which has the store."""
 
     _store: Store
+    _jobs: JobDesk
 
     def items(
         self,
@@ -182,15 +184,16 @@ class Exploring:
     ) -> api.Projection:
         """Return a map of `dataset` ("D" or "D@V"): items as points, alike ones near each other.
 
-        It is made once for each version, space and method, and then kept. Of more than 20,000 items
-        a sample is on it, always the same one.
+        It is made once for each version, space and method, and then kept: by PCA when it is asked
+        for, by UMAP as a job (`submit_map`). Of more than 20,000 items a sample is on it, always
+        the same one.
 
         Parameters
         ----------
         space
             Embedding space; empty takes that of the texts, or of what there is.
         method
-            "pca", or "umap", which needs the package and takes minutes for many items.
+            "pca", or "umap", which needs `pip install ragstone[map]`.
         label
             Field whose values come with the points; many numbers or times come as stretches.
         where, synthetic
@@ -198,10 +201,22 @@ class Exploring:
 
         Raises
         ------
-        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion
+        NoMap
+            It has to be made by a job first.
+        InvalidArgument, InvalidFilter, UnknownField, UnknownDataset, UnknownVersion, MissingExtra
             The call is wrong, and the message says how.
         """
         from ragstone.placing import projection
 
         filters = where_with(where, synthetic)
         return projection(self._store, dataset, space, method, label, filters)
+
+    def submit_map(self, dataset: str, *, space: str = "", method: str = "umap") -> api.JobInfo:
+        """Put the making of a map in the queue, which a server works on; see `projection`.
+
+        Raises
+        ------
+        InvalidArgument, MissingExtra, UnknownDataset, UnknownVersion
+            There is no job then.
+        """
+        return self._jobs.submit(self._jobs.map_spec(dataset, space, method, served=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ragstone.errors import InvalidArgument
+from ragstone.errors import InvalidArgument, MissingExtra
 from ragstone.ingestion.dedup.semantic import item_vectors
 from ragstone.storage import manifests, parts
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST = 20_000  # points: more than a browser draws smoothly, and an eye tells apart
 Method = Literal["pca", "umap"]
 METHODS: tuple[Method, ...] = ("pca", "umap")
+QUICK = frozenset({"pca"})  # a second or two, for as many points as are shown
 _SEED = 0
 _DIGITS = 5  # that a coordinate is kept with
 _FEWEST = 4  # items that UMAP can place
@@ -56,13 +57,13 @@ def check_method(method: str) -> None:
 
     Raises
     ------
-    InvalidArgument
+    InvalidArgument, MissingExtra
         It has no name that is known, or its package is not installed.
     """
     if method not in METHODS:
         raise InvalidArgument("method", method, f"one of {', '.join(METHODS)}")
     if method == "umap" and find_spec("umap") is None:
-        raise InvalidArgument("method", method, "pca, or umap once ragstone[map] is installed")
+        raise MissingExtra("a map by UMAP", "map")
 
 
 def spaces(manifest: Manifest) -> list[str]:
@@ -72,6 +73,20 @@ def spaces(manifest: Manifest) -> list[str]:
     return [space for space in dict.fromkeys(ours) if space in held]
 
 
+def chosen_space(manifest: Manifest, wanted: str) -> str:
+    """Return the space that is wanted, or the first there is; empty where there is none.
+
+    Raises
+    ------
+    InvalidArgument
+        The version has no vectors in it.
+    """
+    known = spaces(manifest)
+    if wanted and wanted not in known:
+        raise InvalidArgument("space", wanted, f"one of {', '.join(known)}")
+    return wanted or next(iter(known), "")
+
+
 def plane(root: Path, manifest: Manifest, space: str, method: str) -> Plane:
     """Return the map of the visible items of a version that have vectors in `space`.
 
@@ -79,7 +94,7 @@ def plane(root: Path, manifest: Manifest, space: str, method: str) -> Plane:
 
     Raises
     ------
-    InvalidArgument
+    InvalidArgument, MissingExtra
         As `check_method`.
     DamagedFile
         A part cannot be read.

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ragstone import mapping
-from ragstone.errors import InvalidArgument
+from ragstone.errors import NoMap
 from ragstone.mapping import Plane
 from ragstone.retrieval import filter_times
 from ragstone.retrieval.facets import values_of
@@ -32,7 +32,7 @@ def projection(
     mapping.check_method(method)
     with store.keeping():
         manifest = store.resolve(reference)
-        chosen = _space(manifest, space)
+        chosen = mapping.chosen_space(manifest, space)
         plane = made(store, manifest, chosen, method) if chosen else Plane([], [], [], [], 0)
         labels = _labels(store, manifest, label, where)
     shown = [place for place, item in enumerate(plane.items) if item in labels]
@@ -52,20 +52,21 @@ def projection(
 
 
 def made(store: Store, manifest: Manifest, space: str, method: str) -> Plane:
-    """Return the map that is kept, or make it; to be called while files are kept."""
+    """Return the map that is kept, or make one that is soon made; while files are kept.
+
+    Raises
+    ------
+    NoMap
+        It takes long, so it is for a job.
+    """
     found = maps.kept(store.root, manifest, space, method)
     if found is not None:
         return Plane(**found)
+    if method not in mapping.QUICK:
+        raise NoMap(manifest.dataset, manifest.version, space, method)
     plane = mapping.plane(store.root, manifest, space, method)
     maps.keep(store.root, manifest, space, method, asdict(plane))
     return plane
-
-
-def _space(manifest: Manifest, wanted: str) -> str:
-    known = mapping.spaces(manifest)
-    if wanted and wanted not in known:
-        raise InvalidArgument("space", wanted, f"one of {', '.join(known)}")
-    return wanted or next(iter(known), "")
 
 
 # ---------------------------------------------------------------- labels

@@ -35,6 +35,7 @@ GUARDED = [
     ("GET", "/v1/datasets/rocks/fields"),
     ("GET", "/v1/datasets/rocks/spaces"),
     ("GET", "/v1/datasets/rocks/projection"),
+    ("POST", "/v1/datasets/rocks/map"),
     ("GET", "/v1/datasets/rocks/histogram"),
     ("POST", "/v1/search"),
     ("POST", "/v1/similar"),

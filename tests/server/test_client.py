@@ -20,7 +20,7 @@ import ragstone
 from ragstone import errors
 from ragstone.client import Address, Client, RemoteError, connect, find_server
 from ragstone.schemas.answers import StoredAnswer
-from ragstone.schemas.api import ChunkDetail, ItemDetail
+from ragstone.schemas.api import ChunkDetail, ItemDetail, MapResult
 from ragstone.workspace import Workspace
 
 READS: dict[str, Callable[[Any], Any]] = {
@@ -138,6 +138,19 @@ def test_tags_of_items(client: Client, owned: Workspace, scrap: str) -> None:
     assert version == owned.log(scrap)[0]
     assert [one.item_id for one in client.items(scrap, where=["tags=checked"])] == [item]
     assert client.tag_items(scrap, [item], remove=["checked"]).version == version.version + 1
+
+
+def test_a_map_that_takes_long_is_made_by_a_job(client: Client, owned: Workspace) -> None:
+    pytest.importorskip("umap")
+    with pytest.raises(errors.NoMap, match="no map of rocks@2"):
+        client.projection("rocks", method="umap")
+    job = client.follow(client.submit_map("rocks", method="umap").job)
+    assert (job.kind, job.state, job.error) == ("map", "done", None)
+    assert isinstance(job.result, MapResult)
+    assert (job.result.version, job.result.method, job.result.placed) == (2, "umap", 2)
+    found = client.projection("rocks", method="umap")
+    assert found == owned.projection("rocks", method="umap")
+    assert len(found.items) == 2
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -167,6 +167,77 @@ def test_filters_choose_points_of_the_map(open_page: Open, rocks: Workspace) -> 
     assert "20 points" in text(app)
 
 
+@pytest.fixture
+def own(tmp_path: Path, encoder: TextEncoder) -> Iterator[Workspace]:
+    """A served workspace that a test may change."""
+    rows = [{"id": n, "text": f"stone {n}", "kind": ("odd", "even")[n % 2 == 0]} for n in range(6)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with (
+        ragstone.open(
+            tmp_path / "workspace", create=True, encoder=encoder, ingestion={"workers": 0}
+        ) as opened,
+        running(opened),
+    ):
+        opened.ingest([tmp_path / "rows.jsonl"], "rocks", text="text", id="id")
+        yield opened
+
+
+def buttons(app: AppTest) -> dict[str, str]:
+    return {button.label: button.key for button in app.button}
+
+
+def test_what_the_filters_leave_is_tagged_and_untagged(open_page: Open, own: Workspace) -> None:
+    app = open_page("explore", workspace=own.path, dataset="rocks", where="kind=odd")
+    app.text_input(key="tag").set_value("checked").run()
+    app.button(key="tag-add").click().run()
+    assert not app.exception
+    assert own.count_items("rocks", where=["tags=checked"]) == 3
+    assert [part.value for part in app.success] == ["Version 2 has it."]
+    app.button(key="undo-last").click().run()
+    assert own.items("rocks", where=["kind=odd"])[0].tags == []
+    assert own.log("rocks")[0].version == 3
+
+
+def test_what_a_lasso_holds_is_removed_and_brought_back(open_page: Open, own: Workspace) -> None:
+    lasso = "-9,-9;9,-9;9,9;-9,9"
+    app = open_page("explore", workspace=own.path, dataset="rocks", view="Map", lasso=lasso)
+    assert "Remove 6 items" in buttons(app)
+    assert any("restoring version 1 brings them back" in part.value for part in app.caption)
+    app.button(key="remove").click().run()
+    assert not app.exception
+    assert own.count_items("rocks") == 0
+    own.restore("rocks@1")
+    assert own.count_items("rocks") == 6
+
+
+def test_an_old_version_cannot_be_changed(open_page: Open, own: Workspace) -> None:
+    own.delete("rocks", [own.items("rocks")[0].item_id])
+    app = open_page("explore", workspace=own.path, dataset="rocks", version="1", where="kind=odd")
+    assert "tag-add" not in buttons(app).values()
+    assert "To tag or remove items, choose the newest version." in [
+        part.value for part in app.caption
+    ]
+
+
+def test_an_item_shows_what_is_like_it_and_what_was_made_of_it(
+    open_page: Open, owned: Workspace
+) -> None:
+    item = next(item for item in owned.items("stones") if item.name == "granite.md").item_id
+    answer = owned.ask("What is granite made of?", "stones")
+    app = open_page("explore", dataset="stones", open=item)
+    view = next(group for group in app.segmented_control if group.key == f"view-{item}")
+    view.set_value("Alike").run()
+    assert not app.exception
+    like = [hit.item_id for hit in owned.similar(item, k=8).hits]
+    assert [key for key in buttons(app).values() if key.startswith("alike-")] or like == []
+    assert f"alike-{like[0]}" in [button.key for button in app.button]
+    view = next(group for group in app.segmented_control if group.key == f"view-{item}")
+    view.set_value("Lineage").run()
+    assert not app.exception
+    assert answer.question in text(app)
+    assert item in text(app)
+
+
 def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open) -> None:
     app = open_page("explore", workspace=tmp_path)
     assert [part.value for part in app.error] == ["The Ragstone server does not answer."]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ragstone import mapping
 from ragstone.errors import InvalidArgument, UnknownField
-from ragstone.mapping import principal_points
+from ragstone.mapping import principal_points, umap_points
 from ragstone.workspace import Workspace
 
 WORDS = ("granite quartz", "basalt lava", "chalk shells")
@@ -170,6 +170,19 @@ def test_backups_leave_them_out(stones: Workspace, tmp_path: Path) -> None:
     stones.backup(tmp_path / "backups")
     assert list((tmp_path / "backups").rglob("parts"))
     assert not list((tmp_path / "backups").rglob("maps"))
+
+
+def test_umap_keeps_neighbours_together() -> None:
+    pytest.importorskip("umap")
+    random = np.random.default_rng(0)
+    heaps = np.repeat(np.eye(3, 16), 30, axis=0) + random.normal(scale=0.05, size=(90, 16))
+    vectors = (heaps / np.linalg.norm(heaps, axis=1, keepdims=True)).astype(np.float32)
+    points = umap_points(vectors)
+    assert points.shape == (90, 2)
+    assert np.array_equal(points, umap_points(vectors))
+    for point, heap in zip(points, np.repeat(range(3), 30), strict=True):
+        apart = np.linalg.norm(points - point, axis=1)
+        assert set(np.repeat(range(3), 30)[np.argsort(apart)[:20]]) == {heap}
 
 
 def test_wrong_calls_say_what_is_wrong(stones: Workspace) -> None:

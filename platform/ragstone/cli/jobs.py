@@ -14,7 +14,14 @@ from ragstone.cli.reembed import show_comparison
 from ragstone.cli.reembed import summary as summary_of_reembedding
 from ragstone.cli.session import reached
 from ragstone.errors import InvalidArgument
-from ragstone.schemas.api import JobInfo, JobResult, JobState, ReembedResult, TrainResult
+from ragstone.schemas.api import (
+    JobInfo,
+    JobResult,
+    JobState,
+    MapResult,
+    ReembedResult,
+    TrainResult,
+)
 
 if TYPE_CHECKING:
     from ragstone.client import Client
@@ -133,6 +140,8 @@ def summary(info: JobInfo) -> str:
         return f"{info.dataset}@{info.result.version}: {summary_of_reembedding(info.result)}"
     if isinstance(info.result, TrainResult):
         return f"{info.result.model}: loss {info.result.loss:.4f} on what was held out"
+    if isinstance(info.result, MapResult):
+        return f"{info.dataset}@{info.result.version}: {plural(info.result.placed, 'item')} placed"
     if info.result:
         counts = asdict(info.result.items)
         what = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
@@ -151,7 +160,7 @@ def show_job(info: JobInfo) -> None:
         say(styled(summary(info)))
     if info.error and info.error.hint:
         say(styled(info.error.hint, "dim"))
-    if info.result and not isinstance(info.result, TrainResult):
+    if info.result and not isinstance(info.result, TrainResult | MapResult):
         _show_result(info.result)
     if info.state == "interrupted":
         say(styled(f"ragstone retry {info.job} goes on with it.", "dim"))
@@ -164,6 +173,8 @@ def _asked(info: JobInfo) -> str:
         return f"{info.kind} {info.dataset} with {info.encoder}"
     if info.model:
         return f"{info.kind} {info.family} on {info.dataset} as {info.model}"
+    if info.kind == "map":
+        return f"{info.kind} of {info.dataset}"
     return f"{info.kind} into {info.dataset}: " + ", ".join(info.sources)
 
 

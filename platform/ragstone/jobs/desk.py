@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from ragstone import golden
 from ragstone.errors import InvalidArgument, JobConflict
 from ragstone.jobs.folder import JOBS
 from ragstone.jobs.records import Records
+from ragstone.jobs.specs import Specs
 from ragstone.jobs.works import Works
 from ragstone.storage.blobs import Blobs
 from ragstone.storage.catalog import now
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.encoders.opened import Encoders
     from ragstone.jobs.queue import JobQueue
-    from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec
+    from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec
     from ragstone.retrieval.search import Retriever
     from ragstone.schemas.api import (
         IngestProgress,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _OPEN_AGAIN = frozenset({"failed", "cancelled", "interrupted"})  # states that `retry` takes
 
 
-class JobDesk:
+class JobDesk(Specs):
     """The jobs of a workspace; see the methods of the same names of `Workspace`.
 
     Parameters
@@ -65,61 +65,6 @@ class JobDesk:
         self._queue: JobQueue | None = None
         self._clean()
 
-    def spec(
-        self,
-        sources: tuple[str, ...],
-        dataset: str,
-        message: str,
-        text: tuple[str, ...],
-        name: str | None,
-        options: Mapping[str, Any] | None = None,
-        *,
-        served: bool = False,
-    ) -> IngestSpec:
-        """Return what is asked for, with the settings it is asked with."""
-        from ragstone.jobs.spec import IngestSpec
-
-        return IngestSpec(
-            dataset,
-            sources,
-            message,
-            text,
-            name,
-            dict(options or {}),
-            settings=self._given,
-            served=served,
-        )
-
-    def sync_spec(self, dataset: str, message: str, *, served: bool = False) -> IngestSpec:
-        """Return what reads everything again that was ever taken into a dataset.
-
-        Raises
-        ------
-        UnknownDataset, InvalidArgument
-            There is no dataset, or nothing that was ingested in it.
-        """
-        self._store.head(dataset)
-        done = [info.job for info in self._records.listed(dataset, "done")]
-        return self._again(dataset, done, message or "sync", removes=True, served=served)
-
-    def quarantine_spec(
-        self, dataset: str, entries: Sequence[str], *, served: bool = False
-    ) -> IngestSpec:
-        """Return what reads again what put inputs of a dataset into quarantine.
-
-        Parameters
-        ----------
-        entries
-            Their ids, or the beginnings of these; none stands for all.
-
-        Raises
-        ------
-        UnknownId, InvalidArgument
-            There is no such entry, or nothing is in quarantine.
-        """
-        jobs = [job for _, job in self._records.entries(dataset, entries)]
-        return self._again(dataset, jobs, "quarantine tried again", removes=False, served=served)
-
     def drop_quarantined(self, dataset: str, entries: Sequence[str]) -> list[str]:
         """Take entries out of the quarantine, with bytes that nothing else needs; see `Workspace`.
 
@@ -130,72 +75,6 @@ class JobDesk:
         for item in self._records.drop(found):
             remove(kept.path(item))
         return found
-
-    def _again(
-        self, dataset: str, jobs: Sequence[str], message: str, *, removes: bool, served: bool
-    ) -> IngestSpec:
-        """Return one job over the places of several, the oldest first, each once.
-
-        Without `removes` nothing is left out: what was refused may lie below the last value of a
-        cursor.
-        """
-        from ragstone.jobs.spec import IngestSpec
-
-        places: dict[str, dict[str, Any]] = {}
-        for job in sorted(set(jobs)):
-            spec = self._records.spec(job)
-            for place in _places_of(spec) if isinstance(spec, IngestSpec) else ():
-                places[_what_is_read(place)] = place
-        if not places:
-            raise InvalidArgument("dataset", dataset, "one that something was ingested into")
-        return IngestSpec(
-            dataset,
-            (),
-            message,
-            places=tuple(places.values()),
-            removes=removes,
-            from_start=not removes,
-            settings=self._given,
-            served=served,
-        )
-
-    def reembed_spec(
-        self, dataset: str, encoder: str, message: str, *, if_better: bool, served: bool = False
-    ) -> ReembedSpec:
-        """Return what is asked for, with the settings it is asked with."""
-        from ragstone.jobs.spec import ReembedSpec, absolute_model
-
-        name = self._encoders.settled(absolute_model(encoder))
-        return ReembedSpec(dataset, name, message, if_better, self._given, served)
-
-    def train_spec(
-        self,
-        family: str,
-        dataset: str,
-        name: str,
-        values: Mapping[str, Any],
-        *,
-        served: bool = False,
-    ) -> TrainSpec:
-        """Return what is asked for, of the version that is meant now.
-
-        Raises
-        ------
-        UnknownDataset, UnknownVersion
-            There is none.
-        """
-        from ragstone.jobs.spec import TrainSpec
-
-        version = self._store.resolve(dataset)
-        return TrainSpec(
-            version.dataset,
-            version.version,
-            family,
-            name,
-            dict(values),
-            settings=self._given,
-            served=served,
-        )
 
     def ingest(
         self,
@@ -283,7 +162,8 @@ class JobDesk:
 
     def retry(self, job: str, on_progress: Callable[[JobProgress], None] | None) -> JobInfo:
         """Go on with a job that has ended without a version."""
-        from ragstone.jobs.spec import IngestSpec, ReembedSpec, TrainSpec
+        from ragstone.jobs.map import make_map
+        from ragstone.jobs.spec import IngestSpec, MapSpec, ReembedSpec, TrainSpec
         from ragstone.jobs.train import train
 
         if self._queue:
@@ -297,6 +177,8 @@ class JobDesk:
                 return self.reembed(spec, on_progress, job)
             case TrainSpec():
                 train(self._works.training(job, spec), on_progress)
+            case MapSpec():
+                make_map(self._works.map_making(job, spec))
         return self._records.find(job)
 
     def resubmit(self, job: str) -> JobInfo:
@@ -316,7 +198,8 @@ class JobDesk:
             There is none, or it waits, runs or is done.
         """
         found = self._records.find(job)
-        if found.state not in _OPEN_AGAIN or not (found.sources or found.encoder or found.model):
+        hollow = found.kind == "ingest" and not found.sources  # of the first releases
+        if found.state not in _OPEN_AGAIN or hollow:
             raise JobConflict(found.job, found.state, "tried again")
         return found.job
 
@@ -400,25 +283,3 @@ class JobDesk:
         for folder in folders:
             if folder.name not in kept:
                 remove(folder)
-
-
-def _places_of(spec: IngestSpec) -> Iterator[dict[str, Any]]:
-    """Yield the places of an ingestion one by one, without what it had read up to."""
-    own = {"sources": spec.sources, "text": spec.text, "name": spec.name, "options": spec.options}
-    for several in (*spec.places, own):
-        options = {name: value for name, value in several["options"].items() if name != "after"}
-        rest = {"text": list(several["text"]), "name": several["name"], "options": options}
-        yield from ({"sources": [source], **rest} for source in several["sources"])
-
-
-def _what_is_read(place: dict[str, Any]) -> str:
-    """Return what two readings of a place have in common when the later one stands for both.
-
-    Those of a database do, with whatever columns and cursor: they name the same rows.
-    """
-    from ragstone.ingestion.sources import is_database
-
-    (source,) = place["sources"]
-    if not is_database(source):
-        return json.dumps(place, sort_keys=True)
-    return json.dumps([source, *(place["options"].get(name) for name in ("table", "query"))])

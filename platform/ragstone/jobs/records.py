@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from ulid import ULID
 
 from ragstone.errors import RagstoneError, UnknownId, UnknownJob
-from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec, read_spec
+from ragstone.jobs.spec import IngestSpec, JobSpec, MapSpec, ReembedSpec, TrainSpec, read_spec
 from ragstone.schemas.api import (
     IngestProgress,
     JobError,
@@ -22,6 +22,7 @@ from ragstone.schemas.api import (
     JobProgress,
     JobResult,
     JobState,
+    MapResult,
     QuarantineInfo,
     ReembedProgress,
     ReembedResult,
@@ -41,6 +42,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {  # of job: its progress and its result
     IngestSpec.kind: (IngestProgress, None),
     ReembedSpec.kind: (ReembedProgress, ReembedResult),
     TrainSpec.kind: (TrainProgress, TrainResult),
+    MapSpec.kind: (None, MapResult),  # it is soon made
 }
 _ENTRY = "id, dataset, source, stage, code, reason, hint, item_id, size, created"
 
@@ -102,7 +104,7 @@ class Records:
         self,
         job: str,
         dataset: str,
-        result: JobResult | ReembedResult | TrainResult,
+        result: JobResult | ReembedResult | TrainResult | MapResult,
         refused: Sequence[QuarantineInfo] = (),
         cleared: Sequence[str] = (),
     ) -> None:
@@ -244,7 +246,7 @@ def _info(row: dict[str, Any], refused: list[QuarantineInfo] | None = None) -> J
         ended=_when(row["ended"]),
         sources=[place for place, _ in spec.opened_with()] if isinstance(spec, IngestSpec) else [],
         message=spec.message,
-        progress=_read(row["progress"], progress),
+        progress=_read(row["progress"], progress) if progress else None,
         result=_read(row["result"], result) if result else _ingested(row["result"]),
         error=_read(row["error"], JobError),
         quarantine=refused or [],

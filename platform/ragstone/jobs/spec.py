@@ -217,7 +217,60 @@ class TrainSpec:
         return cls(**json.loads(text))
 
 
-JobSpec = IngestSpec | ReembedSpec | TrainSpec
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """The making of a map, as it was asked for.
+
+    Parameters
+    ----------
+    version
+        Of the dataset, which it is of however late it begins.
+    space, method
+        As in `Workspace.projection`.
+    settings, served
+        As in `IngestSpec`.
+    """
+
+    kind: ClassVar[str] = "map"
+
+    dataset: str
+    version: int
+    space: str
+    method: str
+    message: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    served: bool = False
+
+    @property
+    def identity(self) -> str:
+        """The digest of what decides the map."""
+        same = [self.kind, self.dataset, self.version, self.space, self.method]
+        return digest_bytes(json.dumps(same).encode())
+
+    def check(self) -> None:
+        """Refuse what cannot work, before there is a job.
+
+        Raises
+        ------
+        InvalidArgument, MissingExtra
+            The dataset's name, or the method.
+        """
+        from ragstone.mapping import check_method
+
+        check_name(self.dataset)
+        check_method(self.method)
+
+    def to_json(self) -> str:
+        """Return what the catalog keeps."""
+        return json.dumps(asdict(self), ensure_ascii=False, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+JobSpec = IngestSpec | ReembedSpec | TrainSpec | MapSpec
 
 
 def read_spec(kind: str, text: str) -> JobSpec:
@@ -235,6 +288,8 @@ def read_spec(kind: str, text: str) -> JobSpec:
             return ReembedSpec.from_json(text)
         case TrainSpec.kind:
             return TrainSpec.from_json(text)
+        case MapSpec.kind:
+            return MapSpec.from_json(text)
     problem = f"This release knows no jobs of the kind {kind!r}"
     raise RagstoneError(problem, "Use the release that has made the job.")
 

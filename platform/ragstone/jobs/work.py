@@ -10,14 +10,15 @@ from ragstone.errors import StorageFault
 from ragstone.jobs.compute import Computed, IngestTask
 from ragstone.jobs.embed import Embedded, ReembedTask
 from ragstone.jobs.fit import FitTask, Fitted
+from ragstone.jobs.place import Placed, PlaceTask
 from ragstone.schemas.api import JobProgress, JobState
 from ragstone.schemas.runs import RunEvent
 
 if TYPE_CHECKING:
     from ragstone.jobs.records import Records
 
-Task = IngestTask | ReembedTask | FitTask
-Outcome = Computed | Embedded | Fitted
+Task = IngestTask | ReembedTask | FitTask | PlaceTask
+Outcome = Computed | Embedded | Fitted | Placed
 News = JobProgress | RunEvent
 Heard = Callable[[JobProgress], None]
 HeardNews = Callable[[News], None]

@@ -22,6 +22,7 @@ from ragstone.jobs.compute import IngestTask, compute
 from ragstone.jobs.embed import embed
 from ragstone.jobs.fit import FitTask, Listener, fit
 from ragstone.jobs.folder import JobFolder
+from ragstone.jobs.place import PlaceTask, place
 from ragstone.jobs.work import Telling
 from ragstone.storage.files import make_folder
 from ragstone.training.encoding import WorkspaceEncoders
@@ -63,6 +64,8 @@ def _outcome(task: Task, pipe: Connection) -> Outcome | RagstoneError:
         if isinstance(task, FitTask):
             with _stopped_by_a_signal() as stopping:
                 return fit(task, Listener(tell=tell, record=tell_and_wait, stopping=stopping))
+        if isinstance(task, PlaceTask):
+            return place(task)
         encoder = _encoder(task.settings.encoder, task.root)
         if isinstance(task, IngestTask):
             return compute(task, encoder, tell)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from ragstone.encoders.base import TextEncoder
     from ragstone.encoders.opened import Encoders
     from ragstone.jobs.commit import Ingestion
+    from ragstone.jobs.map import MapMaking
     from ragstone.jobs.records import Records
     from ragstone.jobs.reembed import Reembedding
-    from ragstone.jobs.spec import IngestSpec, JobSpec, ReembedSpec, TrainSpec
+    from ragstone.jobs.spec import IngestSpec, JobSpec, MapSpec, ReembedSpec, TrainSpec
     from ragstone.jobs.train import Training
     from ragstone.jobs.work import Work
     from ragstone.retrieval.search import Retriever
@@ -48,14 +49,22 @@ class Works:
 
     def for_a_process(self, job: str, spec: JobSpec) -> Work:
         """Return a job whose task another process can compute."""
-        from ragstone.jobs.spec import IngestSpec, ReembedSpec
+        from ragstone.jobs.spec import IngestSpec, MapSpec, ReembedSpec
 
         match spec:
             case IngestSpec():
                 return self._ingestion_for_a_worker(job, spec)
             case ReembedSpec():
                 return self.reembedding(job, spec)
+            case MapSpec():
+                return self.map_making(job, spec)
         return self.training(job, spec)
+
+    def map_making(self, job: str, spec: MapSpec) -> MapMaking:
+        """Return the making of a map."""
+        from ragstone.jobs.map import MapMaking
+
+        return MapMaking(self._store, self._records, job, spec, self._settings_of(spec))
 
     def training(self, job: str, spec: TrainSpec) -> Training:
         """Return the training of a model."""

@@ -4,7 +4,15 @@ from typing import Annotated
 
 from fastapi import Query
 
-from ragstone.schemas.api import Facet, FieldInfo, Histogram, ItemSummary, Projection, VersionInfo
+from ragstone.schemas.api import (
+    Facet,
+    FieldInfo,
+    Histogram,
+    ItemSummary,
+    JobInfo,
+    Projection,
+    VersionInfo,
+)
 from ragstone.server.auth import Action
 from ragstone.server.guards import Owned, guarded, may, named_dataset
 from ragstone.server.models import (
@@ -12,6 +20,7 @@ from ragstone.server.models import (
     FacetQuery,
     HistogramQuery,
     ItemsQuery,
+    MapRequest,
     ProjectionQuery,
     TagItemsRequest,
 )
@@ -82,3 +91,9 @@ def projection(ws: Owned, name: str, asked: Annotated[ProjectionQuery, Query()])
 def tag_items(ws: Owned, name: str, body: TagItemsRequest) -> VersionInfo:
     """Publish a version of the dataset in which items have other tags."""
     return ws.tag_items(name, body.items, add=body.add, remove=body.remove, message=body.message)
+
+
+@router.post("/datasets/{name:path}/map", dependencies=[may(Action.READ, named_dataset)])
+def submit_map(ws: Owned, name: str, body: MapRequest) -> JobInfo:
+    """Put the making of a map of `D` or `D@V` in the queue, and return the job at once."""
+    return ws.submit_map(name, space=body.space, method=body.method)

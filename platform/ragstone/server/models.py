@@ -80,6 +80,13 @@ class TagItemsRequest(_Request):
     message: str = ""
 
 
+class MapRequest(_Request):
+    """Body of `POST /v1/datasets/{name}/map`."""
+
+    space: str = Field("", description="Embedding space; empty takes that of the texts.")
+    method: str = Field("umap", description="pca or umap.")
+
+
 class IngestRequest(_Request):
     """Body of `POST /v1/datasets/{name}/ingest`."""
 
