@@ -13,6 +13,7 @@ from ragstone.ui import (
     page_home,
     page_jobs,
     page_search,
+    page_settings,
     session,
 )
 from ragstone.ui.failures import guarded
@@ -50,6 +51,12 @@ def main() -> None:
         ),
         "jobs": st.Page(
             guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"
+        ),
+        "settings": st.Page(
+            guarded(page_settings.page),
+            title="Settings & health",
+            icon=":material/health_and_safety:",
+            url_path="settings",
         ),
     }
     session.register(pages)

@@ -74,6 +74,11 @@ def generators() -> list[GeneratorInfo]:
     return _generators(address.url, address.token)
 
 
+def address() -> Address:
+    """Return where the server is; its token is not to be shown."""
+    return _address()
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragstone.schemas.answers import AnswerList
 from ragstone.schemas.api import DuplicatePreview, GoldenQuery, ItemComparison, Media
+from ragstone.schemas.insight import About
 from ragstone.transport import part
 
 if TYPE_CHECKING:
@@ -63,3 +64,7 @@ class InsightClient:
         """Keep one golden query, and return it with all its judgements."""
         body = {"query": query, "items": list(items)}
         return self._http.post(f"/datasets/{part(dataset)}/golden/query", GoldenQuery, body)
+
+    def about(self) -> About:
+        """Say what the server runs with: settings and who says so, libraries, encoders."""
+        return self._http.get("/about", About)

@@ -405,15 +405,22 @@ def load_settings(workspace: Path, **overrides: Any) -> Settings:
     InvalidConfig
         A key is unknown, a value out of bounds, or the file is no TOML.
     """
-    path = workspace / CONFIG_FILE
     settings = Settings()
-    for where, values in (
-        (str(path), _file(path)),
-        ("the environment", _environment()),
-        ("the call", overrides),
-    ):
+    for where, values in (*outer_layers(workspace).items(), ("the call", overrides)):
         settings = _overlaid(settings, where, values)
     return settings
+
+
+def outer_layers(workspace: Path) -> dict[str, dict[str, Any]]:
+    """Return what the file of a workspace sets, then what the environment does, by section.
+
+    Raises
+    ------
+    InvalidConfig
+        The file is no TOML, or a variable means nothing.
+    """
+    path = workspace / CONFIG_FILE
+    return {str(path): _file(path), "the environment": _environment()}
 
 
 def with_values(settings: Settings, assignments: Sequence[str]) -> Settings:

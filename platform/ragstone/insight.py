@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.schemas.answers import AnswerList
     from ragstone.schemas.api import DuplicatePreview, GoldenQuery, ItemComparison, Media
+    from ragstone.schemas.insight import About
     from ragstone.storage.store import Store
 
 
@@ -140,3 +141,12 @@ class Insight:
         from ragstone.golden import add_query
 
         return add_query(self._store, dataset, query, items)
+
+    def about(self) -> About:
+        """Return what the workspace runs with: settings and who says so, libraries, encoders.
+
+        Passwords in addresses are left out, and no key or token is in it.
+        """
+        from ragstone.about import about
+
+        return about(self._store, self.settings)

@@ -42,6 +42,7 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.feedback import Feedback, FeedbackExport
+from ragstone.schemas.insight import About
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
@@ -152,6 +153,7 @@ RESULTS: dict[str, Any] = {
     "GET /v1/evaluations/{id}": Evaluation,
     "POST /v1/datasets/{name}/tune": TuningReport,
     "POST /v1/datasets/{name}/bench": SpeedReport,
+    "GET /v1/about": About,
     "POST /v1/doctor": DoctorReport,
 }
 BYTES = {  # and no JSON
