@@ -6,6 +6,7 @@ Plain frozen dataclasses, as in `ragstone.schemas.api`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 SettingOrigin = Literal["default", "file", "environment", "call"]
@@ -42,3 +43,33 @@ class About:
     api_key: bool  # whether one for chat servers is in the environment; it is never shown
     settings: list[SettingInfo]
     encoders: list[EncoderUse]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFigures:
+    """What was asked on a day, of a dataset or by somebody."""
+
+    key: str  # YYYY-MM-DD in UTC, the name of the dataset or the person; empty: of all, or unknown
+    searches: int = 0  # through a server
+    found: int = 0  # of these, with a hit
+    search_p50: float = 0.0  # seconds
+    search_p95: float = 0.0
+    answers: int = 0  # also those that failed or were stopped
+    answered: int = 0  # of these, with an answer
+    failed: int = 0  # or stopped
+    answer_p50: float = 0.0  # seconds, of those that came to an end
+    answer_p95: float = 0.0
+    good: int = 0  # thumbs
+    bad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How a workspace was used."""
+
+    since: datetime
+    recording: bool  # the setting usage.record: whether searches are noted
+    total: UsageFigures
+    days: list[UsageFigures]  # on which something was asked, the oldest first
+    datasets: list[UsageFigures]
+    people: list[UsageFigures]  # answers do not say who asked

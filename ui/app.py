@@ -14,6 +14,7 @@ from ragstone.ui import (
     page_jobs,
     page_search,
     page_settings,
+    page_usage,
     session,
 )
 from ragstone.ui.failures import guarded
@@ -51,6 +52,12 @@ def main() -> None:
         ),
         "jobs": st.Page(
             guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"
+        ),
+        "usage": st.Page(
+            guarded(page_usage.page),
+            title="Usage & feedback",
+            icon=":material/monitoring:",
+            url_path="usage",
         ),
         "settings": st.Page(
             guarded(page_settings.page),

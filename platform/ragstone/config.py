@@ -358,6 +358,20 @@ class StorageSettings(_Section):
     )
 
 
+class UsageSettings(_Section):
+    """What is noted of searches that a server answers."""
+
+    record: bool = Field(
+        True,
+        description="Note when a server was searched, by whom, how long it took and how much was "
+        "found.",
+    )
+    queries: bool = Field(False, description="Keep the words of queries with that.")
+    keep_days: float = Field(
+        90.0, ge=0, description="How long notes of searches are kept, in days."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of a workspace."""
 
@@ -376,6 +390,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    usage: UsageSettings = UsageSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -42,7 +42,7 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.feedback import Feedback, FeedbackExport
-from ragstone.schemas.insight import About
+from ragstone.schemas.insight import About, Usage
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
@@ -154,6 +154,7 @@ RESULTS: dict[str, Any] = {
     "POST /v1/datasets/{name}/tune": TuningReport,
     "POST /v1/datasets/{name}/bench": SpeedReport,
     "GET /v1/about": About,
+    "GET /v1/usage": Usage,
     "POST /v1/doctor": DoctorReport,
 }
 BYTES = {  # and no JSON

@@ -6,10 +6,16 @@ from fastapi import Query, Response
 
 from ragstone.schemas.answers import AnswerList
 from ragstone.schemas.api import DuplicatePreview, GoldenQuery, ItemComparison
-from ragstone.schemas.insight import About
+from ragstone.schemas.insight import About, Usage
 from ragstone.server.auth import Action, Resource
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
-from ragstone.server.insight_models import AnswersFilter, GoldenQueryRequest, PreviewRequest, Quoted
+from ragstone.server.insight_models import (
+    AnswersFilter,
+    GoldenQueryRequest,
+    PreviewRequest,
+    Quoted,
+    UsageFilter,
+)
 
 router = guarded()
 
@@ -73,3 +79,9 @@ def add_golden_query(ws: Owned, name: str, body: GoldenQueryRequest) -> GoldenQu
 def about(ws: Owned) -> About:
     """Say what the server runs with: settings and who says so, libraries, encoders."""
     return ws.about()
+
+
+@router.get("/usage", dependencies=[may(Action.WATCH)])
+def usage(ws: Owned, chosen: Annotated[UsageFilter, Query()]) -> Usage:
+    """Say what was asked in the last days: how often, how fast, and what people said of it."""
+    return ws.usage(chosen.days, chosen.dataset)
