@@ -16,7 +16,9 @@ from ragstone.ui import (
     page_home,
     page_jobs,
     page_search,
+    page_settings,
     page_train,
+    page_usage,
     session,
 )
 from ragstone.ui.failures import guarded
@@ -78,6 +80,18 @@ def main() -> None:
         ),
         "jobs": st.Page(
             guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"
+        ),
+        "usage": st.Page(
+            guarded(page_usage.page),
+            title="Usage & feedback",
+            icon=":material/monitoring:",
+            url_path="usage",
+        ),
+        "settings": st.Page(
+            guarded(page_settings.page),
+            title="Settings & health",
+            icon=":material/health_and_safety:",
+            url_path="settings",
         ),
     }
     session.register(pages)

@@ -127,6 +127,11 @@ def sound(item: str) -> Media:
     return _sound(address.url, address.token, item)
 
 
+def address() -> Address:
+    """Return where the server is; its token is not to be shown."""
+    return _address()
+
+
 def _address() -> Address:
     address = find_server(workspace())
     if address is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragstone.schemas.answers import AnswerList
 from ragstone.schemas.api import DuplicatePreview, GoldenQuery, ItemComparison, Media
+from ragstone.schemas.insight import About, Usage
 from ragstone.transport import part
 
 if TYPE_CHECKING:
@@ -63,3 +64,12 @@ class InsightClient:
         """Keep one golden query, and return it with all its judgements."""
         body = {"query": query, "items": list(items)}
         return self._http.post(f"/datasets/{part(dataset)}/golden/query", GoldenQuery, body)
+
+    def about(self) -> About:
+        """Say what the server runs with: settings and who says so, libraries, encoders."""
+        return self._http.get("/about", About)
+
+    def usage(self, days: int = 30, dataset: str | None = None) -> Usage:
+        """Say what was asked in the last `days`, of one dataset when given."""
+        query: dict[str, Any] = {"days": days} | ({} if dataset is None else {"dataset": dataset})
+        return self._http.get("/usage", Usage, query)

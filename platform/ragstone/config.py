@@ -358,6 +358,20 @@ class StorageSettings(_Section):
     )
 
 
+class UsageSettings(_Section):
+    """What is noted of searches that a server answers."""
+
+    record: bool = Field(
+        True,
+        description="Note when a server was searched, by whom, how long it took and how much was "
+        "found.",
+    )
+    queries: bool = Field(False, description="Keep the words of queries with that.")
+    keep_days: float = Field(
+        90.0, ge=0, description="How long notes of searches are kept, in days."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of a workspace."""
 
@@ -376,6 +390,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    usage: UsageSettings = UsageSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -405,15 +420,22 @@ def load_settings(workspace: Path, **overrides: Any) -> Settings:
     InvalidConfig
         A key is unknown, a value out of bounds, or the file is no TOML.
     """
-    path = workspace / CONFIG_FILE
     settings = Settings()
-    for where, values in (
-        (str(path), _file(path)),
-        ("the environment", _environment()),
-        ("the call", overrides),
-    ):
+    for where, values in (*outer_layers(workspace).items(), ("the call", overrides)):
         settings = _overlaid(settings, where, values)
     return settings
+
+
+def outer_layers(workspace: Path) -> dict[str, dict[str, Any]]:
+    """Return what the file of a workspace sets, then what the environment does, by section.
+
+    Raises
+    ------
+    InvalidConfig
+        The file is no TOML, or a variable means nothing.
+    """
+    path = workspace / CONFIG_FILE
+    return {str(path): _file(path), "the environment": _environment()}
 
 
 def with_values(settings: Settings, assignments: Sequence[str]) -> Settings:

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING
 
 from ragstone.listing import MAX_OFFSET, MAX_PAGE
 from ragstone.retrieval.question import check_number
+from ragstone.schemas.feedback import LOCAL_OWNER
 
 if TYPE_CHECKING:
     from ragstone.config import Settings
     from ragstone.schemas.answers import AnswerList
-    from ragstone.schemas.api import DuplicatePreview, GoldenQuery, ItemComparison, Media
+    from ragstone.schemas.api import (
+        DuplicatePreview,
+        GoldenQuery,
+        ItemComparison,
+        Media,
+        SearchResult,
+    )
+    from ragstone.schemas.insight import About, Usage
     from ragstone.storage.store import Store
+    from ragstone.usage import UsageDesk
 
 
 class Insight:
     """What people look at; a base of `Workspace`, which has the store."""
 
     _store: Store
+    _usage: UsageDesk
     settings: Settings
 
     def answers(
@@ -140,3 +150,34 @@ class Insight:
         from ragstone.golden import add_query
 
         return add_query(self._store, dataset, query, items)
+
+    def about(self) -> About:
+        """Return what the workspace runs with: settings and who says so, libraries, encoders.
+
+        Passwords in addresses are left out, and no key or token is in it.
+        """
+        from ragstone.about import about
+
+        return about(self._store, self.settings)
+
+    def usage(self, days: int = 30, dataset: str | None = None) -> Usage:
+        """Return what was asked in the last `days`, of one dataset when given.
+
+        Answers and thumbs are counted as they are stored; searches as servers have noted them,
+        which the settings `usage` may turn off.
+
+        Raises
+        ------
+        UnknownDataset, InvalidArgument
+            There is no such dataset, or `days` is out of bounds.
+        """
+        return self._usage.usage(days, dataset)
+
+    def note_search(
+        self, found: SearchResult, seconds: float, *, principal: str = LOCAL_OWNER
+    ) -> None:
+        """Note a search that was answered, for `usage`; nothing waits for it to be written.
+
+        Its words are kept only where the setting usage.queries says so.
+        """
+        self._usage.note(found, seconds, principal)

@@ -29,6 +29,7 @@ from ragstone.teaching import Teaching
 from ragstone.text import text_columns, without_stops
 from ragstone.training.encoding import WorkspaceEncoders
 from ragstone.uploading import Uploading
+from ragstone.usage import UsageDesk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,12 +75,14 @@ class Workspace(Modelling, Overviewing, Uploading, Exploring, Insight):
         )
         self._jobs = JobDesk(self._store, settings, given or {}, self._encoders, self._retriever)
         self._feedback = FeedbackDesk(self._store, self._retriever)
+        self._usage = UsageDesk(self._store, settings.usage)
         self._teaching = Teaching(self._store, self._retriever, self._encode_queries)
         self._measuring = Measuring(self._store, settings, self._retriever, self._encode_queries)
         self._grading = Grading(self._store, settings, self._retriever, self._encoder_of)
 
     def close(self) -> None:
         """Let the workspace go."""
+        self._usage.close()
         self._store.close()
 
     def __enter__(self) -> Self:

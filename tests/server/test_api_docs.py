@@ -45,6 +45,7 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.schemas.feedback import Feedback, FeedbackExport
+from ragstone.schemas.insight import About, Usage
 from ragstone.schemas.models import (
     Anomaly,
     BiasReport,
@@ -186,6 +187,8 @@ RESULTS: dict[str, Any] = {
     "GET /v1/evaluations/{id}": Evaluation,
     "POST /v1/datasets/{name}/tune": TuningReport,
     "POST /v1/datasets/{name}/bench": SpeedReport,
+    "GET /v1/about": About,
+    "GET /v1/usage": Usage,
     "POST /v1/doctor": DoctorReport,
     "GET /v1/families": list[FamilyInfo],
     "POST /v1/datasets/{name}/train/plan": Plan,

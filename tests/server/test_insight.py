@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,46 @@ def test_one_golden_query_is_kept_and_grows(client: Client, owned: Workspace) ->
     assert len([q for q in owned.golden("rocks") if q.query == "a hard stone"]) == 1
     rows = owned._store.catalog.rows("SELECT * FROM golden_queries WHERE query = 'a hard stone'")
     assert len(rows) == 2
+
+
+# ---------------------------------------------------------------- about
+
+
+def test_what_the_server_runs_with(client: Client, owned: Workspace) -> None:
+    found = client.about()
+    assert found == owned.about()
+    assert {"duckdb", "numpy", "torch"} <= set(found.libraries)
+    settings = {row.name: row for row in found.settings}
+    assert (settings["ingestion.workers"].value, settings["ingestion.workers"].default) == (0, 1)
+    assert settings["ingestion.workers"].origin == "call"
+    assert settings["retrieval.candidates"].origin == "default"
+    used = {(use.dataset, use.modality): use.space for use in found.encoders}
+    assert used["rocks", "text"] == owned.log("rocks")[0].space
+    assert not found.api_key
+
+
+def test_settings_say_who_set_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ragstone
+
+    monkeypatch.setenv("RAGSTONE_RETRIEVAL__CANDIDATES", "300")
+    monkeypatch.setenv("RAGSTONE_OPENAI_API_KEY", "a secret")
+    path = tmp_path / "workspace"
+    ragstone.open(path, create=True).close()
+    (path / "ragstone.toml").write_text(
+        "[retrieval]\ncandidates = 250\nvector_weight = 0.7\n[generation]\n"
+        'servers = ["http://me:secret@example.org:1/v1"]\n[jobs]\nworkers = 1\n',
+        encoding="utf-8",
+    )
+    with ragstone.open(path, server={"port": 0}) as opened:
+        found = opened.about()
+    rows = {row.name: (row.value, row.origin) for row in found.settings}
+    assert rows["retrieval.candidates"] == (300, "environment")
+    assert rows["retrieval.vector_weight"] == (0.7, "file")
+    assert rows["server.port"] == (0, "call")
+    assert rows["jobs.workers"] == (1, "file")
+    assert rows["generation.servers"] == (["http://…@example.org:1/v1"], "file")
+    assert found.api_key
+    assert "secret" not in repr(found)
 
 
 FAILURES: dict[str, Callable[[Any, str], Any]] = {

@@ -14,7 +14,7 @@ from ragstone.workspace import Workspace
 from tests.ui.reading import alerts, drawer, is_inert, marked, text
 
 Open = Callable[..., AppTest]
-NAMES = ("home", "datasets", "duplicates", "search", "ask", "jobs")
+NAMES = ("home", "datasets", "duplicates", "search", "ask", "jobs", "settings", "usage")
 
 
 # ---------------------------------------------------------------- the drawer

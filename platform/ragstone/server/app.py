@@ -2,6 +2,7 @@
 
 # Without `from __future__ import annotations`: FastAPI reads the annotations as values, and those
 # of a nested function could not be looked up by name.
+from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -34,7 +35,7 @@ from ragstone.server import (
     versions,
 )
 from ragstone.server.auth import Action, Resource, dataset_resource
-from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
+from ragstone.server.guards import Caller, Owned, guarded, may, named_dataset, named_record
 from ragstone.server.hosts import HostCheck
 from ragstone.server.models import (
     AskRequest,
@@ -123,9 +124,10 @@ def log(ws: Owned, name: str) -> list[VersionInfo]:
 
 
 @_guarded.post("/search", dependencies=[may(Action.SEARCH, _searched_datasets)])
-def search(ws: Owned, body: SearchRequest) -> SearchResult:
+def search(ws: Owned, caller: Caller, body: SearchRequest) -> SearchResult:
     """Search versions by words, by meaning, or both."""
-    return ws.search(
+    began = monotonic()
+    found = ws.search(
         body.query,
         body.dataset,
         k=body.k,
@@ -140,14 +142,19 @@ def search(ws: Owned, body: SearchRequest) -> SearchResult:
         neighbours=body.neighbours,
         synthetic=body.synthetic,
     )
+    ws.note_search(found, monotonic() - began, principal=caller.name)
+    return found
 
 
 @_guarded.post("/similar", dependencies=[may(Action.SEARCH, _likened)])
-def similar(ws: Owned, body: SimilarRequest) -> SearchResult:
+def similar(ws: Owned, caller: Caller, body: SimilarRequest) -> SearchResult:
     """Find what resembles a stored item or chunk."""
-    return ws.similar(
+    began = monotonic()
+    found = ws.similar(
         body.id, k=body.k, where=body.where, dataset=body.dataset, synthetic=body.synthetic
     )
+    ws.note_search(found, monotonic() - began, principal=caller.name)
+    return found
 
 
 @_guarded.post(

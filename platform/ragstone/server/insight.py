@@ -6,9 +6,16 @@ from fastapi import Query, Response
 
 from ragstone.schemas.answers import AnswerList
 from ragstone.schemas.api import DuplicatePreview, GoldenQuery, ItemComparison
+from ragstone.schemas.insight import About, Usage
 from ragstone.server.auth import Action, Resource
 from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
-from ragstone.server.insight_models import AnswersFilter, GoldenQueryRequest, PreviewRequest, Quoted
+from ragstone.server.insight_models import (
+    AnswersFilter,
+    GoldenQueryRequest,
+    PreviewRequest,
+    Quoted,
+    UsageFilter,
+)
 
 router = guarded()
 
@@ -66,3 +73,15 @@ def compare_items(ws: Owned, id: str, other: str) -> ItemComparison:  # noqa: A0
 def add_golden_query(ws: Owned, name: str, body: GoldenQueryRequest) -> GoldenQuery:
     """Keep one golden query with the items that answer it."""
     return ws.add_golden_query(name, body.query, body.items)
+
+
+@router.get("/about", dependencies=[may(Action.MEND)])
+def about(ws: Owned) -> About:
+    """Say what the server runs with: settings and who says so, libraries, encoders."""
+    return ws.about()
+
+
+@router.get("/usage", dependencies=[may(Action.WATCH)])
+def usage(ws: Owned, chosen: Annotated[UsageFilter, Query()]) -> Usage:
+    """Say what was asked in the last days: how often, how fast, and what people said of it."""
+    return ws.usage(chosen.days, chosen.dataset)

@@ -44,3 +44,10 @@ class GoldenQueryRequest(BaseModel):
 
     query: str
     items: list[str] = Field(description="Ids of items that answer it, whole or as a prefix.")
+
+
+class UsageFilter(_Query):
+    """Query string of `GET /v1/usage`."""
+
+    days: int = 30
+    dataset: str | None = None
