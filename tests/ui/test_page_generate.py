@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +11,9 @@ from streamlit.testing.v1 import AppTest
 from ragstone.models.sampling import Sampler
 from ragstone.ui.generate_nearest import stretch
 from ragstone.workspace import Workspace
+from tests.ui.reading import text
 
 Open = Callable[..., AppTest]
-
-
-def text(app: AppTest) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(part.value for part in app.html)))
 
 
 def click(app: AppTest, label: str) -> AppTest:
