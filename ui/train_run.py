@@ -133,6 +133,8 @@ def _job(job: JobInfo, *, told: bool) -> None:
             st.caption("It waits for its turn: other jobs run.")
         elif isinstance(progress, TrainProgress):
             _progress(progress)
+        else:
+            st.caption("Its process starts.")
         _stop(job)
     elif job.state != "done":
         _go_on(job)

@@ -51,7 +51,7 @@ def click(app: AppTest, label: str) -> AppTest:
 
 
 def charts(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(part.proto.spec) for part in app.get("arrow_vega_lite_chart")]
+    return [json.loads(part.proto.spec) for part in app.get("vega_lite_chart")]
 
 
 # ---------------------------------------------------------------- search
