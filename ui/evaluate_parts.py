@@ -36,7 +36,7 @@ def compared(
             "Difference": [f"{d.difference:+.4f}" for d in measures.values()],
             "95 % interval": [f"{d.low:+.4f} to {d.high:+.4f}" for d in measures.values()],
             "p": [f"{d.p_value:.4f}" for d in measures.values()],
-            "Sure": ["yes" if d.p_value < _SURE else "may be luck" for d in measures.values()],
+            "Sure": [_sure(d) for d in measures.values()],
         },
         hide_index=True,
     )
@@ -45,6 +45,13 @@ def compared(
         [
             Point(name.replace("_", " "), "difference", d.difference, d.low, d.high)
             for name, d in measures.items()
+            if d.difference
         ],
         "difference, with its 95 % interval",
     )
+
+
+def _sure(found: Difference) -> str:
+    if not found.difference:
+        return "the same"
+    return "yes" if found.p_value < _SURE else "may be luck"

@@ -11,6 +11,7 @@ from ragstone.ui import generate_given, session
 
 _ANY = "any"
 _MOST, _USUAL = 16, 4  # things made at once
+_DIGITS = 15  # of a seed in an address, at most
 _TASKS = {
     "sample": "Something new",
     "reconstruct": "Give back",
@@ -46,9 +47,27 @@ def show(model: ModelInfo, offered: ModelOffer) -> dict[str, Any] | None:
         sent = st.form_submit_button("Make", icon=":material/auto_awesome:", type="primary")
     if not sent:
         return None
+    _remember(asked)
     if not ready(task, given, offered, asked):
         return None
     return {**asked, **given}
+
+
+def _remember(asked: dict[str, Any]) -> None:
+    """Put into the address what was asked for, so that a link asks for the same."""
+    seed = asked.get("sampler", {}).get("seed")
+    conditions = asked.get("conditions", {})
+    session.go(
+        seed=str(seed) if seed else None,
+        label=conditions.get("label"),
+        speaker=conditions.get("speaker"),
+        prompt=asked.get("prompt") or None,
+    )
+
+
+def _seed() -> int:
+    said = session.at("seed") or ""
+    return int(said) if said.isdecimal() and len(said) <= _DIGITS else 0
 
 
 def ready(task: str, given: dict[str, Any], offered: ModelOffer, asked: dict[str, Any]) -> bool:
@@ -83,28 +102,24 @@ def _words(offered: ModelOffer) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     if offered.material == "images":
-        found["prompt"] = st.text_input("What it is to show", key="prompt", bind="query-params")
+        found["prompt"] = st.text_input("What it is to show", session.at("prompt") or "")
         return found
     if offered.goes_on:
         found["prompt"] = st.text_area(
             "Beginning",
-            key="prompt",
-            bind="query-params",
+            session.at("prompt") or "",
             height=90,
             help="The model writes on after it; empty: it begins by itself.",
         )
     elif offered.material == "gaps":
         found["prompt"] = st.text_area(
             "Text with gaps",
-            key="prompt",
-            bind="query-params",
+            session.at("prompt") or "",
             height=90,
             help="Write [MASK] for each token that is to be filled in.",
         )
     else:
-        found["prompt"] = st.text_area(
-            "Text that is read", key="prompt", bind="query-params", height=90
-        )
+        found["prompt"] = st.text_area("Text that is read", session.at("prompt") or "", height=90)
     if offered.goes_on or offered.material == "pairs":
         found["tokens"] = st.slider("Tokens, at most", 10, 1_000, 200, step=10, key="tokens")
     return found
@@ -113,18 +128,21 @@ def _words(offered: ModelOffer) -> dict[str, Any]:
 def _conditions(offered: ModelOffer) -> dict[str, Any]:
     """What it is to be like; the labels come from the data, which a select box shows as text."""
     chosen: dict[str, str] = {}
+    labels, speakers = [_ANY, *offered.labels], [_ANY, *offered.speakers]
     with st.container(horizontal=True):
         if offered.labels:
-            label = st.selectbox(
-                "Label", [_ANY, *offered.labels], key="label", bind="query-params", width=220
-            )
-            chosen["label"] = label
+            chosen["label"] = st.selectbox("Label", labels, _index(labels, "label"), width=220)
         if offered.speakers:
-            speaker = st.selectbox(
-                "Speaker", [_ANY, *offered.speakers], key="speaker", bind="query-params", width=220
+            chosen["speaker"] = st.selectbox(
+                "Speaker", speakers, _index(speakers, "speaker"), width=220
             )
-            chosen["speaker"] = speaker
     return {"conditions": {name: value for name, value in chosen.items() if value != _ANY}}
+
+
+def _index(options: list[str], name: str) -> int:
+    """Return where the value stands that the address has under `name`; 0 when it stands nowhere."""
+    wanted = session.at(name)
+    return options.index(wanted) if wanted in options else 0
 
 
 def _chance(model: ModelInfo, offered: ModelOffer) -> dict[str, Any]:
@@ -132,7 +150,7 @@ def _chance(model: ModelInfo, offered: ModelOffer) -> dict[str, Any]:
     if offered.material == "pairs":
         return {"beams": st.number_input("Beams", 1, 8, 4, key="beams", width=130)}
     sampler: dict[str, float] = {
-        "seed": st.number_input("Seed", 0, key="seed", bind="query-params", width=130, value=0)
+        "seed": st.number_input("Seed", 0, value=_seed(), key="seed", width=130)
     }
     found: dict[str, Any] = {"sampler": sampler}
     if offered.material != "images":

@@ -19,7 +19,10 @@ _KINDS = ["png", "jpg", "jpeg", "webp", "bmp", "wav", "flac", "ogg"]
 def show(model: ModelInfo, *, pair: bool) -> dict[str, Any]:
     """Draw the choice; return `images` of `Client.sample`, items first, then files."""
     with st.container(border=True):
-        st.caption("Choose two, the first and the last." if pair else "Choose one or several.")
+        if pair:
+            st.caption("Choose two, the first and the last.")
+        else:
+            st.caption("Choose one or several.")
         files = st.file_uploader("Files", type=_KINDS, accept_multiple_files=True, key="files")
         ids = st.text_input(
             "Ids of items",

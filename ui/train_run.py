@@ -133,6 +133,8 @@ def _job(job: JobInfo, *, told: bool) -> None:
             st.caption("It waits for its turn: other jobs run.")
         elif isinstance(progress, TrainProgress):
             _progress(progress)
+        else:
+            st.caption("Its process starts.")
         _stop(job)
     elif job.state != "done":
         _go_on(job)
@@ -188,6 +190,11 @@ def _outcome(run: Run) -> None:
         return
     st.subheader("What it makes")
     samples(model)
+    with st.container(horizontal=True):
+        if st.button("Make more", icon=":material/auto_awesome:", key="make"):
+            session.visit("generate", model=run.model)
+        if st.button("Measure it", icon=":material/straighten:", key="measure"):
+            session.visit("evaluate", measured="models", models=run.model)
     with st.expander("Model card", icon=":material/description:"):
         inert.show(inert.text(session.client().model_card(run.model)))
 

@@ -93,10 +93,6 @@ class ModelClient(Follower):
         assert isinstance(info.result, api.TrainResult)
         return self.model(info.result.model)
 
-    def submit_retry(self, job: str) -> api.JobInfo:
-        """As `retry`, but return the job at once, which waits for its turn."""
-        return self._http.post(f"/jobs/{part(job)}/retry", api.JobInfo, {})
-
     # ------------------------------------------------------------ runs and models
 
     def runs(self) -> list[Run]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -125,6 +126,8 @@ def taught(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> It
     for number in range(10):  # of so few, the end of each is held out
         (notes / f"{number}.txt").write_text(f"Stone {number} lies on stone {number + 1}. " * 9)
     settings = {"ingestion": {"workers": 0}, "jobs": {"workers": 1}}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small networks wait for a second one longer than it helps them
     with ragstone.open(folder / "workspace", create=True, encoder=encoder, **settings) as opened:
         opened.ingest([notes], "notes")
         opened.ingest([write_squares(folder / "squares")], "squares")
@@ -133,3 +136,4 @@ def taught(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> It
         opened.train_model("vae", "squares", "draws", {**IMAGES, "latent": 2})
         with running(opened):
             yield opened
+    torch.set_num_threads(threads)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from ragstone.server.run import running
 from ragstone.ui import evaluate_charts
 from ragstone.ui.evaluate_charts import Point
 from ragstone.workspace import Workspace
+from tests.ui.reading import text
 
 Open = Callable[..., AppTest]
 STONES = ("granite", "basalt", "chalk", "slate")
@@ -47,16 +46,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> It
             yield opened
 
 
-def text(app: AppTest) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(part.value for part in app.html)))
-
-
 def click(app: AppTest, label: str) -> AppTest:
     return next(button for button in app.button if button.label == label).click().run()
 
 
 def charts(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(part.proto.spec) for part in app.get("arrow_vega_lite_chart")]
+    return [json.loads(part.proto.spec) for part in app.get("vega_lite_chart")]
 
 
 # ---------------------------------------------------------------- search
@@ -120,14 +115,13 @@ def test_an_unknown_measurement_is_said_so(open_page: Open, judged: Workspace) -
 # ---------------------------------------------------------------- answers
 
 
-def test_answers_are_measured_and_kept(open_page: Open, judged: Workspace, tmp_path: Path) -> None:
+def test_answers_are_measured_and_kept(open_page: Open, judged: Workspace) -> None:
     questions = [{"question": f"Where is {n} found?", "answers": [f"{n}land"]} for n in STONES]
-    file = tmp_path / "questions.jsonl"
-    file.write_text("\n".join(map(json.dumps, questions)))
+    content = "\n".join(map(json.dumps, questions)).encode()
     app = open_page("evaluate", judged.path, dataset="stones", measured="answers")
     app = click(app, "Measure")
     assert [part.value for part in app.warning] == ["Choose a file of questions."]
-    app.get("file_uploader")[0].upload(file).run()
+    app.file_uploader[0].set_value(("questions.jsonl", content, "application/json"))
     app.number_input(key="limit").set_value(3)
     app.selectbox(key="against").set_value("1")
     app = click(app, "Measure")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +11,9 @@ from streamlit.testing.v1 import AppTest
 from ragstone.models.sampling import Sampler
 from ragstone.ui.generate_nearest import stretch
 from ragstone.workspace import Workspace
+from tests.ui.reading import labelled, text
 
 Open = Callable[..., AppTest]
-
-
-def text(app: AppTest) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(part.value for part in app.html)))
 
 
 def click(app: AppTest, label: str) -> AppTest:
@@ -38,11 +33,11 @@ def test_the_form_says_what_a_model_can_do(open_page: Open, taught: Workspace) -
     assert not app.exception
     tasks = next(one for one in app.segmented_control if one.label == "What it does")
     assert tasks.options == ["Something new", "Give back", "Between two"]
-    assert app.selectbox(key="label").options == ["any", "left", "right"]
+    assert labelled(app.selectbox, "Label").options == ["any", "left", "right"]
     assert not app.text_area
     app = open_page("generate", taught.path, model="writes")
     assert app.query_params["model"] == "writes@1"
-    assert app.text_area(key="prompt").label == "Beginning"
+    assert [area.label for area in app.text_area] == ["Beginning"]
     assert not any(one.label == "What it does" for one in app.segmented_control)
 
 
@@ -65,7 +60,7 @@ def test_images_are_made_as_a_link_says(open_page: Open, taught: Workspace) -> N
 def test_the_seed_and_the_label_stand_in_the_address(open_page: Open, taught: Workspace) -> None:
     app = open_page("generate", taught.path, model="draws@1")
     app.number_input(key="seed").set_value(7)
-    app.selectbox(key="label").set_value("right")
+    labelled(app.selectbox, "Label").set_value("right")
     app = click(app, "Make")
     assert (app.query_params["seed"], app.query_params["label"]) == ("7", "right")
     assert last(app).asked["sampler"] == {"seed": 7}

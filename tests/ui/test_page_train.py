@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import time
@@ -16,15 +15,12 @@ from ragstone.ui.train_compare import differing
 from ragstone.ui.train_curves import Line, option
 from ragstone.ui.train_form import changed
 from ragstone.workspace import Workspace
+from tests.ui.reading import text
 
 from ..server.test_training import LONG
 
 Open = Callable[..., AppTest]
 PATIENCE = 120.0  # seconds
-
-
-def text(app: AppTest) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(part.value for part in app.html)))
 
 
 def click(app: AppTest, label: str) -> AppTest:
@@ -137,6 +133,8 @@ def test_a_run_has_curves_samples_and_a_card(open_page: Open, taught: Workspace)
     assert taught.model_card("writes").splitlines()[-1] in text(app)
     app = open_page("train", taught.path, run=run.run, log="true")
     assert charts(app)[0]["yAxis"]["type"] == "log"
+    app = click(app, "Measure it")
+    assert (app.query_params["page"], app.query_params["models"]) == ("evaluate", "writes@1")
 
 
 def sampler() -> Any:
