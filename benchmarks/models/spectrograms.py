@@ -4,7 +4,7 @@ A recogniser that learnt from the recordings tells how many of the clips are und
 that were held out; of the same ones after they were made spectrograms and sound again, which is the
 most that the model can reach; and of what it made, of each digit.
 
-Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/spectrograms.py [--steps 800]
+Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/spectrograms.py [--steps 3000]
 
 --folder keeps the weights and a clip of each digit.
 """
@@ -48,7 +48,7 @@ Waves = list[NDArray[np.int16]]
 def main() -> None:
     """Train, and print the figures as Markdown."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--folder", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
