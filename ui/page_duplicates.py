@@ -90,7 +90,10 @@ def _pages_key(choice: Choice) -> str:
 
 
 def _none(kind: str) -> None:
-    st.info("No duplicates of this kind.", icon=":material/check_circle:")
+    if kind == _ALL:
+        st.info("Nothing is there twice.", icon=":material/check_circle:")
+    else:
+        st.info("No duplicates of this kind.", icon=":material/check_circle:")
     if kind == "semantic":
         st.caption(
             "Items of nearly the same meaning are looked for as soon as the rule of this kind "
