@@ -5,7 +5,7 @@ Run: python benchmarks/pages.py [--items 100000] [--workspace DIR]
 A dataset of short texts, with a few fields each, is made with the static encoder (a few minutes for
 100,000), or taken from `--workspace` when it is there already. Then everything that the explore
 page asks for is asked through a real server, nine times each, beside `GET /v1/health`, which does
-nothing.
+nothing. The time of all processors beside the clock says what it would take on an idle machine.
 """
 
 from __future__ import annotations
@@ -78,10 +78,11 @@ def asked(client: Client, count: int) -> dict[str, Callable[[], object]]:
         "page of named items": lambda: client.items(DATASET, where=named, limit=PAGE, snippet=200),
         "count of two filters": lambda: client.count_items(DATASET, where=filters),
         "facets of one field": lambda: client.facets(DATASET, ["kind"]),
-        "facets of the usual fields": lambda: client.facets(DATASET),
+        "fields": lambda: client.fields(DATASET),
         "histogram of numbers": lambda: client.histogram(DATASET, "weight"),
         "histogram of times": lambda: client.histogram(DATASET, "created"),
         "histogram of two filters": lambda: client.histogram(DATASET, "year", where=filters),
+        "map, which was made": lambda: client.projection(DATASET, label="kind"),
     }
 
 
@@ -99,12 +100,15 @@ def main() -> None:
             running(opened) as address,
             connect(address.url, address.token) as client,
         ):
-            print(f"{'':28} median ms   slowest ms   ({options.items:,} items)")
+            print(f"{'':26} {'median':>8} {'slowest':>8} {'processors':>11}   ms")
             for name, ask in asked(client, options.items).items():
                 ask()
+                used = time.process_time()
                 times = sorted(_seconds(ask) for _ in range(RUNS))
-                late = "" if median(times) <= GOAL else "  over the goal"
-                print(f"{name:28} {median(times) * 1e3:9.0f} {times[-1] * 1e3:12.0f}{late}")
+                used = (time.process_time() - used) / RUNS
+                late = "" if median(times) <= GOAL else "   over the goal"
+                figures = f"{median(times) * 1e3:8.0f} {times[-1] * 1e3:8.0f} {used * 1e3:11.0f}"
+                print(f"{name:26} {figures}{late}")
 
 
 def _seconds(ask: Callable[[], object]) -> float:

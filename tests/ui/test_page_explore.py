@@ -160,6 +160,15 @@ def test_any_lasso_in_the_url_is_borne(open_page: Open, rocks: Workspace, lasso:
     assert empty == lasso.startswith("9")
 
 
+def test_a_map_that_takes_long_is_offered(open_page: Open, rocks: Workspace) -> None:
+    pytest.importorskip("umap")
+    app = open_page("explore", workspace=rocks.path, dataset="rocks", view="Map", method="umap")
+    assert not app.exception
+    assert not app.error
+    assert "Make the map" in buttons(app)
+    assert len(openers(app)) == 24  # the grid is there all the same
+
+
 def test_filters_choose_points_of_the_map(open_page: Open, rocks: Workspace) -> None:
     app = open_page(
         "explore", workspace=rocks.path, dataset="rocks", view="Map", where="kind=igneous"
