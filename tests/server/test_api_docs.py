@@ -72,7 +72,6 @@ from ragstone.server.modelling_models import (
     BiasRequest,
     EvaluateModelRequest,
     ExportModelRequest,
-    PlanRequest,
     SampleRequest,
     TrainRequest,
 )
@@ -246,7 +245,7 @@ BODIES = {
     "POST /v1/datasets/{name}/tune": TuneRequest,
     "POST /v1/datasets/{name}/bench": BenchRequest,
     "POST /v1/doctor": DoctorRequest,
-    "POST /v1/datasets/{name}/train/plan": PlanRequest,
+    "POST /v1/datasets/{name}/train/plan": TrainRequest,
     "POST /v1/datasets/{name}/train": TrainRequest,
     "POST /v1/registry/models/{model}/sample": SampleRequest,
     "POST /v1/registry/models/{model}/evaluate": EvaluateModelRequest,
