@@ -83,7 +83,7 @@ def forget(
         try:
             work = _Erasure(store, frozenset(items))
             promised = work.receipt(reason, learnt or Learnt())
-            uploaded = work.uploaded()
+            uploaded = uploads.holding(store.catalog, store.root, sorted(work.items))
             _delete([*learnt.delete.values()] if learnt else [])
             uploads.erase(store.root, uploaded)
             receipt = store.erasures.publish(promised)
@@ -171,22 +171,6 @@ class _Erasure:
     def _in_quarantine(self) -> list[str]:
         rows = self.store.catalog.rows("SELECT DISTINCT item_id FROM quarantine")
         return [row[0] for row in rows if row[0] in self.items]
-
-    def uploaded(self) -> list[Path]:
-        """Return the uploaded files that hold one of the items: itself, or an archive with it.
-
-        An archive or a table goes as a whole; other items that were in it stay in their datasets.
-        """
-        listed = ", ".join("?" for _ in self.items)
-        items = sorted(self.items)
-        rows = self.store.catalog.rows(
-            "SELECT size, source FROM items JOIN sources USING (dataset_id, item_key) "  # noqa: S608
-            f"WHERE item_id IN ({listed}) UNION "
-            f"SELECT size, source FROM quarantine WHERE item_id IN ({listed})",
-            [*items, *items],
-        )
-        sizes, sources = {row[0] for row in rows}, {row[1] for row in rows}
-        return uploads.holding(self.store.root, items, sizes, sources)
 
     def _answers(self) -> list[str]:
         """Return the stored answers whose hits, prompt or citations hold one of the items.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -249,23 +249,30 @@ def files_in(root: Path) -> Iterator[Path]:
             yield path
 
 
-def holding(root: Path, digests: Iterable[str], sizes: set[int], sources: set[str]) -> list[Path]:
-    """Return the uploaded files that hold one of some items.
+def holding(catalog: Catalog, root: Path, items: Sequence[str]) -> list[Path]:
+    """Return the uploaded files that hold one of some items: itself, or an archive with it.
+
+    An archive or a table goes as a whole; other items that were in it stay in their datasets.
 
     Parameters
     ----------
-    digests, sizes
-        BLAKE3 of the items' bytes, and how many these are: files of another size are not read.
-    sources
-        Where the items came from: an archive or a table that one was in is found by them.
+    items
+        Ids, which are the BLAKE3 of their bytes.
     """
-    wanted = set(digests)
+    listed = ", ".join("?" for _ in items)
+    rows = catalog.rows(
+        "SELECT size, source FROM items JOIN sources USING (dataset_id, item_key) "  # noqa: S608
+        f"WHERE item_id IN ({listed}) UNION "
+        f"SELECT size, source FROM quarantine WHERE item_id IN ({listed})",
+        [*items, *items],
+    )
+    wanted, sizes, sources = set(items), {row[0] for row in rows}, {row[1] for row in rows}
     found = []
     for path in files_in(root):
         upload, name = path.relative_to(root / FOLDER).as_posix().split("/", 1)
         place = f"{SCHEME}{upload}/{name}"
         inside = any(s.startswith((f"{place}!", f"{place}#")) for s in sources)
-        same = path.stat().st_size in sizes and stamp(path).blake3 in wanted
+        same = path.stat().st_size in sizes and stamp(path).blake3 in wanted  # others are not read
         if inside or same:
             found.append(path)
     return found

@@ -61,6 +61,15 @@ from ragstone.schemas.models import (
 from ragstone.schemas.runs import Plan, Run, RunCurve
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
+from ragstone.server.care_models import (
+    AnswersRequest,
+    BenchRequest,
+    DoctorRequest,
+    EvaluateRequest,
+    GateRequest,
+    GoldenRequest,
+    TuneRequest,
+)
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
 from ragstone.server.feedback_models import (
     AcceptRequest,
@@ -77,34 +86,29 @@ from ragstone.server.modelling_models import (
     TrainRequest,
 )
 from ragstone.server.models import (
-    AnswersRequest,
     AskRequest,
-    BackupRequest,
-    BenchRequest,
     CalibrateRequest,
     DeleteRequest,
-    DoctorRequest,
     EntriesRequest,
-    EvaluateRequest,
-    ExportRequest,
-    ForgetRequest,
-    ForkRequest,
-    GateRequest,
-    GcRequest,
-    GoldenRequest,
     Health,
-    ImportRequest,
     IngestRequest,
     MapRequest,
     PolicyRequest,
     ReembedRequest,
-    RestoreRequest,
     SearchRequest,
     SimilarRequest,
     SyncRequest,
     TagItemsRequest,
+)
+from ragstone.server.version_models import (
+    BackupRequest,
+    ExportRequest,
+    ForgetRequest,
+    ForkRequest,
+    GcRequest,
+    ImportRequest,
+    RestoreRequest,
     TagRequest,
-    TuneRequest,
     UntagRequest,
 )
 from ragstone.workspace import Workspace

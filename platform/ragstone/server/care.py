@@ -11,8 +11,7 @@ from ragstone.schemas.api import (
 )
 from ragstone.schemas.evaluations import AnswerEvaluation, Evaluation
 from ragstone.server.auth import Action
-from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
-from ragstone.server.models import (
+from ragstone.server.care_models import (
     AnswersRequest,
     BenchRequest,
     DoctorRequest,
@@ -20,6 +19,9 @@ from ragstone.server.models import (
     GateRequest,
     GoldenRequest,
     TuneRequest,
+)
+from ragstone.server.guards import Owned, guarded, may, named_dataset, named_record
+from ragstone.server.models import (
     server_path,
 )
 

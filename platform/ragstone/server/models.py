@@ -12,15 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from ragstone.errors import InvalidArgument
 from ragstone.schemas.api import JobState, Mode
 from ragstone.schemas.synthetic import Synthetic
+from ragstone.server.body import Body
 
 _SYNTHETIC = 'true: what models made may be found, too; "only": nothing else.'
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SearchRequest(_Request):
+class SearchRequest(Body):
     """Body of `POST /v1/search`."""
 
     query: str
@@ -42,7 +39,7 @@ class SearchRequest(_Request):
     synthetic: Synthetic = Field(False, description=_SYNTHETIC)
 
 
-class SimilarRequest(_Request):
+class SimilarRequest(Body):
     """Body of `POST /v1/similar`."""
 
     id: str = Field(description="Of an item or a chunk, whole or as a prefix.")
@@ -52,7 +49,7 @@ class SimilarRequest(_Request):
     synthetic: Synthetic = Field(False, description=_SYNTHETIC)
 
 
-class AskRequest(_Request):
+class AskRequest(Body):
     """Body of `POST /v1/ask`."""
 
     question: str
@@ -64,30 +61,30 @@ class AskRequest(_Request):
     synthetic: Synthetic = Field(False, description=_SYNTHETIC)
 
 
-class DeleteRequest(_Request):
+class DeleteRequest(Body):
     """Body of `POST /v1/datasets/{name}/delete`."""
 
     items: list[str] = Field(description="Item ids, whole or as a prefix.")
     message: str = ""
 
 
-class TagItemsRequest(_Request):
+class TagItemsRequest(Body):
     """Body of `POST /v1/datasets/{name}/items/tags`."""
 
     items: list[str] = Field(description="Item ids, whole or as a prefix.")
-    add: list[str] = []
-    remove: list[str] = []
+    add: list[str] = Field([])
+    remove: list[str] = Field([])
     message: str = ""
 
 
-class MapRequest(_Request):
+class MapRequest(Body):
     """Body of `POST /v1/datasets/{name}/map`."""
 
     space: str = Field("", description="Embedding space; empty takes that of the texts.")
     method: str = Field("umap", description="pca or umap.")
 
 
-class IngestRequest(_Request):
+class IngestRequest(Body):
     """Body of `POST /v1/datasets/{name}/ingest`."""
 
     sources: list[str] = Field(
@@ -99,19 +96,19 @@ class IngestRequest(_Request):
     options: dict[str, Any] = Field({}, description="How to read them: see docs/sources.md.")
 
 
-class SyncRequest(_Request):
+class SyncRequest(Body):
     """Body of `POST /v1/datasets/{name}/sync`."""
 
     message: str = ""
 
 
-class EntriesRequest(_Request):
+class EntriesRequest(Body):
     """Body of `POST /v1/datasets/{name}/quarantine/retry` and `…/drop`."""
 
     entries: list[str] = Field([], description="Ids of entries; to retry, none stands for all.")
 
 
-class PolicyRequest(_Request):
+class PolicyRequest(Body):
     """Body of `POST /v1/datasets/{name}/duplicates/policy`."""
 
     keep: dict[str, str] = Field({}, description="By kind: first, best, newest or all.")
@@ -120,85 +117,19 @@ class PolicyRequest(_Request):
     message: str = ""
 
 
-class CalibrateRequest(_Request):
+class CalibrateRequest(Body):
     """Body of `POST /v1/datasets/{name}/duplicates/calibrate`."""
 
     pairs: str | None = Field(None, description="CSV, absolute on the server's machine.")
     precision: float = Field(0.95, gt=0, le=1)
 
 
-class ReembedRequest(_Request):
+class ReembedRequest(Body):
     """Body of `POST /v1/datasets/{name}/reembed`."""
 
     encoder: str = Field(description="As in the setting encoder.name; folders are absolute.")
     message: str = ""
     if_better: bool = Field(False, description="Switch only when golden queries fare no worse.")
-
-
-class GoldenRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/golden`."""
-
-    queries: str = Field(description="JSON lines, absolute on the server's machine.")
-    qrels: str = Field(description="TSV, absolute on the server's machine.")
-
-
-class EvaluateRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/evaluate`; without files, the golden queries count."""
-
-    queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
-    qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
-    modes: list[Mode] = ["keyword", "vector", "hybrid"]
-    against: str | None = Field(None, description="`D@V`, to compare each mode with.")
-    settings: list[str] = Field([], description="Search with these: `retrieval.fusion=rrf`.")
-    worst: int = Field(0, description="So many of the queries that lost most are shown.")
-
-
-class AnswersRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/evaluate/answers`."""
-
-    questions: str = Field(description="File or folder, absolute on the server's machine.")
-    generators: list[str] = Field([], description="As in `ask`; none: the one in the settings.")
-    against: str | None = Field(None, description="`D@V`, to compare each generator with.")
-    settings: list[str] = Field([], description="Answer with these: `generation.passages=4`.")
-    limit: int | None = Field(None, description="So many of the questions, drawn from a seed.")
-    worst: int = Field(0, description="So many of the questions that lost most are shown.")
-    counterfactual: int = Field(
-        20, description="So many answers are asked for again without what they cite."
-    )
-
-
-class GateRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/gate`; without files, the golden queries count."""
-
-    queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
-    qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
-    mode: Mode = "hybrid"
-    min_ndcg: float | None = Field(None, description="Least nDCG@10.")
-    max_drop: float | None = Field(None, description="Most it may be below the other version.")
-    against: str | None = Field(None, description="`D@V`; null takes the version before.")
-
-
-class TuneRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/tune`; without files, the golden queries count."""
-
-    queries: str | None = Field(None, description="JSON lines, absolute on the server's machine.")
-    qrels: str | None = Field(None, description="TSV, absolute on the server's machine.")
-    reranker: str = Field("", description="Tried as well: as in the setting retrieval.reranker.")
-    message: str = ""
-    dry_run: bool = False
-
-
-class BenchRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/bench`."""
-
-    queries: int = Field(100, description="How many searches each figure is made of.")
-    seed: int = Field(0, description="Draws queries and chunks.")
-
-
-class DoctorRequest(_Request):
-    """Body of `POST /v1/doctor`."""
-
-    rebuild: bool = False
 
 
 class JobFilter(BaseModel):
@@ -219,82 +150,6 @@ class News(BaseModel):
 
     after: int = -1
     seconds: float = Field(20.0, ge=0, le=60)
-
-
-class TagRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/tag`."""
-
-    tag: str
-    message: str = ""
-    move: bool = Field(False, description="Let the tag leave the version it names now.")
-
-
-class UntagRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/untag`."""
-
-    tag: str
-
-
-class ForkRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/fork`."""
-
-    name: str = Field(description="Of the new dataset.")
-    message: str = ""
-
-
-class RestoreRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/restore`."""
-
-    message: str = ""
-
-
-class ForgetRequest(_Request):
-    """Body of `POST /v1/forget`."""
-
-    items: list[str] = Field(description="Item ids, whole or as a prefix.")
-    reason: str = Field("", description="Kept in the receipt.")
-    models: bool = Field(False, description="Delete the models that learnt from them as well.")
-
-
-class GcRequest(_Request):
-    """Body of `POST /v1/gc`."""
-
-    datasets: list[str] | None = Field(None, description="Whose versions may go; all if null.")
-    keep: int | None = Field(None, description="Keep so many of the newest versions.")
-    days: float | None = Field(None, description="Keep versions that are not older.")
-    dry_run: bool = False
-
-
-class ExportRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/export`."""
-
-    folder: str = Field(description="Absolute path on the server's machine; new, or empty.")
-    licence: str = "unknown"
-
-
-class ImportRequest(_Request):
-    """Body of `POST /v1/datasets/{name}/import`."""
-
-    folder: str = Field(description="Absolute path on the server's machine.")
-    message: str = ""
-
-
-class BackupRequest(_Request):
-    """Body of `POST /v1/backup`."""
-
-    target: str = Field(description="Absolute path on the server's machine.")
-
-
-class Compared(BaseModel):
-    """Query string of `GET /v1/diff`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    before: str
-    after: str | None = None
-    limit: int = 50
-    offset: int = 0
-    text: bool = True
 
 
 class Page(BaseModel):

@@ -17,6 +17,9 @@ from ragstone.schemas.api import (
 from ragstone.server.auth import Action
 from ragstone.server.guards import Owned, guarded, may, named_dataset
 from ragstone.server.models import (
+    server_path,
+)
+from ragstone.server.version_models import (
     BackupRequest,
     Compared,
     ExportRequest,
@@ -27,7 +30,6 @@ from ragstone.server.models import (
     RestoreRequest,
     TagRequest,
     UntagRequest,
-    server_path,
 )
 
 router = guarded()
