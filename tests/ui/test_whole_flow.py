@@ -89,7 +89,7 @@ def test_from_files_to_what_a_model_makes_of_them(browser: Browser, url: str) ->
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
 
-    page.get_by_label("Thumbs down").click()
+    page.get_by_role("radio", name="Thumbs down").click()
     reason = page.get_by_role("combobox", name=re.compile("What is wrong with it"))
     reason.click()
     page.get_by_role("option", name="incomplete").click()
