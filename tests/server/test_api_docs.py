@@ -62,6 +62,7 @@ from ragstone.schemas.runs import Plan, Run, RunCurve
 from ragstone.schemas.tracing import Explanation, Replay, Trace
 from ragstone.server.app import create_app
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
+from ragstone.server.exploring_models import MapRequest, TagItemsRequest
 from ragstone.server.feedback_models import (
     AcceptRequest,
     FeedbackExportRequest,
@@ -96,14 +97,12 @@ from ragstone.server.models import (
     Health,
     ImportRequest,
     IngestRequest,
-    MapRequest,
     PolicyRequest,
     ReembedRequest,
     RestoreRequest,
     SearchRequest,
     SimilarRequest,
     SyncRequest,
-    TagItemsRequest,
     TagRequest,
     TuneRequest,
     UntagRequest,
