@@ -71,6 +71,7 @@ from ragstone.server.care_models import (
     TuneRequest,
 )
 from ragstone.server.completion_models import ChatCompletion, ChatRequest, Model, ModelList
+from ragstone.server.exploring_models import MapRequest, TagItemsRequest
 from ragstone.server.feedback_models import (
     AcceptRequest,
     FeedbackExportRequest,
@@ -92,13 +93,11 @@ from ragstone.server.models import (
     EntriesRequest,
     Health,
     IngestRequest,
-    MapRequest,
     PolicyRequest,
     ReembedRequest,
     SearchRequest,
     SimilarRequest,
     SyncRequest,
-    TagItemsRequest,
 )
 from ragstone.server.version_models import (
     BackupRequest,

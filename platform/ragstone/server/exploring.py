@@ -14,8 +14,7 @@ from ragstone.schemas.api import (
     VersionInfo,
 )
 from ragstone.server.auth import Action
-from ragstone.server.guards import Owned, guarded, may, named_dataset
-from ragstone.server.models import (
+from ragstone.server.exploring_models import (
     CountQuery,
     FacetQuery,
     HistogramQuery,
@@ -24,6 +23,7 @@ from ragstone.server.models import (
     ProjectionQuery,
     TagItemsRequest,
 )
+from ragstone.server.guards import Owned, guarded, may, named_dataset
 
 router = guarded()
 
