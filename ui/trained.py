@@ -29,6 +29,11 @@ def sample(model: ModelInfo, **asked: Any) -> Sample:
     return _sample(session.client().url, reference(model), model.digest, asked)
 
 
+def modalities(version: str, digest: str) -> set[str]:
+    """Return what kinds of items a version has, which its digest names; raises as `facets`."""
+    return _modalities(session.client().url, version, digest)
+
+
 def reference(model: ModelInfo) -> str:
     """Return `NAME@NUMBER`."""
     return f"{model.name}@{model.number}"
@@ -57,6 +62,12 @@ def figure(value: float | None) -> str:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _families(url: str) -> list[FamilyInfo]:  # noqa: ARG001  (another server may know others)
     return session.client().families()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _modalities(url: str, version: str, digest: str) -> set[str]:  # noqa: ARG001
+    (found,) = session.client().facets(version, ["modality"])
+    return {entry.value for entry in found.values if entry.items}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -76,6 +76,9 @@ def test_a_training_is_estimated_started_and_done(open_page: Open, taught: Works
     assert not app.exception
     assert re.search(r"About \d+ s on this machine", text(app))
     assert "planned, gru on notes" in text(app)
+    steps = re.search(r"gru on notes(\d[\d,]*) steps?", text(app))
+    assert steps is not None
+    planned = int(steps.group(1).replace(",", ""))
     app.text_input[0].set_value("other").run()  # a plan of something else is none
     assert "Start training" not in [button.label for button in app.button]
     app.text_input[0].set_value("planned").run()
@@ -86,10 +89,10 @@ def test_a_training_is_estimated_started_and_done(open_page: Open, taught: Works
     follow(taught, job)
     app = app.run()
     assert not app.exception
-    assert "planned@1: gru on notes@1" in text(app)
+    assert f"planned@1: gru on notes@{taught.log('notes')[0].version}" in text(app)
     run = taught.run(job).run
     assert run.settings["minutes"] == 1 / 6
-    assert run.settings["evaluate_every"] == 200
+    assert run.settings["evaluate_every"] == max(1, planned // 10)
 
 
 def follow(workspace: Workspace, job: str) -> None:
