@@ -12,6 +12,7 @@ from ragstone.ui import session
 # Okabe and Ito's colours, which people with any kind of sight tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MINUTE, _HOUR = 60, 3_600
+_LARGE = 1_000  # from here on a number is shown whole
 
 
 def families() -> list[FamilyInfo]:
@@ -56,7 +57,9 @@ def lasting(seconds: float) -> str:
 
 def figure(value: float | None) -> str:
     """Return a measured number with four digits that count, or a dash."""
-    return "–" if value is None else f"{value:,.4g}"
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.4g}"
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
