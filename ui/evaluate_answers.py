@@ -22,7 +22,7 @@ _USUAL = 50  # questions; each takes from a tenth of a second to many
 
 def start(choice: Choice) -> None:
     """Let answers be measured with a file of questions."""
-    able = [one.id for one in session.client().generators() if one.available]
+    able = [one.id for one in session.generators() if one.available]
     versions = [str(entry.version) for entry in session.client().log(choice.dataset.name)]
     with st.form("measure-answers"):
         file = st.file_uploader(

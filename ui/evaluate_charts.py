@@ -23,7 +23,7 @@ class Point:
 
 
 def bars(points: Sequence[Point], title: str) -> None:
-    """Draw a bar for each measure and series, and what it may be as a line."""
+    """Draw a bar for each measure and series, from 0 to 1, and what it may be as a line."""
     if points:
         _show(specification(points, title, {"type": "bar", "opacity": 0.75}, zero=False))
 
@@ -54,13 +54,14 @@ def specification(
         "scale": {"domain": series, "range": list(COLOURS[: max(1, len(series))])},
         "legend": {"orient": "top", "columns": 1, "labelLimit": 600} if len(series) > 1 else None,
     }
+    scale = {} if zero else {"scale": {"domain": [0, 1]}}  # bars are shares
     shared = {"y": place, "yOffset": beside}
     layers: list[dict[str, Any]] = [
         {
             "mark": mark,
             "encoding": {
                 **shared,
-                "x": {"field": "value", "type": "quantitative", "title": title},
+                "x": {"field": "value", "type": "quantitative", "title": title, **scale},
                 "color": colour,
             },
         },

@@ -141,7 +141,7 @@ def _cell(value: float, interval: tuple[float, float] | None) -> str:
 
 def _origin(model: ModelInfo) -> None:
     name = trained.reference(model)
-    with shown():
+    with shown(), st.spinner("Counting licences"):
         _licences(session.client().licences(f"model:{name}"))
     looks = model.material.get("label") and "size" in model.config
     st.caption("How even the data are, and what the model makes of that:")

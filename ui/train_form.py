@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from ragstone.schemas.api import Facet
+from ragstone.schemas.api import FieldInfo
 from ragstone.schemas.models import FamilyInfo, SettingInfo
 from ragstone.schemas.runs import Plan
 from ragstone.ui import inert, session, trained, wording
@@ -26,8 +26,13 @@ _USUAL_FAMILY = "vae"  # of images; of other kinds the first one
 _NONE = "none"
 _TEXT = "text"
 _NEEDED = {"classifier": "label", "cyclegan": "label", "clip": "text"}  # they cannot do without
-# What every picture and recording has: nothing to be told of.
-_USUAL = {"modality", "media_type", "format", "height", "width", "mode", "rate", "channels"}
+# What every item, picture or recording has: nothing to be told of.
+_USUAL = set(
+    "modality media_type size title name source added "
+    "format height width mode rate channels".split()
+)
+_NOT_TOLD = ("quality.", "synthetic.", "language")  # beginnings of such names
+_EVERY = "evaluate_every"
 _VALIDATIONS = 10  # on the way, where the family makes none
 _PLAN = "training plan"
 
@@ -67,12 +72,13 @@ def show(choice: Choice) -> None:
     """Draw the form, and the plan of what it says."""
     with st.spinner("Looking at what can learn from this version"):
         known = trained.families()
-        facets = session.client().facets(choice.reference)
-    kinds = _fitting(facets)
+        held = trained.modalities(choice.reference, choice.version.digest)
+        fields = session.fields(choice.reference, choice.version.digest)
+    kinds = [kind for kind in _KINDS if kind.modality in held]
     if not kinds:
         st.info("This version holds nothing that a model learns from: texts, images, recordings.")
         return
-    order = _order(choice, kinds, known, facets)
+    order = _order(choice, kinds, known, fields)
     if st.button("Estimate the time", icon=":material/timer:", type="primary"):
         st.session_state.pop(_PLAN, None)
         with shown(), st.spinner("Reading the version and timing a few steps"):
@@ -92,7 +98,7 @@ def show(choice: Choice) -> None:
 
 
 def _order(
-    choice: Choice, kinds: Sequence[_Kind], known: Sequence[FamilyInfo], facets: Sequence[Facet]
+    choice: Choice, kinds: Sequence[_Kind], known: Sequence[FamilyInfo], fields: Sequence[FieldInfo]
 ) -> Order:
     with st.container(border=True):
         kind, family = _family(kinds, known)
@@ -112,7 +118,7 @@ def _order(
             help="At most, on this machine. Without a limit all steps of the family are made.",
         )
         settings: dict[str, Any] = {"minutes": _TIMES[time]} if _TIMES[time] else {}
-        settings |= {**kind.settings, **_fields(family, facets)}
+        settings |= {**kind.settings, **_fields(family, fields)}
         settings |= _on_the_way(family)
         settings |= _more(family, settings)
         restart = st.toggle(
@@ -121,13 +127,6 @@ def _order(
             help="Where a training of this name was stopped, its steps are given up.",
         )
     return Order(family.name, choice.reference, name.strip(), settings, restart)
-
-
-def _fitting(facets: Sequence[Facet]) -> list[_Kind]:
-    """Return what can be learnt from what a version holds."""
-    held = next((f.values for f in facets if f.field == "modality"), [])
-    modalities = {entry.value for entry in held if entry.items}
-    return [kind for kind in _KINDS if kind.modality in modalities]
 
 
 def _family(kinds: Sequence[_Kind], known: Sequence[FamilyInfo]) -> tuple[_Kind, FamilyInfo]:
@@ -153,10 +152,10 @@ def _family(kinds: Sequence[_Kind], known: Sequence[FamilyInfo]) -> tuple[_Kind,
     return kind, fitting[name]
 
 
-def _fields(family: FamilyInfo, facets: Sequence[Facet]) -> dict[str, str]:
+def _fields(family: FamilyInfo, fields: Sequence[FieldInfo]) -> dict[str, str]:
     """Return the fields of the metadata that the model is told of."""
-    named = [f.field for f in facets if f.field not in _USUAL and not f.field.startswith("quality")]
-    few = [f.field for f in facets if f.field in named and f.values and not f.others]
+    own = [f for f in fields if f.name not in _USUAL and not f.name.startswith(_NOT_TOLD)]
+    named, few = [f.name for f in own], [f.name for f in own if f.kind == "value"]
     needed, key = _NEEDED.get(family.name), f"field-{family.name}"
     label = few if needed == "label" else [_NONE, *few]
     text = named if needed == "text" else [_NONE, *named]
@@ -183,7 +182,7 @@ def _fields(family: FamilyInfo, facets: Sequence[Facet]) -> dict[str, str]:
 def _on_the_way(family: FamilyInfo) -> dict[str, int]:
     """Return how often the model is validated, where the family does it at the end alone."""
     default = {s.name: s.default for s in family.settings if s.part == "trainer"}
-    if default.get("evaluate_every"):
+    if default.get(_EVERY):
         return {}
     wanted = st.toggle(
         "Validate on the way",
@@ -191,7 +190,7 @@ def _on_the_way(family: FamilyInfo) -> dict[str, int]:
         key="on-the-way",
         help="Ten times, so that the curve shows how it goes. It takes a little longer.",
     )
-    return {"evaluate_every": max(1, int(default["steps"]) // _VALIDATIONS)} if wanted else {}
+    return {_EVERY: max(1, int(default["steps"]) // _VALIDATIONS)} if wanted else {}
 
 
 def _more(family: FamilyInfo, said: Mapping[str, Any]) -> dict[str, str]:
@@ -245,9 +244,17 @@ def _plan(order: Order, plan: Plan) -> None:
                     order.family,
                     order.dataset,
                     order.name,
-                    order.settings,
+                    _settled(order, plan),
                     restart=order.restart,
                 )
                 st.session_state.pop(_PLAN, None)
                 session.go(run=job.job)
                 st.rerun()
+
+
+def _settled(order: Order, plan: Plan) -> dict[str, Any]:
+    """Return the settings, with ten validations of the steps that there is time for."""
+    settings = dict(order.settings)
+    if _EVERY in settings:
+        settings[_EVERY] = min(int(settings[_EVERY]), max(1, plan.steps // _VALIDATIONS))
+    return settings

@@ -12,6 +12,7 @@ from ragstone.ui import session
 # Okabe and Ito's colours, which people with any kind of sight tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MINUTE, _HOUR = 60, 3_600
+_LARGE = 1_000  # from here on a number is shown whole
 
 
 def families() -> list[FamilyInfo]:
@@ -27,6 +28,11 @@ def offer(model: ModelInfo) -> ModelOffer:
 def sample(model: ModelInfo, **asked: Any) -> Sample:
     """Return what a model makes, kept for a while: the same request makes the same."""
     return _sample(session.client().url, reference(model), model.digest, asked)
+
+
+def modalities(version: str, digest: str) -> set[str]:
+    """Return what kinds of items a version has, which its digest names; raises as `facets`."""
+    return _modalities(session.client().url, version, digest)
 
 
 def reference(model: ModelInfo) -> str:
@@ -51,12 +57,20 @@ def lasting(seconds: float) -> str:
 
 def figure(value: float | None) -> str:
     """Return a measured number with four digits that count, or a dash."""
-    return "–" if value is None else f"{value:,.4g}"
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.4g}"
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _families(url: str) -> list[FamilyInfo]:  # noqa: ARG001  (another server may know others)
     return session.client().families()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _modalities(url: str, version: str, digest: str) -> set[str]:  # noqa: ARG001
+    (found,) = session.client().facets(version, ["modality"])
+    return {entry.value for entry in found.values if entry.items}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -100,6 +100,29 @@ def test_an_id_of_nothing_is_said_so(open_page: Open, taught: Workspace) -> None
     assert "'<b>'" in text(app)
 
 
+def test_a_diffusion_fills_in_and_changes_images(open_page: Open, taught: Workspace) -> None:
+    tiny = {"steps": 3, "batch": 4, "size": 8, "width": 8, "warmup": 1, "label": "side"}
+    taught.train_model("diffusion", "squares", "noise", {**tiny, "heads": 2})
+    item = taught.items("squares", limit=1)[0].item_id
+    app = open_page("generate", taught.path, model="noise", task="inpaint", of=item)
+    app.slider(key="solver-steps").set_value(2)
+    labelled(app.selectbox, "Solver").set_value("euler")
+    app.number_input(key="count").set_value(2)
+    app = click(app, "Make")
+    assert not app.exception
+    assert not app.error
+    asked = {"steps": 2, "solver": "euler", "guidance": 1.0, "count": 2}
+    made = taught.sample("noise", task="inpaint", images=[item], keep="top", each=True, **asked)
+    assert last(app).sample.pieces == made.pieces
+    app = open_page("generate", taught.path, model="noise", task="translate", of=item, label="left")
+    app.slider(key="strength").set_value(0.25)
+    app.slider(key="solver-steps").set_value(2)
+    app = click(app, "Make")
+    assert not app.error
+    assert last(app).asked["strength"] == 0.25
+    assert last(app).sample.conditions == {"label": "left"}
+
+
 def test_texts_go_on_and_show_what_they_copied(open_page: Open, taught: Workspace) -> None:
     app = open_page("generate", taught.path, model="writes", prompt="Stone 1 lies", seed="2")
     app.slider(key="tokens").set_value(60)

@@ -11,6 +11,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from ragstone.client import connect, find_server
+from ragstone.ui import trained
 from ragstone.ui.train_compare import differing
 from ragstone.ui.train_curves import Line, option
 from ragstone.ui.train_form import changed
@@ -76,6 +77,9 @@ def test_a_training_is_estimated_started_and_done(open_page: Open, taught: Works
     assert not app.exception
     assert re.search(r"About \d+ s on this machine", text(app))
     assert "planned, gru on notes" in text(app)
+    steps = re.search(r"gru on notes(\d[\d,]*) steps?", text(app))
+    assert steps is not None
+    planned = int(steps.group(1).replace(",", ""))
     app.text_input[0].set_value("other").run()  # a plan of something else is none
     assert "Start training" not in [button.label for button in app.button]
     app.text_input[0].set_value("planned").run()
@@ -86,10 +90,10 @@ def test_a_training_is_estimated_started_and_done(open_page: Open, taught: Works
     follow(taught, job)
     app = app.run()
     assert not app.exception
-    assert "planned@1: gru on notes@1" in text(app)
+    assert f"planned@1: gru on notes@{taught.log('notes')[0].version}" in text(app)
     run = taught.run(job).run
     assert run.settings["minutes"] == 1 / 6
-    assert run.settings["evaluate_every"] == 200
+    assert run.settings["evaluate_every"] == max(1, planned // 10)
 
 
 def follow(workspace: Workspace, job: str) -> None:
@@ -199,6 +203,21 @@ def test_runs_are_compared(open_page: Open, taught: Workspace) -> None:
     for chart in charts(app):
         assert [line["name"] for line in chart["series"]] == list(settings)[1:]
     assert len(app.get("image") or app.get("imgs")) == 2
+
+
+def test_numbers_and_times_are_read_at_a_glance() -> None:
+    assert [trained.figure(value) for value in (None, 0.123456, 12.3456, 12_345.6)] == [
+        "–",
+        "0.1235",
+        "12.35",
+        "12,346",
+    ]
+    assert [trained.lasting(value) for value in (0.2, 59, 200, 7_500)] == [
+        "less than a second",
+        "59 s",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]
 
 
 def test_what_does_not_differ_is_left_out() -> None:
