@@ -84,6 +84,7 @@ class FamilyInfo:
     material: str  # what it learns from, and makes
     about: str
     settings: list[SettingInfo]
+    finds_odd: bool  # a model of it tells how odd an image is
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,15 @@ from ragstone.ui import (
     explore_filters,
     explore_grid,
     explore_map,
+    explore_oddest,
     explore_spread,
     session,
 )
 from ragstone.ui.explore_filters import Wanted
 from ragstone.ui.session import Choice
 
-_GRID, _MAP = "Grid", "Map"
-_VIEWS = (_GRID, _MAP)
+_GRID, _MAP, _ODDEST = "Grid", "Map", "Oddest first"
+_VIEWS = (_GRID, _MAP, _ODDEST)
 _AT_ONCE = 1_000  # ids in a request
 
 
@@ -47,10 +48,10 @@ def page() -> None:
     )
     left, right = st.columns([3, 1], gap="medium")
     with left:
-        chosen = None
-        if view == _MAP:
-            chosen = explore_map.chart(choice, wanted, fields).items
-        if chosen is None:
+        chosen = explore_map.chart(choice, wanted, fields).items if view == _MAP else None
+        if view == _ODDEST:
+            explore_oddest.show(choice)
+        elif chosen is None:
             _items(choice, wanted)
         else:
             _chosen(choice, chosen)

@@ -259,3 +259,19 @@ def test_markup_is_shown_and_not_obeyed(open_page: Open) -> None:
         assert "<" not in re.sub(r"</?(div|span|mark|bdi)(?=[ >])[^<>]*>", "", part.value)
     for part in (*app.markdown, *app.caption, *app.error, *app.info):
         assert "<" not in part.value
+
+
+def test_the_oddest_images_come_first(open_page: Open, taught: Workspace) -> None:
+    app = open_page("explore", taught.path, dataset="squares", view="Oddest first", by="draws@1")
+    assert not app.exception
+    (box,) = [one for one in app.selectbox if one.label == "As seen by"]
+    assert box.options == ["draws@1", "draws@2"]  # the other one writes
+    oddest = [one.item_id for one in taught.anomalies("squares", "draws@1", limit=24)]
+    shown = [b.key.removeprefix("open-") for b in app.button if (b.key or "").startswith("open-")]
+    assert shown == oddest
+
+
+def test_without_a_model_that_tells_the_page_says_how(open_page: Open) -> None:
+    app = open_page("explore", dataset="stones", view="Oddest first")
+    assert not app.exception
+    assert any("Train an autoencoder" in part.value for part in app.info)

@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from ragstone.models.families import FAMILIES, GOING_ON, WITHOUT_TEXT, Family
+from ragstone.models.images import ImageModel
 from ragstone.schemas.models import FamilyInfo, ModelOffer, SettingInfo
 from ragstone.training.materials.image_tasks import tasks_of
 from ragstone.training.materials.known import MATERIALS
@@ -21,7 +22,7 @@ _IMAGES = "images"
 def families() -> list[FamilyInfo]:
     """Return all families, with their settings and what these are when nobody says."""
     return [
-        FamilyInfo(name, known.material, known.about, _settings(known))
+        FamilyInfo(name, known.material, known.about, _settings(known), _finds_odd(known))
         for name, known in FAMILIES.items()
     ]
 
@@ -48,6 +49,14 @@ def offer(registry: Registry, model: str) -> ModelOffer:
         prompt=material not in WITHOUT_TEXT or bool(getattr(codec, "texts", None)),
         goes_on=material in GOING_ON,
     )
+
+
+def _finds_odd(known: Family) -> bool:
+    """Tell whether a network of the family has a way of its own, or likelihoods to tell by."""
+    made = known.build
+    if not (isinstance(made, type) and issubclass(made, ImageModel)):
+        return False
+    return made.oddness is not ImageModel.oddness or "log_prob" in made.capabilities
 
 
 def _settings(known: Family) -> list[SettingInfo]:
