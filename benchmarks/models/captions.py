@@ -110,7 +110,7 @@ def recalls(
     network: CLIP, pixels: Pixels, encode: Callable[[list[str]], Vectors], captions: list[list[str]]
 ) -> list[float]:
     """Return the part of the captions whose photograph is among the first ones found."""
-    network.eval()
+    network.cpu().eval()
     images = network.encode(scaled(torch.from_numpy(pixels)))
     texts = [text for own in captions for text in own]
     owners = torch.tensor([number for number, own in enumerate(captions) for _ in own])

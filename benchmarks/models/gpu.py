@@ -1,6 +1,6 @@
 """The goals that take a GPU, in one table: a language model, how busy the GPU is, a translation.
 
-Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/gpu.py [--only loss busy translation]
+Run: RAGSTONE_DATA=/path/to/data python benchmarks/models/gpu.py [--only NAME ...]
 
 Without a GPU it says so and ends. `--smoke` runs all of it, tiny, on any machine: whether it works,
 not how well.
@@ -11,6 +11,10 @@ not how well.
   in PaLM (Chowdhery and others, 2022): 6 times the parameters and 12 times layers, width and
   context, for each token.
 * translation: Multi30k, as `benchmarks/models/translation.py` measures it, where that is there.
+* noise: a diffusion of pixels that predicts noise (Ho and others, 2020) on MNIST: distance of 10,000
+  samples to the training images, and coverage of the test images.
+* pixelcnn, realnvp, glow: MNIST, as `benchmarks/models/likelihood.py` measures it, at length.
+* captions: Flickr8k, as `benchmarks/models/captions.py` measures it, larger.
 """
 
 from __future__ import annotations
@@ -26,18 +30,24 @@ from pathlib import Path
 from time import monotonic
 
 import torch
+from _mnist import coverage, extractor, fd, images_of, load
 from torch import nn
 
+from ragstone.models.diffusion import Diffusion
+from ragstone.models.diffusion_settings import DiffusionConfig
 from ragstone.models.gpt import GPT, GPTConfig
+from ragstone.models.images import unscaled
 from ragstone.models.tokenizers import make_tokenizer
 from ragstone.training.feeding import TokenData
+from ragstone.training.feeding_images import ImageData
 from ragstone.training.optimising import Optimisers
 from ragstone.training.settings import TrainingSettings
 from ragstone.training.trainer import Trainer
 
 # Dense bfloat16 operations a second, as their makers state them.
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12, "4090": 165e12}
-TRANSLATION = Path(__file__).with_name("translation.py")
+HERE = Path(__file__).parent
+DRAWN, AT_ONCE = 10_000, 500  # images
 
 
 @dataclass(frozen=True)
@@ -125,22 +135,84 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def translation(chosen: argparse.Namespace) -> str:
-    """Run the benchmark of translation, which prints its own table; return its last line."""
-    if not TRANSLATION.is_file():
-        return "not measured: there is no benchmarks/models/translation.py here"
+def noise(chosen: argparse.Namespace) -> str:
+    """Return distance and coverage of what a diffusion of pixels makes."""
+    data = Path(os.environ.get("RAGSTONE_DATA") or sys.exit("RAGSTONE_DATA is not set"))
+    x_train, y_train, x_test, y_test = load(data)
+    network, recipe, drawn = {"width": 64}, {"steps": 30_000, "batch": 128}, DRAWN
     if chosen.smoke:
-        return "not part of the smoke test: it has one of its own"
-    command = [sys.executable, str(TRANSLATION), *chosen.translation_options.split()]
-    done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE)
-    print(done.stdout)
-    return done.stdout.strip().splitlines()[-1].strip("| ")
+        network, recipe, drawn = {"width": 8, "halvings": 1}, {"steps": 2, "batch": 4}, 20
+        x_train, y_train, x_test, y_test = x_train[:99], y_train[:99], x_test[:99], y_test[:99]
+    told = {"predicts": "noise", "noise_schedule": "cosine", "solver": "ddpm"}
+    torch.manual_seed(chosen.seed)
+    steps = 4 if chosen.smoke else 250
+    made_of = {"size": 28, "labels": 10, "solver_steps": steps, **told, **network}
+    model = Diffusion(DiffusionConfig.of(made_of))
+    default = {"optimiser": "adamw", "learning_rate": 5e-4, "weight_decay": 0.0, "ema": 0.9995}
+    settings = TrainingSettings.of({**default, "checkpoint_every": 0, **recipe})
+    feed = ImageData(images_of(x_train, y_train), images_of(x_test[:512], y_test[:512]))
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(model, feed, settings, Path(folder)).fit()
+    device = next(model.parameters()).device
+    rng, each = torch.Generator(device).manual_seed(chosen.seed), min(AT_ONCE, drawn // 10)
+    with torch.inference_mode():
+        images = [
+            unscaled(model.sample(rng, each, label)).cpu()
+            for label in range(10)
+            for _ in range(drawn // 10 // each)
+        ]
+    measure = extractor(data)
+    made = measure.features(torch.cat(images).numpy())
+    real, held_out = measure.features(x_train), measure.features(x_test)
+    return f"{fd(real, made):.2f}, {coverage(held_out, made):.3f} ({measure.name})"
 
 
+def told_by(script: str, *options: str) -> Callable[[argparse.Namespace], str]:
+    """Return what runs another benchmark, prints its table and returns its last line."""
+
+    def measure(chosen: argparse.Namespace) -> str:
+        if chosen.smoke:
+            return "not part of the smoke test: it is run by itself"
+        own = chosen.translation_options.split() if script == "translation.py" else []
+        command = [sys.executable, str(HERE / script), *options, *own]
+        done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE)
+        print(done.stdout)
+        return done.stdout.strip().splitlines()[-1].strip("| ")
+
+    return measure
+
+
+def sets(**values: object) -> list[str]:
+    """Return settings as the other benchmarks take them."""
+    return [f"--set={name}={value}" for name, value in values.items()]
+
+
+LONG = sets(steps=40_000, batch=128, learning_rate=1e-3)
 GOALS = {
     "loss": Goal("nanoGPT's 10.65 M, tiny-shakespeare, validation loss", "1.4697, aim 1.45", loss),
     "busy": Goal("GPT of 124 M, part of the GPU's arithmetic", "31 %", busy),
-    "translation": Goal("Multi30k, Transformer of 9 M, BLEU", "36.5", translation),
+    "translation": Goal("Multi30k, Transformer of 9 M, BLEU", "36.5", told_by("translation.py")),
+    "noise": Goal("DDPM of pixels, MNIST, FD and coverage", "2, 0.95", noise),
+    "pixelcnn": Goal(
+        "PixelCNN, binarised MNIST, nats",
+        "81.5",
+        told_by("likelihood.py", "pixelcnn", *sets(width=128, depth=12), *LONG),
+    ),
+    "realnvp": Goal(
+        "RealNVP, MNIST, bits per dimension",
+        "1.06",
+        told_by("likelihood.py", "realnvp", *sets(width=128, depth=4), *LONG),
+    ),
+    "glow": Goal(
+        "Glow, MNIST, bits per dimension",
+        "1.06",
+        told_by("likelihood.py", "glow", *sets(width=256), *LONG),
+    ),
+    "captions": Goal(
+        "clip, Flickr8k, recall of held-out photographs",
+        "recall@10",
+        told_by("captions.py", "--size", "96", "--width", "48", "--steps", "3000"),
+    ),
 }
 
 

@@ -88,7 +88,7 @@ def main() -> None:
         Trainer(model, feed, settings, Path(folder), _show).fit()
     minutes = (process_time() - begun) / 60
     levels = binarised(test) if network.get("pixels") == "binary" else test
-    nats = measured(model.eval(), levels, chosen.seed)
+    nats = measured(model.cpu().eval(), levels, chosen.seed)
     bits = nats / SIDE**2 / math.log(2)
     print(f"{chosen.family} {network} {training}")
     print("| family | parameters | images seen | nats | bits per dimension | CPU minutes |")

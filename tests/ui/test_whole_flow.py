@@ -41,6 +41,16 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """A page; how it looked in the end is kept, also when something was not found on it."""
+    opened = Visit(browser, 1280, 900)
+    yield opened
+    opened.shot("flow-last")
+    opened.page.close()
+    assert opened.foreign == []
+
+
 def upload(page: Page, files: dict[str, str]) -> None:
     """Upload files by the form of the page Datasets."""
     page.get_by_role("button", name="Upload files").click()
@@ -61,8 +71,7 @@ def metric(page: Page, label: str, value: str) -> None:
     expect(found.filter(has_text=value).first).to_be_visible(timeout=3 * WAIT)
 
 
-def test_from_files_to_what_a_model_makes_of_them(browser: Browser, url: str) -> None:
-    visit = Visit(browser, 1280, 900)
+def test_from_files_to_what_a_model_makes_of_them(visit: Visit, url: str) -> None:
     page = visit.page
 
     page.goto(f"{url}/datasets")
@@ -97,7 +106,7 @@ def test_from_files_to_what_a_model_makes_of_them(browser: Browser, url: str) ->
     visit.shot("flow-4-feedback")
 
     page.goto(f"{url}/train?dataset=stones&family=gru&time=Ten+seconds")
-    page.get_by_role("button", name="Estimate the time").click()
+    page.get_by_role("button", name="Estimate the time").click(timeout=3 * WAIT)
     page.get_by_role("button", name="Start training").click(timeout=3 * WAIT)
     expect(page.get_by_text("stones-gru@1").first).to_be_visible(timeout=3 * WAIT)
     visit.shot("flow-5-trained")
@@ -113,8 +122,6 @@ def test_from_files_to_what_a_model_makes_of_them(browser: Browser, url: str) ->
     page.goto(f"{url}/datasets?dataset=stones&show=Differences")
     expect(page.get_by_text(re.compile("1 added|added 1|Added")).first).to_be_visible()
     visit.shot("flow-7-difference")
-    assert visit.foreign == []
-    page.close()
 
 
 def test_two_browsers_and_the_command_line_at_once(
