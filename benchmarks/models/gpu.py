@@ -11,8 +11,8 @@ not how well.
   in PaLM (Chowdhery and others, 2022): 6 times the parameters and 12 times layers, width and
   context, for each token.
 * translation: Multi30k, as `benchmarks/models/translation.py` measures it, where that is there.
-* noise: a diffusion of pixels that predicts noise (Ho and others, 2020) on MNIST: distance of 10,000
-  samples to the training images, and coverage of the test images.
+* noise: a diffusion of pixels that predicts noise (Ho and others, 2020) on MNIST: distance of
+  10,000 samples to the training images, and coverage of the test images.
 * pixelcnn, realnvp, glow: MNIST, as `benchmarks/models/likelihood.py` measures it, at length.
 * captions: Flickr8k, as `benchmarks/models/captions.py` measures it, larger.
 """
