@@ -97,6 +97,7 @@ def test_from_files_to_what_a_model_makes_of_them(visit: Visit, url: str) -> Non
     visit.shot("flow-3-citation")
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("open="))
 
     page.get_by_role("radio", name="Thumbs down").click()
     page.get_by_role("combobox", name=re.compile("What is wrong with it")).fill("incomplete")
