@@ -20,10 +20,10 @@ def show(choice: Choice) -> None:
     if not models:
         st.info("Train an autoencoder, a flow or a classifier of images first: it tells.")
         return
-    wanted = session.at("by")
+    wanted = session.at("eye")
     index = models.index(wanted) if wanted in models else len(models) - 1
     model = st.selectbox("As seen by", models, index=index)
-    session.go(by=model)
+    session.go(eye=model)
     found = _oddest(choice, model)
     if not found:
         st.info("This version has no image that the model could look at.")

@@ -33,7 +33,7 @@ def how_far(progress: JobProgress | None) -> tuple[float | None, str]:
     The one place that knows what the progress of each kind of job is made of.
     """
     if progress is None:
-        return None, "waits for its turn"
+        return None, "has begun"
     if isinstance(progress, IngestProgress):
         done, total = progress.seen, progress.total
         words = f"{done:,} of {total:,} inputs" if total else wording.count(done, "input")
@@ -49,6 +49,11 @@ def how_far(progress: JobProgress | None) -> tuple[float | None, str]:
     left = progress.seconds_left
     rest = f"about {wording.duration(left)} left" if left is not None else ""
     return share, ", ".join(part for part in (progress.stage, words.strip(", "), rest) if part)
+
+
+def said(job: JobInfo) -> str:
+    """Return how far a job is that runs or waits, in words."""
+    return how_far(job.progress)[1] if job.state == "running" else "waits for its turn"
 
 
 def outcome(job: JobInfo) -> str:
@@ -159,13 +164,13 @@ def _watch_one(id: str) -> None:  # noqa: A002
 
 
 def _running(job: JobInfo, *, name_dataset: bool) -> None:
-    share, words = how_far(job.progress)
+    share, _ = how_far(job.progress)
     of = f" of {job.dataset}" if name_dataset else ""
     inert.show(inert.title(f"{kind(job)}{of}"), inert.facts(job.message, job.model))
     if share is not None:
         st.progress(share)
     with st.container(horizontal=True, vertical_alignment="center"):
-        inert.show(inert.facts(words if job.state == "running" else "waits for its turn"))
+        inert.show(inert.facts(said(job)))
         if st.button("Cancel", icon=":material/close:", type="tertiary", key=f"cancel-{job.job}"):
             cancel(job.job)
 

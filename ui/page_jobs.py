@@ -118,7 +118,7 @@ def _table(jobs: Sequence[JobInfo]) -> None:
 
 
 def _how(job: JobInfo) -> str:
-    return jobs_live.how_far(job.progress)[1] if not job.ended_for_good else jobs_live.outcome(job)
+    return jobs_live.outcome(job) if job.ended_for_good else jobs_live.said(job)
 
 
 # ---------------------------------------------------------------- one job

@@ -8,24 +8,16 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 import ragstone
 from ragstone.encoders.base import TextEncoder
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
-SHOTS = Path("artefacts")
-WAIT = 60_000  # ms; the first page loads the modules
-LAUNCH = (
-    "import sys; from ragstone.ui import launch;launch(sys.argv[1], port=0, open_browser=False)"
-)
+from .visiting import CHROMIUM, SHOTS, WAIT, Visit, chromium, shown
+
 KINDS = ("granite quartz feldspar", "a pump with a button", "the sea and its shells")
 LASSO = (36, 28)  # pixels from the corner of the chart
 CORNERS = 32
@@ -43,25 +35,14 @@ def url(tmp_path_factory: pytest.TempPathFactory, encoder: TextEncoder) -> Itera
     workspace = folder / "workspace"
     with ragstone.open(workspace, create=True, encoder=encoder, ingestion={"workers": 0}) as opened:
         opened.ingest([folder / "rows.jsonl"], "rocks", text="text", id="id")
-    process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, str(workspace)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with shown(workspace) as address:
+        yield address
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser: Browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1280, "height": 1100})
-        opened.set_default_timeout(WAIT)
-        yield opened
-        browser.close()
+    with chromium() as browser:
+        yield Visit(browser, 1280, 1100).page
 
 
 def drag_around(page: Page, chart: Locator, left: float, right: float) -> None:

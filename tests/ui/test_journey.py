@@ -17,18 +17,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from ragstone.server.run import running
 from ragstone.workspace import Workspace
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
-SHOTS = Path("artefacts")
-WAIT = 60_000  # ms; the first search loads the encoder
-LAUNCH = (
-    "import sys; from ragstone.ui import launch;launch(sys.argv[1], port=0, open_browser=False)"
-)
+from .visiting import CHROMIUM, WAIT, Visit, chromium, shown
 
 expect.set_options(timeout=WAIT)
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
@@ -37,15 +31,8 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is no
 @pytest.fixture(scope="module")
 def url(built: Path) -> Iterator[str]:
     """The pages as `ragstone ui` starts them."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, str(built)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with shown(built) as address:
+        yield address
 
 
 @pytest.fixture
@@ -73,30 +60,8 @@ def pages_alone(workspace: Workspace) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
-
-
-class Visit:
-    """A page, with what it asked of other hosts and what it complained about."""
-
-    def __init__(self, browser: Browser, width: int, height: int) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
-        self.page.set_default_timeout(WAIT)
-        self.foreign: list[str] = []
-        self.page.on("request", self._note)
-
-    def _note(self, request: object) -> None:
-        address = str(getattr(request, "url", ""))
-        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", address):
-            self.foreign.append(address)
-
-    def shot(self, name: str) -> None:
-        SHOTS.mkdir(exist_ok=True)
-        self.page.wait_for_timeout(700)  # animations of the drawer
-        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
 
 @pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desk", "phone"])

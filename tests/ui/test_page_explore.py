@@ -262,7 +262,7 @@ def test_markup_is_shown_and_not_obeyed(open_page: Open) -> None:
 
 
 def test_the_oddest_images_come_first(open_page: Open, taught: Workspace) -> None:
-    app = open_page("explore", taught.path, dataset="squares", view="Oddest first", by="draws@1")
+    app = open_page("explore", taught.path, dataset="squares", view="Oddest first", eye="draws@1")
     assert not app.exception
     (box,) = [one for one in app.selectbox if one.label == "As seen by"]
     assert box.options == ["draws@1", "draws@2"]  # the other one writes

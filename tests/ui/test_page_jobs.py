@@ -53,7 +53,7 @@ JOB = JobInfo(
 @pytest.mark.parametrize(
     ("progress", "share", "words"),
     [
-        (None, None, "waits for its turn"),
+        (None, None, "has begun"),
         (
             IngestProgress("reading", 5, 20, 0, 1.0, 15.0, ItemCounts()),
             0.25,
