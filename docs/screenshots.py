@@ -17,6 +17,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+import ragstone
+
 PICTURES = Path(__file__).with_name("pictures")
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
@@ -24,6 +26,7 @@ SIZE = {"width": 1280, "height": 800}
 PATIENCE = 120_000  # ms; the first search loads the encoder
 COLOURS = 128  # of a picture: text and few colours need no more
 QUESTION = "What is granite made of?"
+WORKSPACE = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(".demo")
 
 
 @contextmanager
@@ -62,25 +65,29 @@ def ask(page: Page, url: str) -> None:
 
 
 def explore(page: Page, url: str) -> None:
-    """Wait for the cards of the digits."""
-    page.goto(f"{url}/explore?dataset=digits")
-    expect(page.get_by_role("heading", name="Explore")).to_be_visible()
-    page.wait_for_timeout(5_000)  # thumbnails
+    """Wait for the map of the digits."""
+    page.goto(f"{url}/explore?dataset=digits&view=Map&colour=digit")
+    expect(page.locator("[class*='st-key-map-'] canvas").first).to_be_visible()
+    page.wait_for_timeout(5_000)  # points and thumbnails
+    page.mouse.wheel(0, 330)
 
 
 def train(page: Page, url: str) -> None:
     """Open the newest run, and wait for its curves."""
-    page.goto(f"{url}/train?dataset=digits")
-    expect(page.get_by_role("heading", name="Train")).to_be_visible()
-    page.wait_for_timeout(5_000)
+    with ragstone.connect(WORKSPACE) as client:
+        run = client.runs()[0].run
+    page.goto(f"{url}/train?run={run}")
+    expect(page.locator("canvas").first).to_be_visible()
+    page.wait_for_timeout(4_000)
 
 
 def generate(page: Page, url: str) -> None:
-    """Let the newest model make something."""
-    page.goto(f"{url}/generate")
+    """Let the newest model draw each digit of a label."""
+    page.goto(f"{url}/generate?label=3")
     page.get_by_role("button", name="Make", exact=True).click()
     expect(page.get_by_role("heading", name="What it made")).to_be_visible()
-    page.wait_for_timeout(3_000)
+    page.wait_for_timeout(6_000)
+    page.mouse.wheel(0, 420)
 
 
 PAGES: dict[str, Callable[[Page, str], None]] = {
@@ -95,8 +102,7 @@ PAGES: dict[str, Callable[[Page, str], None]] = {
 
 def main() -> None:
     """Take all pictures."""
-    workspace = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(".demo")
-    with shown(workspace) as url, sync_playwright() as playwright:
+    with shown(WORKSPACE) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, visit in PAGES.items():
             page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]

@@ -140,7 +140,12 @@ def _quality(points: Sequence[QualityPoint]) -> None:
             "data": {"values": rows},
             "mark": {"type": "line", "point": {"size": 50}},
             "encoding": {
-                "x": {"field": "time", "type": "temporal", "title": None},
+                "x": {
+                    "field": "time",
+                    "type": "temporal",
+                    "title": None,
+                    "axis": {"format": "%b %d, %H:%M", "tickCount": 4},
+                },
                 "y": {
                     "field": "value",
                     "type": "quantitative",
