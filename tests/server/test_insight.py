@@ -38,7 +38,7 @@ def test_answers_are_listed_newest_first(asked: Workspace, client: Client) -> No
         "What is basalt?",
         "Who won the 1987 chess championship?",
     ]
-    assert found.total == client.answers().total >= 3
+    assert client.answers().total >= found.total >= 3  # of all datasets, and of one
     assert client.answers("rocks", limit=1, offset=1).answers == found.answers[1:]
 
 
