@@ -179,7 +179,10 @@ class JobSettings(_Section):
     """How a server works on jobs."""
 
     workers: int = Field(
-        1, ge=1, le=16, description="Processes that work on jobs, each with a model of its own."
+        1,
+        ge=1,
+        le=16,
+        description="Processes that work on jobs, each with a model of its own; one more trains.",
     )
     keep_days: float = Field(
         7.0,

@@ -178,6 +178,14 @@ def test_a_server_that_ends_goes_on_when_it_is_back(
         assert [p.step for p in points] == sorted({p.step for p in points})
 
 
+def test_nothing_else_waits_for_a_training(told: Client, tmp_path: Path) -> None:
+    job = told.submit_train("gru", "notes", "beside", LONG)
+    wait_until(told, job.job, lambda info: steps(info) > 0)
+    (tmp_path / "marl.txt").write_text("Marl is a stone too.")
+    assert told.ingest(tmp_path, "marl").items.added == 1
+    assert told.job(job.job).state == "running"
+
+
 def test_what_cannot_work_is_refused_before_there_is_a_job(told: Client) -> None:
     before = told.jobs()
     with pytest.raises(UnknownDataset):

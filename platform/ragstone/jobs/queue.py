@@ -1,6 +1,7 @@
 """The queue of a server: jobs wait, are computed in processes of their own, and are committed here.
 
-One thread per working process takes the next job, hands it over, listens, and commits.
+One thread per working process takes the next job, hands it over, listens, and commits. Trainings,
+which may take hours, have a process of their own: nothing else waits for one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from ragstone.errors import JobCancelled, JobConflict, RagstoneError
 from ragstone.jobs.folder import JobFolder
 from ragstone.jobs.process import WorkerProcess
+from ragstone.jobs.spec import TrainSpec
 from ragstone.jobs.work import HeardNews, News, Outcome, StateAfter, Task, Work, state_after
 from ragstone.schemas.api import JobProgress
 
@@ -48,6 +50,7 @@ class _Live:
     """A job that waits or runs here."""
 
     job: str
+    trains: bool
     progress: JobProgress | None = None
     revision: int = 1
     worker: WorkerProcess | None = None
@@ -68,14 +71,17 @@ class JobQueue:
     def __init__(self, store: Store, records: Records, open_job: Open, workers: int) -> None:
         self._store, self._records, self._open = store, records, open_job
         self._news = threading.Condition()  # guards all below
-        self._waiting: deque[str] = deque()
+        self._waiting: dict[bool, deque[str]] = {False: deque(), True: deque()}  # trainings: True
         self._live: dict[str, _Live] = {}
         self._stopping = False
         for job in records.waiting():
-            records.queue(job, records.spec(job))
-            self._add(job)
-        names = [f"ragstone-job-{number}" for number in range(workers)]
-        self._threads = [threading.Thread(target=self._work, name=name) for name in names]
+            spec = records.spec(job)
+            records.queue(job, spec)
+            self._add(job, spec)
+        self._threads = [
+            threading.Thread(target=self._work, args=[trains], name=f"ragstone-job-{number}")
+            for number, trains in enumerate([*[False] * workers, True])
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -108,13 +114,14 @@ class JobQueue:
     def submit(self, spec: JobSpec) -> JobInfo:
         """Put a new job at the end of the queue."""
         job = self._records.add(spec, "queued")
-        self._add(job)
+        self._add(job, spec)
         return self.info(job)
 
     def resubmit(self, job: str) -> JobInfo:
         """Put a job that has ended at the end of the queue again."""
-        self._records.queue(job, replace(self._records.spec(job), served=True))
-        self._add(job)
+        spec = replace(self._records.spec(job), served=True)
+        self._records.queue(job, spec)
+        self._add(job, spec)
         return self.info(job)
 
     def cancel(self, job: str) -> bool:
@@ -134,9 +141,10 @@ class JobQueue:
             live.cancelled = True
             if live.worker:
                 live.worker.stop()
-            waiting = job in self._waiting
+            queue = self._waiting[live.trains]
+            waiting = job in queue
             if waiting:
-                self._waiting.remove(job)
+                queue.remove(job)
         if waiting:
             self._finish(live)
         with self._news:
@@ -165,16 +173,17 @@ class JobQueue:
 
     # ------------------------------------------------------------ what the threads do
 
-    def _add(self, job: str) -> None:
+    def _add(self, job: str, spec: JobSpec) -> None:
+        trains = isinstance(spec, TrainSpec)
         with self._news:
-            self._live[job] = _Live(job)
-            self._waiting.append(job)
+            self._live[job] = _Live(job, trains)
+            self._waiting[trains].append(job)
             self._news.notify_all()
 
-    def _work(self) -> None:
+    def _work(self, trains: bool) -> None:  # noqa: FBT001
         worker: WorkerProcess | None = None
         while not self._stopping:
-            live = self._take(worker)
+            live = self._take(worker, self._waiting[trains])
             if live is not None:
                 worker = worker or WorkerProcess()
                 self._run(live, worker)
@@ -185,14 +194,14 @@ class JobQueue:
         if worker is not None:
             worker.close()
 
-    def _take(self, worker: WorkerProcess | None) -> _Live | None:
+    def _take(self, worker: WorkerProcess | None, waiting: deque[str]) -> _Live | None:
         """Wait for a job; None at the end, or when a warm process has waited long enough."""
         with self._news:
             patience = _WARM_SECONDS if worker else None
-            self._news.wait_for(lambda: self._waiting or self._stopping, patience)
-            if self._stopping or not self._waiting:
+            self._news.wait_for(lambda: waiting or self._stopping, patience)
+            if self._stopping or not waiting:
                 return None
-            return self._live[self._waiting.popleft()]
+            return self._live[waiting.popleft()]
 
     def _run(self, live: _Live, worker: WorkerProcess) -> None:
         def run(task: Task, on_news: HeardNews = lambda _: None) -> Outcome:
