@@ -572,6 +572,8 @@ class RetrievalEvaluation:
     gate: GateResult | None = None
     evaluation: str = ""  # id under which it is kept
     created: datetime | None = None
+    # Of `modes`, 95 %, by bootstrap over the queries; measurements of before have none.
+    intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 import streamlit as st
@@ -110,30 +111,39 @@ def _one(found: RetrievalEvaluation, *, alone: bool) -> None:
 def _measures(found: Sequence[RetrievalEvaluation]) -> None:
     """A table of all measures by mode, and the same as bars."""
     names = list(dict.fromkeys(name for one in found for of in one.modes.values() for name in of))
-    series = {
-        f"{mode}" if len(found) == 1 else f"{mode}, {number}: version {one.version}": of
+    points = {
+        f"{mode}" if len(found) == 1 else f"{mode}, {number}: version {one.version}": {
+            name: Point(name, mode, value, *one.intervals.get(mode, {}).get(name, (None, None)))
+            for name, value in of.items()
+        }
         for number, one in enumerate(found, start=1)
         for mode, of in one.modes.items()
     }
     st.dataframe(
         {
-            "Mode": list(series),
-            **{
-                name: [f"{of[name]:.4f}" if name in of else "–" for of in series.values()]
-                for name in names
-            },
+            "Mode": list(points),
+            **{name: [_sure(of.get(name)) for of in points.values()] for name in names},
         },
         hide_index=True,
     )
     evaluate_charts.bars(
         [
-            Point(name, mode, of[name])
-            for mode, of in series.items()
+            replace(of[name], series=series)
+            for series, of in points.items()
             for name in names
             if name in of
         ],
-        "mean over the queries",
+        "mean over the queries, with its 95 % interval",
     )
+
+
+def _sure(point: Point | None) -> str:
+    """Return a mean with its interval, where that is known."""
+    if point is None:
+        return "–"
+    if point.low is None or point.high is None:
+        return f"{point.value:.4f}"
+    return f"{point.value:.4f} ({point.low:.3f} to {point.high:.3f})"
 
 
 def _losses(comparison: RankingComparison, key: str) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ragstone.evaluation.bootstrap import RESAMPLES, differences, interval, resampled_means
+from ragstone.evaluation.bootstrap import (
+    RESAMPLES,
+    differences,
+    interval,
+    intervals,
+    resampled_means,
+)
 
 
 def test_resamples_are_the_same_each_time_and_of_the_right_spread() -> None:
@@ -47,3 +53,12 @@ def test_equal_rankings_differ_in_nothing() -> None:
     same = {"ndcg@10": np.array([0.1, 0.9])}
     found = differences(same, same)["ndcg@10"]
     assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_the_interval_of_a_mean_holds_it_and_narrows_with_more_queries() -> None:
+    rng = np.random.default_rng(0)
+    few, many = ({"ndcg@10": rng.random(count)} for count in (20, 2_000))
+    narrow, wide = (intervals(scores)["ndcg@10"] for scores in (many, few))
+    assert wide[0] < few["ndcg@10"].mean() < wide[1]
+    assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 4
+    assert intervals({"ndcg@10": np.ones(9)}) == {"ndcg@10": (1.0, 1.0)}

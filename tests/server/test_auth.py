@@ -26,6 +26,8 @@ from ragstone.workspace import Workspace
 
 GUARDED = [
     ("GET", "/v1/overview"),
+    ("GET", "/v1/about"),
+    ("GET", "/v1/usage"),
     ("PUT", "/v1/uploads/01ARZ3NDEKTSV4RRFFQ69G5FAV/rocks"),
     ("GET", "/v1/datasets"),
     ("GET", "/v1/datasets/rocks/versions"),

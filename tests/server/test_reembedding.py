@@ -191,6 +191,7 @@ def test_routes_of_golden_queries(http: httpx.Client, owned: Workspace, tmp_path
     assert http.post("/datasets/rocks/golden", json=body).json() == expected
     assert http.get("/datasets/rocks/golden").json() == expected
     measured = http.post("/datasets/rocks/evaluate", json={}).json()
+    assert "queries" in measured, measured
     assert (measured["queries"], measured["modes"]["hybrid"]["ndcg@10"]) == (1, 1.0)
     relative = http.post("/datasets/rocks/golden", json={**body, "qrels": "r.tsv"})
     assert (relative.status_code, relative.json()["error"]["code"]) == (400, "invalid_argument")

@@ -78,7 +78,10 @@ def test_search_is_measured_kept_and_opened(open_page: Open, judged: Workspace) 
     (comparison,) = found.comparisons
     table, differences = (part.value for part in app.dataframe[:2])
     assert list(table["Mode"]) == ["keyword"]
-    assert list(table["ndcg@10"]) == [f"{found.modes['keyword']['ndcg@10']:.4f}"]
+    low, high = found.intervals["keyword"]["ndcg@10"]
+    assert low <= found.modes["keyword"]["ndcg@10"] <= high
+    mean = f"{found.modes['keyword']['ndcg@10']:.4f}"
+    assert list(table["ndcg@10"]) == [f"{mean} ({low:.3f} to {high:.3f})"]
     loss = comparison.measures["ndcg@10"]
     row = list(differences["Measure"]).index("ndcg@10")
     assert list(differences["95 % interval"])[row] == f"{loss.low:+.4f} to {loss.high:+.4f}"
@@ -101,7 +104,7 @@ def test_measurements_are_listed_and_shown_side_by_side(open_page: Open, judged:
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["Mode"]) == ["keyword, 1: version 1", "keyword, 2: version 2"]
-    before, after = map(float, table["ndcg@10"])
+    before, after = (float(cell.split()[0]) for cell in table["ndcg@10"])  # with their intervals
     assert before > after
     app = click(app, "All measurements")
     assert "evaluation" not in app.query_params

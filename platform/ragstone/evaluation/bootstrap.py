@@ -36,6 +36,12 @@ def interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
     return round(float(low), DIGITS), round(float(high), DIGITS)
 
 
+def intervals(scores: Scores) -> dict[str, tuple[float, float]]:
+    """Return the 95 % confidence interval of the mean of each measure over the queries."""
+    resampled = resampled_means(np.stack(list(scores.values()), axis=1))
+    return {name: interval(drawn) for name, drawn in zip(scores, resampled.T, strict=True)}
+
+
 def differences(before: Scores, after: Scores) -> dict[str, Difference]:
     """Compare each measure of two rankings of the same queries."""
     columns = np.stack([after[name] - before[name] for name in after], axis=1)

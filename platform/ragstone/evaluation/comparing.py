@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragstone.evaluation.bootstrap import differences
+from ragstone.evaluation.bootstrap import differences, intervals
 from ragstone.evaluation.judged import JudgedQueries
 from ragstone.evaluation.retrieval import (
     DIGITS,
@@ -78,6 +78,7 @@ def evaluate(
         queries=len(judged.queries),
         modes={mode: means(run.scores) for mode, run in runs.items()},
         comparisons=[_compared(judged, before, after, worst) for before, after in pairs],
+        intervals={mode: intervals(run.scores) for mode, run in runs.items()},
     )
 
 
