@@ -187,6 +187,7 @@ def test_routes_of_golden_queries(http: httpx.Client, owned: Workspace, tmp_path
     (tmp_path / "r.tsv").write_text("1\tgranite.md\t1\n")
     body = {"queries": str(tmp_path / "q.jsonl"), "qrels": str(tmp_path / "r.tsv")}
     query = {"query_id": "1", "query": "hard stone", "documents": {"granite.md": 1}}
+    http.delete("/datasets/rocks/golden")  # of other tests
     expected = [{**query, "feedback": []}]
     assert http.post("/datasets/rocks/golden", json=body).json() == expected
     assert http.get("/datasets/rocks/golden").json() == expected

