@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ragstone.schemas.models import Anomaly
-from ragstone.ui import explore_grid, session, trained
+from ragstone.ui import explore_grid, inert, session, trained
 from ragstone.ui.session import Choice
 
 _MOST = 10 * explore_grid.PAGE
@@ -32,9 +32,11 @@ def show(choice: Choice) -> None:
     number = explore_grid.number_of_page(pages)
     explore_grid.turn(pages, number)
     page = found[(number - 1) * explore_grid.PAGE : number * explore_grid.PAGE]
-    st.caption(
-        f"From {page[0].deviations:,.1f} down to {page[-1].deviations:,.1f} standard deviations "
-        "above the median of the version."
+    inert.show(
+        inert.facts(
+            f"From {page[0].deviations:,.1f} down to {page[-1].deviations:,.1f} standard deviations "
+            "above the median of the version"
+        )
     )
     items = {
         item.item_id: item
