@@ -34,8 +34,8 @@ def show(choice: Choice) -> None:
     page = found[(number - 1) * explore_grid.PAGE : number * explore_grid.PAGE]
     inert.show(
         inert.facts(
-            f"From {page[0].deviations:,.1f} down to {page[-1].deviations:,.1f} standard deviations "
-            "above the median of the version"
+            f"From {page[0].deviations:,.1f} down to {page[-1].deviations:,.1f} standard "
+            "deviations above the median of the version"
         )
     )
     items = {
