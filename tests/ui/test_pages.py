@@ -166,7 +166,7 @@ def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open, name:
     assert not app.exception
     assert alerts(app) == ["The Ragstone server does not answer."]
     assert "ragstone serve" in text(app)
-    assert [button.label for button in app.button] == ["Try again"]
+    assert "Try again" in [button.label for button in app.button]
 
 
 def test_the_page_recovers_when_the_server_is_back(workspace: Workspace, open_page: Open) -> None:
