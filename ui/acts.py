@@ -8,7 +8,7 @@ import streamlit as st
 
 from ragstone.ui import inert
 
-_COUNT, _SAID = "acts", "act said"
+_COUNT, _SAID, _SHOWN = "acts", "act said", "act shown"
 
 
 def key(name: str) -> str:
@@ -29,9 +29,17 @@ def done(what: str, undo: str = "", **widgets: str) -> NoReturn:
     st.rerun()
 
 
+def again() -> NoReturn:
+    """Run the page again though nobody did anything: what it says of the last act stays."""
+    if st.session_state.get(_SHOWN) is not None:
+        st.session_state[_SAID] = st.session_state[_SHOWN]
+    st.rerun()
+
+
 def say() -> None:
     """Say what was done last, once; to be called before the widgets of the page are drawn."""
     said = st.session_state.pop(_SAID, None)
+    st.session_state[_SHOWN] = said and (*said[:2], {})
     if said is not None:
         for name, value in said[2].items():
             st.session_state[name] = value

@@ -23,76 +23,32 @@ from ragstone.ui import (
 )
 from ragstone.ui.failures import guarded
 
+_FIRST = "home"
+_PAGES = {  # by their path in the URL, in the order of the navigation
+    "home": (page_home, "Home", ":material/home:"),
+    "datasets": (page_datasets, "Datasets", ":material/database:"),
+    "explore": (page_explore, "Explore", ":material/grid_view:"),
+    "duplicates": (page_duplicates, "Duplicates", ":material/content_copy:"),
+    "search": (page_search, "Search", ":material/search:"),
+    "ask": (page_ask, "Ask", ":material/forum:"),
+    "train": (page_train, "Train", ":material/model_training:"),
+    "generate": (page_generate, "Generate", ":material/auto_awesome:"),
+    "evaluate": (page_evaluate, "Evaluate", ":material/straighten:"),
+    "jobs": (page_jobs, "Jobs", ":material/work_history:"),
+    "usage": (page_usage, "Usage & feedback", ":material/monitoring:"),
+    "settings": (page_settings, "Settings & health", ":material/health_and_safety:"),
+}
+
 
 def main() -> None:
     """Draw the page that the URL names."""
     st.set_page_config(page_title="Ragstone", page_icon=_icon(), layout="wide")
     inert.show(inert.STYLE)
     pages = {
-        "home": st.Page(
-            guarded(page_home.page),
-            title="Home",
-            icon=":material/home:",
-            url_path="home",
-            default=True,
-        ),
-        "datasets": st.Page(
-            guarded(page_datasets.page),
-            title="Datasets",
-            icon=":material/database:",
-            url_path="datasets",
-        ),
-        "explore": st.Page(
-            guarded(page_explore.page),
-            title="Explore",
-            icon=":material/grid_view:",
-            url_path="explore",
-        ),
-        "duplicates": st.Page(
-            guarded(page_duplicates.page),
-            title="Duplicates",
-            icon=":material/content_copy:",
-            url_path="duplicates",
-        ),
-        "search": st.Page(
-            guarded(page_search.page), title="Search", icon=":material/search:", url_path="search"
-        ),
-        "ask": st.Page(
-            guarded(page_ask.page), title="Ask", icon=":material/forum:", url_path="ask"
-        ),
-        "train": st.Page(
-            guarded(page_train.page),
-            title="Train",
-            icon=":material/model_training:",
-            url_path="train",
-        ),
-        "generate": st.Page(
-            guarded(page_generate.page),
-            title="Generate",
-            icon=":material/auto_awesome:",
-            url_path="generate",
-        ),
-        "evaluate": st.Page(
-            guarded(page_evaluate.page),
-            title="Evaluate",
-            icon=":material/straighten:",
-            url_path="evaluate",
-        ),
-        "jobs": st.Page(
-            guarded(page_jobs.page), title="Jobs", icon=":material/work_history:", url_path="jobs"
-        ),
-        "usage": st.Page(
-            guarded(page_usage.page),
-            title="Usage & feedback",
-            icon=":material/monitoring:",
-            url_path="usage",
-        ),
-        "settings": st.Page(
-            guarded(page_settings.page),
-            title="Settings & health",
-            icon=":material/health_and_safety:",
-            url_path="settings",
-        ),
+        name: st.Page(
+            guarded(module.page), title=title, icon=icon, url_path=name, default=name == _FIRST
+        )
+        for name, (module, title, icon) in _PAGES.items()
     }
     session.register(pages)
     chosen = st.navigation(list(pages.values()), position="top")

@@ -142,7 +142,7 @@ def _watch(dataset: str | None) -> None:
     with shown():
         found = open_jobs(dataset)
         if not found:
-            st.rerun()
+            acts.again()
         for job in found:
             expect(job)
             with st.container(border=True):
@@ -159,7 +159,7 @@ def _watch_one(id: str) -> None:  # noqa: A002
     with shown():
         job = session.client().job(id)
         if job.ended_for_good:
-            st.rerun()
+            acts.again()
         _running(job, name_dataset=True)
 
 

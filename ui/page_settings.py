@@ -6,6 +6,7 @@ import json
 
 import streamlit as st
 
+from ragstone.client import Address
 from ragstone.schemas.api import Collection, DoctorReport
 from ragstone.schemas.insight import About
 from ragstone.ui import acts, inert, session, wording
@@ -44,6 +45,7 @@ def page() -> None:
 
 
 def _health() -> None:
+    where = session.address()  # without a server there is nothing to check
     st.caption(
         "The doctor checks every promise of the storage: that files are whole, that versions have "
         "all they name, that answers are as they were stored. Nothing is changed."
@@ -54,7 +56,7 @@ def _health() -> None:
     report = st.session_state.get(_REPORT)
     if isinstance(report, DoctorReport):
         _report(report)
-    _access()
+    _access(where)
 
 
 def _report(report: DoctorReport) -> None:
@@ -79,9 +81,8 @@ def _report(report: DoctorReport) -> None:
     )
 
 
-def _access() -> None:
+def _access(where: Address) -> None:
     """Say where the server is, and of its token no more than tells it from another."""
-    where = session.address()
     st.subheader("Access")
     inert.show(
         inert.facts(

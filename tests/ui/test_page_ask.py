@@ -272,7 +272,8 @@ def test_a_passage_of_a_pdf_is_seen_on_its_page(
         assert not app.exception
         assert len(app.get("image")) == 1
         view = next(group for group in app.segmented_control if group.label == "View")
-        assert (view.options[:3], view.value) == (["Pages", "Text", "Chunks"], "Pages")
+        assert view.options == ["Pages", "Text", "Chunks", "Alike", "Lineage"]
+        assert view.value == "Pages"
         view.set_value("Text").run()
         assert len(app.get("image")) == 0
         assert marked(app)

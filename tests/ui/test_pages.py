@@ -14,7 +14,20 @@ from ragstone.workspace import Workspace
 from tests.ui.reading import alerts, drawer, is_inert, marked, text
 
 Open = Callable[..., AppTest]
-NAMES = ("home", "datasets", "duplicates", "search", "ask", "jobs", "settings", "usage")
+NAMES = (
+    "home",
+    "datasets",
+    "explore",
+    "duplicates",
+    "search",
+    "ask",
+    "train",
+    "generate",
+    "evaluate",
+    "jobs",
+    "settings",
+    "usage",
+)
 
 
 # ---------------------------------------------------------------- the drawer
@@ -166,7 +179,7 @@ def test_a_server_that_is_down_is_said_so(tmp_path: Path, open_page: Open, name:
     assert not app.exception
     assert alerts(app) == ["The Ragstone server does not answer."]
     assert "ragstone serve" in text(app)
-    assert "Try again" in [button.label for button in app.button]
+    assert [button.label for button in app.button] == ["Try again"]
 
 
 def test_the_page_recovers_when_the_server_is_back(workspace: Workspace, open_page: Open) -> None:
